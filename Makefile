@@ -1,0 +1,142 @@
+# Every verb of the project. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+ENVIRONMENT_SUFFIX ?= dev
+REGIONS ?= us-east-1
+LAMBDA_ARCHITECTURE ?= arm64
+export ENVIRONMENT_SUFFIX REGIONS LAMBDA_ARCHITECTURE
+
+VENV := $(CURDIR)/.venv
+export PATH := $(VENV)/bin:$(PATH)
+PY := $(VENV)/bin/python
+
+# No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
+export SAM_CLI_TELEMETRY := 0
+export CHECKPOINT_DISABLE := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
+# CDKTF's provider package is large: without compiled files each start takes seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
+
+##@ Start here
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) and the standard AWS_* ones"
+
+.PHONY: setup
+setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
+	@local/prerequisites.sh node terraform mariadb
+
+##@ The platform on this machine
+
+.PHONY: up
+up: setup ## Start the platform, deploy both halves to it, and print a curl
+	@$(PY) -m local.platform up
+
+.PHONY: down
+down: .venv/.installed ## Stop the platform (PURGE=1 also deletes its data)
+	@$(PY) -m local.platform down
+
+.PHONY: status
+status: .venv/.installed ## Show what runs on this machine and where
+	@$(PY) -m local.platform status
+
+.PHONY: start-api
+start-api: .venv/.installed build-service ## Serve the API with `sam local start-api` on port 3000 (needs Docker)
+	@$(PY) -m local.start_api
+
+##@ The platform team: infra/
+
+.PHONY: synth
+synth: tools ## Synthesize the Terraform stacks
+	@$(PY) -m infra.main
+
+.PHONY: plan
+plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
+	@$(PY) -m infra.terraform plan -- $(ARGS)
+
+.PHONY: deploy-infra
+deploy-infra: tools ## Apply the data platform
+	@$(PY) -m infra.terraform apply
+
+.PHONY: destroy-infra
+destroy-infra: tools ## Destroy the data platform, data included
+	@$(PY) -m infra.terraform destroy
+
+##@ The app team: service/
+
+.PHONY: build-service
+build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
+	@cd service && sam build --template-file template.yaml --config-file samconfig.toml \
+		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
+
+.PHONY: deploy-service
+deploy-service: build-service ## Release the service
+	@$(PY) -m service.stack deploy
+
+.PHONY: destroy-service
+destroy-service: .venv/.installed ## Remove the service; its trades stay
+	@$(PY) -m service.stack delete
+
+.PHONY: invoke
+invoke: .venv/.installed ## Invoke the deployed function (EVENT=file)
+	@$(PY) -m service.stack invoke
+
+##@ Quality
+
+.PHONY: test
+test: setup ## Run all tests
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
+	ruff check .
+	ruff format --check .
+	mypy
+	shellcheck local/*.sh .ci/run
+	cfn-lint service/template.yaml
+	cd service && sam validate --lint --template-file template.yaml --region us-east-1
+	$(PY) -m infra.terraform validate
+	.venv-checks/bin/checkov --config-file .checkov.yaml
+
+##@ Housekeeping
+
+.PHONY: lock
+lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
+	@for name in bootstrap dev emulator checks; do \
+		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
+	done
+	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate -o service/requirements.txt service/requirements.in
+
+.PHONY: clean
+clean: ## Delete virtual environments, build outputs and caches
+	@rm -rf .venv .venv-emulator .venv-checks .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		service/.aws-sam infra/cdktf.out
+
+.PHONY: tools
+tools: .venv/.installed
+	@local/prerequisites.sh node terraform
+
+.venv/.installed: requirements/bootstrap.txt requirements/dev.txt
+	@local/prerequisites.sh python
+	@echo "Installing .venv"
+	@python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	@.venv/bin/uv pip sync --quiet --no-config --require-hashes --python .venv/bin/python \
+		requirements/bootstrap.txt requirements/dev.txt
+	@touch $@
+
+.venv-%/.installed: requirements/%.txt .venv/.installed
+	@echo "Installing .venv-$*"
+	@python3 -m venv .venv-$*
+	@.venv/bin/uv pip sync --quiet --no-config --require-hashes --python .venv-$*/bin/python $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""The platform team's half: what lives long, as Terraform synthesized by CDKTF."""

@@ -1,0 +1,43 @@
+"""AWS resource names, with AWS's limits on their length."""
+
+from shared.naming import PLATFORM, REGION_CODES
+
+# Longest name that AWS takes, in characters, for each kind of resource named here.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html
+_MAX_LENGTH = {"bucket": 63, "cluster": 63, "subnet group": 255, "security group": 255}
+
+# Stands for the account number, which is known to Terraform alone.
+_ACCOUNT = "${account}"
+_ACCOUNT_LENGTH = 12
+
+
+def resource_name(kind: str, region: str, environment: str, role: str = "") -> str:
+    """The name of a resource, unique in its account: `trading-platform[-role]-useast1-dev`.
+
+    Raises:
+        ValueError: AWS would not take the name, because it is too long for that kind.
+    """
+    parts = [PLATFORM, role, REGION_CODES[region], environment]
+    return _checked(kind, "-".join(part for part in parts if part))
+
+
+def bucket_name(region: str, environment: str, role: str, account: str) -> str:
+    """The name of a bucket, unique in the world for it has the account number in it.
+
+    `account` may be a Terraform expression, and counts as 12 characters.
+    """
+    name = resource_name("bucket", region, environment, f"{role}-{_ACCOUNT}")
+    _checked("bucket", name.replace(_ACCOUNT, "0" * _ACCOUNT_LENGTH))
+    return name.replace(_ACCOUNT, account)
+
+
+def key_alias(region: str, environment: str) -> str:
+    """The KMS alias, such as `alias/trading-us-east-1-dev`."""
+    return f"alias/trading-{region}-{environment}"
+
+
+def _checked(kind: str, name: str) -> str:
+    if len(name) > _MAX_LENGTH[kind]:
+        raise ValueError(f"{kind} name {name!r} has more than {_MAX_LENGTH[kind]} characters")
+    return name

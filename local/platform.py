@@ -1,0 +1,290 @@
+"""Starts, stops and shows the platform on this machine: `python -m local.platform up`."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.emulator.settings import Settings, SettingsError
+from local.mariadb import MariaDBError, MariaDBServer
+from shared.errors import UserError, exit_code
+from shared.naming import check_environment_suffix, check_regions, service_stack_name
+
+ROOT = Path(__file__).resolve().parent.parent
+EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+
+_START_TIMEOUT_SECONDS = 60
+_STOP_TIMEOUT_SECONDS = 60
+_POLL_SECONDS = 0.2
+_LOG_TAIL_LINES = 25
+_EXAMPLE_TRADE = '{"symbol":"AAPL","quantity":100}'
+
+# What belongs to the user's real AWS account must not reach the local deploys.
+_REAL_ACCOUNT_VARIABLES = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+
+
+def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
+    """The process environment that sends the standard tools to the local platform.
+
+    The same `make deploy-infra` and `make deploy-service` that AWS gets then deploy to it.
+    """
+    environment = {k: v for k, v in variables.items() if k not in _REAL_ACCOUNT_VARIABLES}
+    no_file = str(settings.folder / "no-aws-config")
+    return {
+        **environment,
+        "AWS_ENDPOINT_URL": settings.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": no_file,
+        "AWS_SHARED_CREDENTIALS_FILE": no_file,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # An API that the emulator lacks fails at once instead of after many retries.
+        "AWS_MAX_ATTEMPTS": "3",
+        "STATE_DIR": str(settings.folder / "state"),
+        "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
+    }
+
+
+def up() -> None:
+    """Start what does not run, deploy both halves, and print how to book a trade.
+
+    Raises:
+        UserError: a program or port is missing, or a deploy failed; the text names the log.
+    """
+    settings = _settings()
+    environment, regions = _environment()
+    started = time.monotonic()
+    for program in ("terraform", "sam", "mariadbd"):
+        if shutil.which(program, path=_search_path()) is None:
+            raise UserError(f"{program} is missing: run `make setup`")
+    variables = aws_variables(settings, os.environ)
+    with _step("emulator"):
+        _start_emulator(settings)
+    for target in ("deploy-infra", "deploy-service"):
+        with _step(target):
+            _make(target, settings, variables)
+    print(f"\nThe platform is up after {time.monotonic() - started:.0f} s.")
+    for region in regions:
+        url = trade_url(settings, region, environment)
+        print(f"\nBook a trade in {region}:\n")
+        print(f"  curl -sS -X POST {url} -d '{_EXAMPLE_TRADE}'")
+    print("\n`make status` shows what runs, `make down` stops it.")
+
+
+def down() -> None:
+    """Stop every process of the platform; with `PURGE=1` delete its files, too.
+
+    Raises:
+        UserError: a process does not stop.
+    """
+    settings = _settings()
+    pid = _emulator_pid(settings)
+    if pid is not None:
+        with _step("emulator"):
+            os.kill(pid, signal.SIGTERM)
+            _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
+    # Database servers outlive an emulator that was killed.
+    for server in _database_servers(settings):
+        if server.running():
+            with _step(f"database {server.folder.name}"):
+                server.stop()
+    if os.environ.get("PURGE") == "1" and settings.folder.exists():
+        with _step("delete files"):
+            shutil.rmtree(settings.folder)
+    print("The platform is down.")
+
+
+def status() -> None:
+    """Show which parts run and where the API is.
+
+    Raises:
+        UserError: the platform does not run as a whole.
+    """
+    settings = _settings()
+    environment, regions = _environment()
+    pid = _emulator_pid(settings)
+    print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
+    for server in _database_servers(settings):
+        state = f"running (pid {server.pid()})" if server.running() else "stopped"
+        print(f"{'database':<20}{state}, data in {server.folder}")
+    if pid is None:
+        raise UserError("the platform is not up: run `make up`")
+    for region in regions:
+        print(f"{f'trade API {region}':<20}{trade_url(settings, region, environment)}")
+
+
+def trade_url(settings: Settings, region: str, environment: str) -> str:
+    """Where the deployed API answers on this machine.
+
+    Raises:
+        UserError: the service is not deployed.
+    """
+    stack = service_stack_name(region, environment)
+    client = boto3.client(
+        "cloudformation",
+        region_name=region,
+        endpoint_url=settings.url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+    )
+    try:
+        answer = client.describe_stacks(StackName=stack)
+    except (BotoCoreError, ClientError):
+        raise UserError(f"{stack} is not deployed: run `make up`") from None
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0]["Outputs"]}
+    # https://<api id>.execute-api.<region>.amazonaws.com/<stage>/trade
+    public = urllib.parse.urlsplit(outputs["ApiGatewayUrl"])
+    api = public.netloc.partition(".")[0]
+    _, stage, route = public.path.split("/", 2)
+    return f"{settings.url}/restapis/{api}/{stage}/_user_request_/{route}"
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment(
+            {"LOCAL_DIR": str(ROOT / ".local"), **{k: v for k, v in os.environ.items() if v}}
+        )
+    except SettingsError as error:
+        raise UserError(str(error)) from None
+
+
+def _environment() -> tuple[str, tuple[str, ...]]:
+    environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
+    return environment, check_regions(os.environ.get("REGIONS", "us-east-1"))
+
+
+def _search_path() -> str:
+    # Debian keeps server programs where an ordinary user's PATH does not look.
+    return os.pathsep.join([os.environ["PATH"], "/usr/local/sbin", "/usr/sbin"])
+
+
+def _start_emulator(settings: Settings) -> None:
+    if _emulator_pid(settings) is not None and _answers(settings):
+        return
+    if not EMULATOR_PYTHON.exists():
+        raise UserError("the emulator is not installed: run `make setup`")
+    log = _log_file(settings, "emulator")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [EMULATOR_PYTHON, "-m", "local.emulator"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "LOCAL_DIR": str(settings.folder),
+                "LOCAL_PORT_BASE": str(settings.port),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise UserError(_tail(log).strip() or f"the emulator ended at once; see {log}")
+        return _answers(settings)
+
+    _wait(ready, "the emulator to answer")
+
+
+def _emulator_pid(settings: Settings) -> int | None:
+    """The process that holds the emulator's lock, by its own pid file."""
+    try:
+        pid = int((settings.state / "pid").read_text())
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    # The number may since have gone to another process.
+    return pid if b"local.emulator" in arguments else None
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.url}/_ministack/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _database_servers(settings: Settings) -> list[MariaDBServer]:
+    # The port matters for starting a server only.
+    return [MariaDBServer(folder, 0) for folder in sorted(settings.databases.glob("*/*"))]
+
+
+def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None:
+    log = _log_file(settings, target)
+    with log.open("wb") as output:
+        finished = subprocess.run(
+            ["make", "--no-print-directory", "-C", str(ROOT), target],
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if finished.returncode != 0:
+        print(_tail(log), file=sys.stderr)
+        raise UserError(f"make {target} failed; the whole log is {log}")
+
+
+def _log_file(settings: Settings, name: str) -> Path:
+    folder = settings.folder / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.log"
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+
+
+def _wait(done: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise UserError(f"waited {_START_TIMEOUT_SECONDS} s for {what}")
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    started = time.monotonic()
+    print(f"  {name:<24}", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        print("failed")
+        raise
+    print(f"{time.monotonic() - started:6.1f} s", flush=True)
+
+
+_COMMANDS: Mapping[str, Callable[[], None]] = {"up": up, "down": down, "status": status}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command.
+
+    Raises:
+        UserError: it failed; the text says what to do.
+    """
+    parser = argparse.ArgumentParser(prog="python -m local.platform", description=__doc__)
+    parser.add_argument("command", choices=list(_COMMANDS))
+    try:
+        _COMMANDS[parser.parse_args(arguments).command]()
+    except MariaDBError as error:
+        raise UserError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,8 @@
+CREATE TABLE trades (
+    trade_id CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    symbol VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    quantity BIGINT UNSIGNED NOT NULL,
+    status VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    created_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    PRIMARY KEY (trade_id)
+) ENGINE = InnoDB

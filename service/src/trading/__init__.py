@@ -1,0 +1,1 @@
+"""The trade service: `api` (routes) over `trades` (rules) over `store` (SQL)."""

@@ -1,0 +1,5 @@
+"""Structured logs."""
+
+from aws_lambda_powertools import Logger
+
+logger = Logger()

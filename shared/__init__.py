@@ -1,0 +1,1 @@
+"""The contract between the data platform (`infra/`) and the services (`service/`)."""
