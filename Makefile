@@ -49,6 +49,7 @@ status: .venv/.installed ## Show what runs on this machine and where
 	@$(PY) -m local.platform status
 
 .PHONY: start-api
+start-api: export LAMBDA_ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 start-api: .venv/.installed build-service ## Serve the API with `sam local start-api` on port 3000 (needs Docker)
 	@$(PY) -m local.start_api
 

@@ -63,7 +63,7 @@ def up() -> None:
     Raises:
         UserError: a program or port is missing, or a deploy failed; the text names the log.
     """
-    settings = _settings()
+    settings = local_settings()
     environment, regions = _environment()
     started = time.monotonic()
     for program in ("terraform", "sam", "mariadbd"):
@@ -89,7 +89,7 @@ def down() -> None:
     Raises:
         UserError: a process does not stop.
     """
-    settings = _settings()
+    settings = local_settings()
     pid = _emulator_pid(settings)
     if pid is not None:
         with _step("emulator"):
@@ -112,7 +112,7 @@ def status() -> None:
     Raises:
         UserError: the platform does not run as a whole.
     """
-    settings = _settings()
+    settings = local_settings()
     environment, regions = _environment()
     pid = _emulator_pid(settings)
     print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
@@ -151,7 +151,12 @@ def trade_url(settings: Settings, region: str, environment: str) -> str:
     return f"{settings.url}/restapis/{api}/{stage}/_user_request_/{route}"
 
 
-def _settings() -> Settings:
+def local_settings() -> Settings:
+    """Folder and ports of the platform: `LOCAL_DIR` (default `.local`) and `LOCAL_PORT_BASE`.
+
+    Raises:
+        UserError: a variable has a value that cannot be used.
+    """
     try:
         return Settings.from_environment(
             {"LOCAL_DIR": str(ROOT / ".local"), **{k: v for k, v in os.environ.items() if v}}
@@ -200,9 +205,9 @@ def _start_emulator(settings: Settings) -> None:
 
 
 def _emulator_pid(settings: Settings) -> int | None:
-    """The process that holds the emulator's lock, by its own pid file."""
+    """The process that the emulator's lock file names, if it still runs."""
     try:
-        pid = int((settings.state / "pid").read_text())
+        pid = int((settings.state / "lock").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
@@ -212,8 +217,8 @@ def _emulator_pid(settings: Settings) -> int | None:
 
 def _answers(settings: Settings) -> bool:
     try:
-        with urllib.request.urlopen(f"{settings.url}/_ministack/health", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{settings.url}/_ministack/health", timeout=2):
+            return True
     except (urllib.error.URLError, OSError):
         return False
 

@@ -1,5 +1,7 @@
 """The database user of the service, with the rights it needs and no more."""
 
+from __future__ import annotations
+
 import json
 import secrets
 from typing import Any
@@ -11,9 +13,7 @@ APP_USER = "trade_app"
 _PASSWORD_BYTES = 32
 
 
-def ensure_app_user(
-    connection: "Connection[Cursor]", secrets_manager: Any, secret_arn: str
-) -> None:
+def ensure_app_user(connection: Connection[Cursor], secrets_manager: Any, secret_arn: str) -> None:
     """Give the user the password that its secret holds; make one up if it holds none.
 
     The secret is written last: a run that ends before it is put right by the next one.

@@ -4,6 +4,8 @@ Why not a library: yoyo-migrations identifies a file by its name and not by its 
 its lock in a row that outlives a killed runner. MySQL's own named lock ends with its connection.
 """
 
+from __future__ import annotations
+
 import hashlib
 import re
 from dataclasses import dataclass
@@ -56,7 +58,7 @@ def load_migrations(folder: Path) -> tuple[Migration, ...]:
 
 
 def apply_migrations(
-    connection: "Connection[Cursor]", migrations: tuple[Migration, ...]
+    connection: Connection[Cursor], migrations: tuple[Migration, ...]
 ) -> list[str]:
     """Apply what has not been applied, under a lock, and return the names of what was.
 

@@ -1,5 +1,7 @@
 """The connection of an execution environment to its database."""
 
+from __future__ import annotations
+
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
@@ -12,9 +14,7 @@ _READ_TIMEOUT_SECONDS = 10
 _WRITE_TIMEOUT_SECONDS = 10
 
 
-def connect(
-    *, host: str, port: int, database: str, credentials: Credentials
-) -> "Connection[Cursor]":
+def connect(*, host: str, port: int, database: str, credentials: Credentials) -> Connection[Cursor]:
     """Open a connection that commits each statement.
 
     Raises:

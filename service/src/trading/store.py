@@ -1,5 +1,7 @@
 """All SQL of the trade service; every statement is parameterised."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from pymysql.connections import Connection
@@ -20,7 +22,7 @@ _INSERT_TRADE = """
 class TradeStore:
     """Trades in MySQL, over one connection that is opened at first use and then kept."""
 
-    def __init__(self, connect: "Callable[[], Connection[Cursor]]") -> None:
+    def __init__(self, connect: Callable[[], Connection[Cursor]]) -> None:
         self._connect = connect
         self._connection: Connection[Cursor] | None = None
 

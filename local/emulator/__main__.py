@@ -1,0 +1,45 @@
+"""Run the emulator in the foreground: `python -m local.emulator`.
+
+LOCAL_DIR (default `.local`) is the folder of all its files, LOCAL_PORT_BASE (default 14560) its
+HTTP port; database servers take ports base+10 to base+39. SIGTERM or Ctrl-C ends it in order.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+
+from local.emulator.settings import Settings, SettingsError, port_is_free
+
+
+def main() -> int:
+    """Run until stopped; the exit code is 1 when it could not start."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        settings.apply(os.environ)
+    except (SettingsError, OSError) as error:
+        return _refuse(str(error))
+    with (settings.state / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _refuse(f"an emulator already runs on {settings.folder}")
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        if not port_is_free(settings.port):
+            return _refuse(f"port {settings.port} is in use (LOCAL_PORT_BASE chooses another)")
+        from local.emulator import server  # ministack reads the environment when it is imported
+
+        server.run(settings)
+    return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"emulator: {reason}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Aurora MySQL clusters that have a database.
+
+AWS: a cluster's endpoints lead to a database with the initial schema and the master user.
+ministack: starts a database in Docker when a cluster's first instance is made; without Docker
+there is none, and the endpoints change to "localhost" once instances exist.
+Here: each cluster gets a MariaDB server of its own on 127.0.0.1, from creation to deletion, and
+its endpoints and port are the server's from the creation response on. A supervisor restarts
+servers that die. Droppable once ministack runs databases without Docker.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ministack.services import rds
+
+from local.emulator.rds_actions import ActionError, Parameters, Record, after_cluster, value
+from local.emulator.settings import HOST, REGION, Settings, port_is_free
+from local.mariadb import MariaDBError, MariaDBServer, TLSFiles, ensure_tls_files
+
+_ENGINE = "aurora-mysql"
+_SUPERVISION_SECONDS = 1.0
+_RETRY_SECONDS = 15.0
+_MARK = "_has_database"
+
+logger = logging.getLogger("aurora-database")
+
+
+class AuroraDatabases:
+    """The database servers of all Aurora MySQL clusters that ministack knows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._servers: dict[Path, MariaDBServer] = {}
+        self._lock = threading.RLock()
+        self._retry_at: dict[Path, float] = {}
+        self._stopping = threading.Event()
+        self._supervisor = threading.Thread(
+            target=self._supervise, name="aurora-supervisor", daemon=True
+        )
+
+    def install(self) -> None:
+        """Add databases to ministack's cluster actions."""
+        rds._MINISTACK_HOST = HOST  # what ministack makes the endpoint once there are instances
+        after_cluster("CreateDBCluster", self._created)
+        after_cluster("ModifyDBCluster", self._modified)
+        after_cluster("FailoverDBCluster", self._failed_over)
+        after_cluster("DeleteDBCluster", self._deleted)
+
+    def start(self) -> None:
+        """Start, or adopt, the servers of all clusters of the restored state, and watch them."""
+        with self._lock:
+            known = {self._folder(region, cluster) for region, cluster in _clusters()}
+            for folder in self._settings.databases.glob("*/*"):
+                if folder not in known:
+                    # Its cluster was made in the moment before a crash. The data is kept: what
+                    # is missing may as well be the state.
+                    _stop(MariaDBServer(folder, 0))
+            self._heal()
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Stop all servers, in an orderly way."""
+        self._stopping.set()
+        with self._lock:
+            for server in self._servers.values():
+                _stop(server)
+
+    def _created(self, parameters: Parameters, cluster: Record) -> None:
+        if cluster["Engine"] != _ENGINE:
+            return
+        with self._lock:
+            try:
+                self._provide(cluster)
+            except MariaDBError as error:
+                cluster["DeletionProtection"] = False
+                rds._delete_db_cluster({"DBClusterIdentifier": cluster["DBClusterIdentifier"]})
+                self._discard(self._folder(_region(cluster), cluster))
+                raise ActionError(f"The cluster's database did not start: {error}") from error
+
+    def _provide(self, cluster: Record) -> None:
+        cluster.update(
+            {"Endpoint": HOST, "ReaderEndpoint": HOST, "Port": self._free_port(), _MARK: True}
+        )
+        server = self._server(_region(cluster), cluster)
+        server.remove()  # left over from a cluster whose creation a crash has undone
+        server.start()
+        server.execute(_initial_sql(cluster))
+
+    def _modified(self, parameters: Parameters, cluster: Record) -> None:
+        changed = value(parameters, "MasterUserPassword") or (
+            value(parameters, "RotateMasterUserPassword") == "true"
+        )
+        if _MARK not in cluster or not changed:
+            return
+        with self._lock:
+            try:
+                self._server(_region(cluster), cluster).execute(_master_user_sql(cluster))
+            except MariaDBError as error:
+                raise ActionError(f"The master password was not changed: {error}") from error
+
+    def _failed_over(self, parameters: Parameters, cluster: Record) -> None:
+        """Drop all connections, as a failover does."""
+        if _MARK not in cluster:
+            return
+        with self._lock:
+            server = self._server(_region(cluster), cluster)
+            try:
+                server.stop()
+                server.start()
+            except MariaDBError as error:
+                raise ActionError(f"The cluster's database did not restart: {error}") from error
+
+    def _deleted(self, parameters: Parameters, cluster: Record) -> None:
+        if _MARK not in cluster:
+            return
+        with self._lock:
+            self._discard(self._folder(_region(cluster), cluster))
+
+    def _discard(self, folder: Path) -> None:
+        server = self._servers.pop(folder, None)
+        try:
+            (server or MariaDBServer(folder, 0)).remove()
+        except MariaDBError as error:
+            raise ActionError(f"The cluster's database was not removed: {error}") from error
+
+    def _folder(self, region: str, cluster: Record) -> Path:
+        return self._settings.databases / region / str(cluster["DBClusterIdentifier"])
+
+    def _server(self, region: str, cluster: Record) -> MariaDBServer:
+        folder = self._folder(region, cluster)
+        server = self._servers.get(folder)
+        if server is None:
+            server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
+            self._servers[folder] = server
+        return server
+
+    def _tls(self) -> TLSFiles:
+        return ensure_tls_files(
+            self._settings.tls,
+            (
+                f"*.{REGION}.rds.amazonaws.com",
+                *(f"*.{kind}.{REGION}.rds.amazonaws.com" for kind in ("cluster", "proxy")),
+            ),
+        )
+
+    def _free_port(self) -> int:
+        taken = {cluster["Port"] for _, cluster in _clusters()}
+        ports = self._settings.database_ports
+        for port in ports:
+            if port not in taken and port_is_free(port):
+                return port
+        raise MariaDBError(f"no port is free from {ports.start} to {ports.stop - 1}")
+
+    def _supervise(self) -> None:
+        while not self._stopping.wait(_SUPERVISION_SECONDS):
+            with self._lock:
+                if not self._stopping.is_set():
+                    self._heal()
+
+    def _heal(self) -> None:
+        now = time.monotonic()
+        for region, cluster in _clusters():
+            folder = self._folder(region, cluster)
+            if self._retry_at.get(folder, 0) > now:
+                continue
+            try:
+                server = self._server(region, cluster)
+                if not server.running():
+                    logger.warning("starting the database of %s", cluster["DBClusterIdentifier"])
+                    server.start()
+            except MariaDBError as error:
+                logger.error("database of %s: %s", cluster["DBClusterIdentifier"], error)
+                self._retry_at[folder] = now + _RETRY_SECONDS
+
+
+def _stop(server: MariaDBServer) -> None:
+    try:
+        server.stop()
+    except MariaDBError as error:
+        logger.error("%s", error)
+
+
+def _clusters() -> Iterator[tuple[str, Record]]:
+    for (_account, region, _identifier), cluster in rds._clusters.all_items():
+        if _MARK in cluster:
+            yield region, cluster
+
+
+def _region(cluster: Record) -> str:
+    return str(cluster["DBClusterArn"].split(":")[3])
+
+
+def _requires_tls(cluster: Record) -> bool:
+    region, account = cluster["DBClusterArn"].split(":")[3:5]
+    group = rds._db_cluster_param_groups.get_scoped(
+        account, region, cluster["DBClusterParameterGroup"]
+    )
+    parameters = group["Parameters"] if group else {}
+    setting = parameters.get("require_secure_transport", {}).get("ParameterValue", "")
+    return str(setting).upper() in ("ON", "1")
+
+
+def _initial_sql(cluster: Record) -> str:
+    database = cluster["DatabaseName"]
+    create = f"CREATE DATABASE IF NOT EXISTS {_identifier(database)};\n" if database else ""
+    return create + _master_user_sql(cluster)
+
+
+def _master_user_sql(cluster: Record) -> str:
+    user = f"{_literal(cluster['MasterUsername'])}@'%'"
+    password = _literal(cluster["_MasterUserPassword"])
+    return (
+        f"CREATE USER IF NOT EXISTS {user};\n"
+        f"ALTER USER {user} IDENTIFIED BY {password};\n"
+        f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
+    )
+
+
+def _identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

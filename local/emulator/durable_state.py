@@ -1,0 +1,161 @@
+"""State that outlives the emulator's sudden death.
+
+AWS: what a request has been answered is kept.
+ministack: writes its state at an orderly shutdown only.
+Here: a request that changes resources is answered once the state has been written; what data
+requests and work in the background change is written within a second of the next request. Only
+what differs from the last time is written. Droppable once ministack saves as it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from ministack import app
+from ministack.core import persistence
+
+_DELAY_SECONDS = 0.5
+_ATTEMPTS = 20
+
+# Requests that are answered before the state is written: reads, and those that carry data, whose
+# services keep objects in files of their own or are not worth the wait of some milliseconds.
+_READS = re.compile(
+    "(Batch)?(Decrypt|Describe|Encrypt|Generate|Get|List|Lookup|Query|Scan|Simulate|Test|Validate)"
+)
+_DATA_SERVICES = {"kinesis", "logs", "sqs"}
+_DATA_ACTIONS = {"Publish", "PublishBatch", "PutEvents", "PutMetricData"}
+
+logger = logging.getLogger("durable-state")
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+class DurableState:
+    """Saves ministack's state shortly after each request to a service."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+        self._saving = threading.Lock()
+        self._save_started = 0.0
+        self._written: dict[str, bytes] = {}
+        self._saver = threading.Thread(target=self._run, name="state-saver", daemon=True)
+
+    def install(self) -> None:
+        """Note every request to a service. Start saving with `start`."""
+        for service, handler in app.SERVICE_HANDLERS.items():
+            app.SERVICE_HANDLERS[service] = self._saving_after(service, handler)
+
+    def start(self) -> None:
+        """Begin to save; only once the last state has been restored."""
+        self._saver.start()
+
+    def stop(self) -> None:
+        """Cease to save, so that the final save of the shutdown has the files for itself."""
+        self._stopping.set()
+        self._changed.set()
+        self._saver.join()
+
+    def save(self) -> None:
+        """Write the state of each service that differs from what was last written.
+
+        A call that waited for another one that began after it has nothing left to do.
+        """
+        called = time.monotonic()
+        with self._saving:
+            if self._save_started <= called:
+                self._save_started = time.monotonic()
+                self._save()
+
+    def _save(self) -> None:
+        for name, get_state in app._build_persistence_save_dict().items():
+            try:
+                text = _snapshot(name, get_state)
+            except Exception:  # ministack's code: one service must not keep others from saving
+                logger.exception("the state of %s was not saved", name)
+                continue
+            digest = hashlib.sha256(text).digest()
+            if digest == self._written.get(name):
+                continue
+            try:
+                _replace(Path(persistence.STATE_DIR) / f"{name}.json", text)
+            except OSError as error:
+                logger.error("the state of %s was not saved: %s", name, error)
+                continue
+            self._written[name] = digest
+
+    def _saving_after(self, service: str, handler: Handler) -> Handler:
+        async def handle(
+            method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+        ) -> Any:
+            response = await handler(method, path, headers, body, query)
+            if _changes_resources(service, method, path, headers, body):
+                await asyncio.to_thread(self.save)
+            else:
+                # Reads as well: what works in the background (a stack being deployed) has no
+                # request at its end, but a client that waits for it polls.
+                self._changed.set()
+            return response
+
+        return handle
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait()
+            if self._stopping.wait(_DELAY_SECONDS):
+                return
+            self._changed.clear()
+            self.save()
+
+
+def _changes_resources(
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes
+) -> bool:
+    if method in ("GET", "HEAD", "OPTIONS") or service in _DATA_SERVICES:
+        return False
+    if service == "s3":
+        return "/" not in path.strip("/")  # a bucket's settings, not an object
+    if path.endswith("/invocations"):
+        return False
+    action = _action(path, headers, body)
+    return action not in _DATA_ACTIONS and not _READS.match(action)
+
+
+def _action(path: str, headers: dict[str, str], body: bytes) -> str:
+    """The name of the action, empty for the REST protocols, whose method tells enough."""
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    if found := re.search(rb"(?:^|&)Action=(\w+)", body):
+        return found[1].decode()
+    return path.rpartition("/operation/")[2] if "/operation/" in path else ""
+
+
+def _snapshot(name: str, get_state: Callable[[], Any]) -> bytes:
+    for attempt in range(_ATTEMPTS):
+        try:
+            content = {
+                "__ministack_format__": persistence._state_format_version(name),
+                "payload": get_state(),
+            }
+            return json.dumps(content, default=persistence._json_default).encode()
+        except RuntimeError:  # a dictionary changed while it was read: a request came in between
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

@@ -1,0 +1,70 @@
+"""A way for gap modules to add to RDS actions of ministack: hooks that run after an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from ministack.services import rds
+
+Parameters = dict[str, Any]
+Record = dict[str, Any]
+Hook = Callable[[Parameters, Record], None]
+
+
+class ActionError(Exception):
+    """Raised by a hook: the request is answered with this error instead of the record."""
+
+
+def after_cluster(action: str, hook: Hook) -> None:
+    """Run `hook` with the request and the cluster's record after a successful `action`.
+
+    The answer is rendered from the record again, so that it shows what the hook changed. A hook
+    that raises an ActionError has undone the action.
+    """
+    _wrap(action, "DBClusterIdentifier", rds._resolve_cluster_in_request_region, _render, hook)
+
+
+def after_instance(action: str, hook: Hook) -> None:
+    """As `after_cluster`, for an action on a DB instance."""
+    _wrap(action, "DBInstanceIdentifier", rds._resolve_instance, _render_instance, hook)
+
+
+def value(parameters: Parameters, name: str) -> str:
+    """One request parameter, an empty string when it is absent."""
+    return str(rds._p(parameters, name))
+
+
+def _wrap(
+    action: str,
+    identifier: str,
+    find: Callable[[str], Record | None],
+    render: Callable[[str, Record], Any],
+    hook: Hook,
+) -> None:
+    original = rds._ACTION_MAP[action]
+
+    def handle(parameters: Parameters) -> Any:
+        name = value(parameters, identifier)
+        record = find(name)  # before: a deletion leaves nothing to find
+        response = original(parameters)
+        record = record or find(name)
+        if response[0] != HTTPStatus.OK or record is None:
+            return response
+        try:
+            hook(parameters, record)
+        except ActionError as error:
+            return rds._error("InvalidParameterCombination", str(error), 400)
+        return render(action, record)
+
+    rds._ACTION_MAP[action] = handle
+
+
+def _render(action: str, cluster: Record) -> Any:
+    body = f"<DBCluster>{rds._cluster_xml(cluster)}</DBCluster>"
+    return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
+
+
+def _render_instance(action: str, instance: Record) -> Any:
+    return rds._single_instance_response(f"{action}Response", f"{action}Result", instance)

@@ -1,0 +1,87 @@
+"""Puts ministack and the gap modules together and serves them over HTTP.
+
+Import it only after the settings have been applied to the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app
+
+from local.emulator import (
+    alarm_attributes,
+    aurora_attributes,
+    change_set_contents,
+    database_proxy_endpoints,
+    flow_log_attributes,
+    interrupted_stacks,
+    prefix_list_rules,
+    secrets_without_value,
+    vpc_endpoint_attributes,
+)
+from local.emulator.aurora_database import AuroraDatabases
+from local.emulator.durable_state import DurableState
+from local.emulator.settings import HOST, Settings
+
+_GAPS = (
+    alarm_attributes,
+    aurora_attributes,
+    change_set_contents,
+    database_proxy_endpoints,
+    flow_log_attributes,
+    prefix_list_rules,
+    secrets_without_value,
+    vpc_endpoint_attributes,
+)
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then save the state and stop the databases."""
+    logging.getLogger().setLevel(logging.WARNING)
+    for talkative in ("kms", "samtranslator"):  # they warn of what is not used here
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+    for gap in _GAPS:
+        gap.install()
+    databases = AuroraDatabases(settings)
+    databases.install()
+    state = DurableState()
+    state.install()
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        async def restored_first(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                interrupted_stacks.heal()
+                await asyncio.to_thread(databases.start)
+                state.start()
+                print(f"emulator: serving AWS at {settings.url}", flush=True)
+            await send(message)
+
+        async def saved_last() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(state.stop)
+            return message
+
+        if scope["type"] == "lifespan":
+            await app.app(scope, saved_last, restored_first)
+        else:
+            await app.app(scope, receive, send)
+
+    config = Config()
+    config.bind = [f"{HOST}:{settings.port}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    try:
+        asyncio.run(serve(application, config))
+    finally:
+        databases.stop()

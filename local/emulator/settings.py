@@ -1,0 +1,127 @@
+"""Where the emulator keeps its files, on which ports it listens, and what ministack needs to know.
+
+This module must not import ministack, which reads its environment variables on import.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+
+_DEFAULT_FOLDER = ".local"
+_DEFAULT_PORT_BASE = 14560
+_DATABASE_PORT_OFFSETS = range(10, 40)
+_PORTS = range(1024, 65536)  # those that need no privilege
+
+# Functions run as subprocesses with the emulator's environment. On AWS they have a clean one, and
+# what a user has set for real accounts and networks (profiles, proxies, certificates, log levels)
+# would lead them astray: all but these variables is dropped.
+_KEPT_VARIABLES = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "LOCAL_DIR",
+    "LOCAL_PORT_BASE",
+    "LOGNAME",
+    "PATH",
+    "TZ",
+    "USER",
+)
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`folder` holds all files; the first of the ports is the HTTP port."""
+
+    folder: Path
+    port: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read LOCAL_DIR and LOCAL_PORT_BASE. Raises SettingsError."""
+        folder = Path(environment.get("LOCAL_DIR") or _DEFAULT_FOLDER).resolve()
+        base = environment.get("LOCAL_PORT_BASE") or str(_DEFAULT_PORT_BASE)
+        bases = range(_PORTS.start, _PORTS.stop - _DATABASE_PORT_OFFSETS[-1])
+        if not base.isdecimal() or int(base) not in bases:
+            raise SettingsError(
+                f"LOCAL_PORT_BASE must be from {bases.start} to {bases[-1]}, not '{base}'"
+            )
+        return cls(folder, int(base))
+
+    @property
+    def database_ports(self) -> range:
+        """The ports for the database servers of clusters."""
+        return range(
+            self.port + _DATABASE_PORT_OFFSETS.start, self.port + _DATABASE_PORT_OFFSETS.stop
+        )
+
+    @property
+    def databases(self) -> Path:
+        """The folder of the database servers' data."""
+        return self.folder / "databases"
+
+    @property
+    def tls(self) -> Path:
+        """The folder of the certificates of the database servers; `ca.pem` verifies them."""
+        return self.folder / "tls"
+
+    @property
+    def state(self) -> Path:
+        """The folder of the emulated services' state."""
+        return self.folder / "emulator"
+
+    @property
+    def url(self) -> str:
+        """The endpoint of all emulated services."""
+        return f"http://{HOST}:{self.port}"
+
+    def apply(self, environment: MutableMapping[str, str]) -> None:
+        """Make `environment` what ministack and the functions that it runs need, and no more."""
+        temporary = self.state / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        for name in set(environment) - set(_KEPT_VARIABLES):
+            del environment[name]
+        environment.update(
+            BIND_HOST=HOST,
+            GATEWAY_PORT=str(self.port),
+            MINISTACK_REGION=REGION,
+            PERSIST_STATE="1",
+            STATE_DIR=str(self.state / "state"),
+            S3_PERSIST="1",
+            S3_DATA_DIR=str(self.state / "s3"),
+            SFTP_ENABLED="0",
+            IOT_MTLS_ENABLED="0",
+            TMPDIR=str(temporary),
+            # What functions get: execution credentials are made by ministack for each of them.
+            AWS_ENDPOINT_URL=self.url,
+            AWS_ACCESS_KEY_ID="test",
+            AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - opens nothing but the emulator
+            AWS_REGION=REGION,
+            AWS_DEFAULT_REGION=REGION,
+            AWS_EC2_METADATA_DISABLED="true",
+            AWS_CONFIG_FILE=os.devnull,
+            AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        )
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server can listen on the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: what remains of closed connections does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

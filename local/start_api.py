@@ -1,0 +1,270 @@
+"""`sam local start-api` with the values that are deployed: the service's API on this machine.
+
+    ENVIRONMENT_SUFFIX=dev python -m local.start_api
+
+It uses the platform that `make up` has started or, where AWS_ENDPOINT_URL is set, the one there.
+`sam local` resolves no SSM parameter and hands functions only the variables that the template
+declares. So this writes a copy of the built template with the deployed values as the parameters'
+defaults and the AWS endpoints of the environment (AWS_ENDPOINT_URL and its per-service kin) among
+the functions' variables, and runs `sam local start-api` on that. After a change of code, build
+again: the next request runs it. After a change of the template or of values, start again.
+
+What listens on this machine's loopback interface alone (the local platform's emulator and
+database) is out of a container's reach. For such ports a relay listens on the gateway address of
+Docker's bridge, which only containers and this machine reach, and the copy leads there.
+"""
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.lambda_image import architecture, ensure_image, require_engine
+from local.platform import aws_variables, local_settings
+from service.stack import BUILT_TEMPLATE
+from shared.contract import load_contract
+from shared.errors import UserError, exit_code
+from shared.naming import check_environment_suffix, check_regions
+from shared.template import parameter_overrides
+
+DEFAULT_PORT = 3000
+# The name under which a function finds this machine. The database's certificate has to hold it.
+HOST_NAME = "host.docker.internal"
+
+_SSM_BATCH = 10  # the most names that GetParameters takes
+_RELAY_BYTES = 64 * 1024
+_HIGHEST_PORT = 65535
+_PATHS = {"CodeUri", "ContentUri"}  # what `sam build` has written relative to its template
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """Values that lead a container where the given ones lead this machine."""
+
+    parameters: Mapping[str, str]
+    endpoints: Mapping[str, str]
+    ports: frozenset[int]
+
+
+def deployed_values(template: Path, region: str, environment: str) -> dict[str, str]:
+    """The deployed value of each contract parameter that `template` takes, by logical name.
+
+    Raises:
+        UserError: a value is not deployed, or AWS (or the emulator) does not answer.
+    """
+    names = parameter_overrides(template, load_contract(), environment)
+    paths = list(names.values())
+    values: dict[str, str] = {}
+    try:
+        ssm = boto3.client("ssm", region_name=region)
+        for start in range(0, len(paths), _SSM_BATCH):
+            answer = ssm.get_parameters(Names=paths[start : start + _SSM_BATCH])
+            values |= {found["Name"]: found["Value"] for found in answer["Parameters"]}
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"SSM Parameter Store in {region} does not answer: {error}") from None
+    missing = [path for path in paths if path not in values]
+    if missing:
+        raise UserError(
+            f"there is no data platform for the environment {environment} in {region} "
+            f"({missing[0]} is not there): run `make deploy-infra` first"
+        )
+    return {logical_name: values[path] for logical_name, path in names.items()}
+
+
+def reachable(
+    parameters: Mapping[str, str], endpoints: Mapping[str, str], gateway: str
+) -> Reachable:
+    """What a container is to use for `parameters` and `endpoints` (AWS endpoint URLs).
+
+    Loopback hosts are replaced and their ports relayed; all else stays as it is. A host among the
+    parameters becomes a name, since certificates are for names; its port is another parameter, so
+    every parameter whose name ends with Port is relayed then. The host of a URL becomes the
+    address itself: behind a name, S3 clients would ask for BUCKET.NAME.
+    """
+    local = {name: port for name, url in endpoints.items() if (port := _loopback_port(url))}
+    ports = set(local.values())
+    new_endpoints = {
+        name: urlsplit(url)._replace(netloc=f"{gateway}:{local[name]}").geturl()
+        if name in local
+        else url
+        for name, url in endpoints.items()
+    }
+    new_parameters = {
+        name: HOST_NAME if _is_loopback(value) else value for name, value in parameters.items()
+    }
+    if new_parameters != parameters:
+        ports |= {int(value) for name, value in parameters.items() if name.endswith("Port")}
+    return Reachable(new_parameters, new_endpoints, frozenset(ports))
+
+
+def local_template(
+    template: Path, parameters: Mapping[str, str], variables: Mapping[str, str]
+) -> Path:
+    """Write the copy of a built template that `sam local` runs, and give its path.
+
+    It has `parameters` as defaults and `variables` declared for all functions. It lies beside the
+    build folder, not in it, so that `sam` can go on with the functions of a later build.
+    """
+    document: dict[str, Any] = yaml.safe_load(template.read_text())
+    for name, value in parameters.items():
+        if name in document.get("Parameters", {}):
+            document["Parameters"][name]["Default"] = value
+    function = document.setdefault("Globals", {}).setdefault("Function", {})
+    function.setdefault("Environment", {}).setdefault("Variables", {}).update(variables)
+    for resource in document["Resources"].values():
+        properties = resource.get("Properties", {})
+        for path in _PATHS & properties.keys():
+            properties[path] = f"{template.parent.name}/{properties[path]}"
+    copy = template.parents[1] / "local-template.json"
+    copy.write_text(json.dumps(document, indent=2, default=str))
+    return copy
+
+
+async def serve(
+    options: Iterable[str], endpoints: Mapping[str, str], relay_host: str, ports: Iterable[int]
+) -> None:
+    """Run `sam local start-api` with `options` until SIGINT or SIGTERM ends it cleanly.
+
+    Meanwhile what connects to one of `ports` on the address `relay_host` is connected to that port
+    of the loopback interface; functions know that address as `HOST_NAME`.
+
+    Raises:
+        UserError: `relay_host` is no address of this machine, or `sam` ended by itself.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    for relayed in ports:
+        await _start_relay(relay_host, relayed)
+    with tempfile.TemporaryDirectory() as temporary:
+        sam = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "samcli", "local", "start-api"),
+            *options,
+            # The image is there (`ensure_image`), and a registry may not be. A container that
+            # stays for the next request keeps its database connection, as in Lambda.
+            *("--skip-pull-image", "--warm-containers=LAZY"),
+            f"--add-host={HOST_NAME}:{relay_host}",
+            env=os.environ
+            # Of a variable that the template declares, `sam` prefers the value it finds here.
+            | dict(endpoints)
+            # An interrupted `sam` leaves lock files, for which the next one would wait 5 minutes.
+            | {"TMPDIR": temporary, "SAM_CLI_TELEMETRY": "0"},
+            # Out of the terminal's process group: Ctrl-C reaches `sam` once, as SIGTERM from here.
+            start_new_session=True,
+        )
+        ended, stopped = asyncio.create_task(sam.wait()), asyncio.create_task(stop.wait())
+        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            sam.terminate()
+            await ended
+        elif not stopped.done():
+            raise UserError(f"sam local start-api ended with exit code {ended.result()}")
+
+
+async def _start_relay(host: str, port: int) -> None:
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Cancelled when the program ends; Python 3.11 would print that as an error.
+        ended = contextlib.suppress(OSError, asyncio.CancelledError)
+        with contextlib.closing(writer), ended:
+            upstream = await asyncio.open_connection("localhost", port)
+            with contextlib.closing(upstream[1]):
+                await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
+
+    try:
+        # Several such relays may run at a time (reuse_port), each for its own `sam`.
+        await asyncio.start_server(relay, host, port, reuse_port=True)
+    except OSError as error:
+        # What listens on all addresses needs no relay.
+        if error.errno != errno.EADDRINUSE:
+            raise UserError(f"cannot listen on {host}:{port} for containers: {error}") from None
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while data := await source.read(_RELAY_BYTES):
+        sink.write(data)
+        await sink.drain()
+    sink.write_eof()
+
+
+def _bridge_gateway() -> str:
+    """This machine's address on Docker's bridge network."""
+    inspected = subprocess.run(
+        ("docker", "network", "inspect", "bridge", "--format={{json .IPAM.Config}}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if inspected.returncode != 0:
+        raise UserError("Docker has no bridge network; start the engine with its default network")
+    config = json.loads(inspected.stdout)[0]
+    # A new engine does not tell the gateway, which is the subnet's first address by default.
+    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
+
+
+def _loopback_port(url: str) -> int | None:
+    """The port of a URL on the loopback interface; None for all other URLs."""
+    parts = urlsplit(url)
+    if not _is_loopback(parts.hostname or ""):
+        return None
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _port() -> int:
+    text = os.environ.get("START_API_PORT") or str(DEFAULT_PORT)
+    if not text.isdecimal() or not 1 <= int(text) <= _HIGHEST_PORT:
+        raise UserError(f"START_API_PORT {text!r}: use a port from 1 to {_HIGHEST_PORT}")
+    return int(text)
+
+
+def main() -> None:
+    """Run the built service with the values of `ENVIRONMENT_SUFFIX` in the first of `REGIONS`.
+
+    Raises:
+        UserError: Docker, the built template or the deployed values are missing.
+    """
+    environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
+    region = check_regions(os.environ.get("REGIONS", "us-east-1"))[0]
+    port = _port()
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        os.environ.update(aws_variables(local_settings(), os.environ))
+    if not BUILT_TEMPLATE.is_file():
+        raise UserError("the service is not built: run `make build-service`")
+    require_engine()
+    values = deployed_values(BUILT_TEMPLATE, region, environment)
+    ensure_image()
+    gateway = _bridge_gateway()
+    endpoints = {
+        name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
+    }
+    inside = reachable(values, endpoints, gateway)
+    own = {"EnvironmentSuffix": environment, "LambdaArchitecture": architecture()}
+    template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
+    options = (f"--template={template}", f"--region={region}", f"--port={port}")
+    asyncio.run(serve(options, inside.endpoints, gateway, inside.ports))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,124 @@
+"""The runner, with the real Terraform; what it applies is tested in tests/platform."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from infra import terraform
+from shared.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "out"))
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "unit")
+    monkeypatch.delenv("REGIONS", raising=False)
+
+
+def test_the_synthesized_stacks_of_all_regions_are_valid_terraform(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGIONS", "us-east-1,us-east-2,us-west-2")
+    terraform.main(["validate"])
+    output = capfd.readouterr().out
+    assert output.count("The configuration is valid") == 3
+    assert "==> trading-platform-uswest2-unit: terraform validate" in output
+
+
+def test_init_alone_shows_its_output(capfd: pytest.CaptureFixture[str]) -> None:
+    terraform.main(["init"])
+    assert "successfully initialized" in capfd.readouterr().out
+
+
+def test_arguments_behind_the_dashes_go_to_terraform(capfd: pytest.CaptureFixture[str]) -> None:
+    terraform.main(["validate", "--", "-json"])
+    printed = capfd.readouterr().out
+    assert json.loads(printed[printed.index("{") :])["valid"] is True
+
+
+def test_a_failing_terraform_is_named_with_the_stack() -> None:
+    with pytest.raises(UserError, match="validate failed for trading-platform-useast1-unit"):
+        terraform.main(["validate", "--", "-no-such-option"])
+
+
+def test_a_failing_init_shows_what_terraform_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    with pytest.raises(UserError, match="init failed"):
+        terraform.main(["validate"])
+    assert "hashicorp/aws" in capsys.readouterr().err
+
+
+def test_a_missing_terraform_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match="make setup"):
+        terraform.main(["plan"])
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in on PATH that writes down the CLI configuration it was given."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    record = tmp_path / "record"
+    program = folder / "terraform"
+    program.write_text(
+        f'#!/bin/sh\n{{ echo "$TF_CLI_CONFIG_FILE"; cat "$TF_CLI_CONFIG_FILE"; }} >{record} 2>&1\n'
+        "exit 0\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return record
+
+
+def test_a_configuration_file_of_the_user_is_left_alone(
+    recorder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.tfrc"
+    own.write_text("# mine\n")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(own))
+    terraform.main(["init"])
+    assert recorder.read_text() == f"{own}\n# mine\n"
+
+
+def test_a_mirror_is_used_through_a_temporary_configuration_file(
+    recorder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    (mirror / "registry.terraform.io").mkdir(parents=True)
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(mirror))
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "missing.tfrc"))
+    terraform.main(["init"])
+    name, _, text = recorder.read_text().partition("\n")
+    assert f'path = "{mirror}"' in text
+    assert not Path(name).exists()
+
+
+def test_without_a_mirror_terraform_gets_the_provider_from_the_registry(
+    recorder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_PLUGIN_MIRROR", raising=False)
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    monkeypatch.setattr(terraform, "find_mirror", lambda _named: None)
+    terraform.main(["init"])
+    assert recorder.read_text().startswith("\n")
+
+
+def test_a_mirror_is_found_up_to_two_levels_down(tmp_path: Path) -> None:
+    assert terraform.find_mirror(None, root=tmp_path) is None
+    (tmp_path / "opt" / "plugins" / "registry.terraform.io").mkdir(parents=True)
+    assert terraform.find_mirror(None, root=tmp_path) == tmp_path / "opt" / "plugins"
+    (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
+    assert terraform.find_mirror("", root=tmp_path) == tmp_path / "mirror"
+
+
+def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
+        terraform.find_mirror(str(tmp_path))

@@ -1,0 +1,514 @@
+"""The emulator from outside: its own process, real databases, real Terraform."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pymysql
+import pytest
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+REGION = "us-east-1"
+
+
+class Emulator:
+    """One emulator process and its clients."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.log = folder.parent / f"{folder.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [PYTHON, "-m", "local.emulator"],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "LOCAL_DIR": str(self.folder),
+                    "LOCAL_PORT_BASE": str(self.port),
+                    "AWS_CA_BUNDLE": "/nonexistent",  # as a host's setting that must not matter
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start(self) -> None:
+        self.process = self.launch()
+        until(self._accepts, "the emulator to listen", seconds=20)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def client(self, service: str) -> Any:
+        connect: Any = boto3.client
+        return connect(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            verify=False,
+        )
+
+    def database_pids(self) -> list[int]:
+        """The processes that have this emulator's folder among their arguments."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                arguments = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if f"--datadir={self.folder}/".encode() in arguments:
+                found.append(int(process.name))
+        return found
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def free_port_base() -> int:
+    """A port with the 39 that follow it free."""
+    for base in range(26000, 60000, 50):
+        try:
+            for port in (base, *range(base + 10, base + 40)):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    running = Emulator(tmp_path / "local", free_port_base())
+    running.start()
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
+    for pid in running.database_pids():
+        os.kill(pid, signal.SIGKILL)
+
+
+def create_cluster(emulator: Emulator, name: str = "trades", **more: Any) -> dict[str, Any]:
+    created = emulator.client("rds").create_db_cluster(
+        DBClusterIdentifier=name,
+        Engine="aurora-mysql",
+        DatabaseName="trading",
+        MasterUsername="tradingadmin",
+        ManageMasterUserPassword=True,
+        **more,
+    )
+    return dict(created["DBCluster"])
+
+
+def connect(emulator: Emulator, cluster: dict[str, Any], *, tls: bool = True) -> Any:
+    secret = json.loads(
+        emulator.client("secretsmanager").get_secret_value(
+            SecretId=cluster["MasterUserSecret"]["SecretArn"]
+        )["SecretString"]
+    )
+    context = ssl.create_default_context(cafile=str(emulator.folder / "tls" / "ca.pem"))
+    return pymysql.connect(
+        host=cluster["Endpoint"],
+        port=cluster["Port"],
+        user=secret["username"],
+        password=secret["password"],
+        database="trading",
+        autocommit=True,
+        ssl=context if tls else None,
+        ssl_disabled=not tls,
+    )
+
+
+def query(emulator: Emulator, cluster: dict[str, Any], sql: str) -> Any:
+    with connect(emulator, cluster) as connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+def reachable(emulator: Emulator, cluster: dict[str, Any]) -> bool:
+    try:
+        connect(emulator, cluster).close()
+    except pymysql.Error:
+        return False
+    return True
+
+
+def test_cluster_has_a_database_from_creation_to_deletion(emulator: Emulator) -> None:
+    rds = emulator.client("rds")
+    rds.create_db_cluster_parameter_group(
+        DBClusterParameterGroupName="tls",
+        DBParameterGroupFamily="aurora-mysql8.0",
+        Description="requires TLS",
+    )
+    rds.modify_db_cluster_parameter_group(
+        DBClusterParameterGroupName="tls",
+        Parameters=[
+            {
+                "ParameterName": "require_secure_transport",
+                "ParameterValue": "ON",
+                "ApplyMethod": "immediate",
+            }
+        ],
+    )
+    cluster = create_cluster(emulator, DBClusterParameterGroupName="tls")
+    endpoint = (cluster["Endpoint"], cluster["ReaderEndpoint"], cluster["Port"])
+    assert endpoint == ("127.0.0.1", "127.0.0.1", emulator.port + 10)
+    assert query(emulator, cluster, "SELECT @@time_zone, @@character_set_server") == (
+        ("+00:00", "utf8mb4"),
+    )
+    assert query(emulator, cluster, "SHOW GRANTS")[0][0].endswith("WITH GRANT OPTION")
+    with pytest.raises(pymysql.Error):
+        connect(emulator, cluster, tls=False)
+
+    instance = rds.create_db_instance(
+        DBInstanceIdentifier="writer",
+        DBClusterIdentifier="trades",
+        DBInstanceClass="db.r5.large",
+        Engine="aurora-mysql",
+    )["DBInstance"]
+    assert instance["Endpoint"]["Port"] == cluster["Port"]
+    described = rds.describe_db_clusters(DBClusterIdentifier="trades")["DBClusters"][0]
+    assert (described["Endpoint"], described["ReaderEndpoint"], described["Port"]) == endpoint
+
+    rds.create_db_instance(
+        DBInstanceIdentifier="reader",
+        DBClusterIdentifier="trades",
+        DBInstanceClass="db.r5.large",
+        Engine="aurora-mysql",
+    )
+    before = connect(emulator, cluster)
+    rds.failover_db_cluster(DBClusterIdentifier="trades")
+    with pytest.raises(pymysql.Error):
+        before.ping(reconnect=False)
+
+    rds.modify_db_cluster(
+        DBClusterIdentifier="trades", RotateMasterUserPassword=True, ApplyImmediately=True
+    )
+    assert reachable(emulator, cluster)
+
+    second = create_cluster(emulator, "orders")
+    assert second["Port"] == emulator.port + 11
+    for name in ("writer", "reader"):
+        rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+    for name in ("trades", "orders"):
+        rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+    assert emulator.database_pids() == []
+    assert list((emulator.folder / "databases").glob("*/*")) == []
+
+
+def test_a_database_that_cannot_start_makes_no_cluster(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.stop()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    emulator.start()
+    with pytest.raises(ClientError, match="is not installed"):
+        create_cluster(emulator, DeletionProtection=True)
+    assert emulator.client("rds").describe_db_clusters()["DBClusters"] == []
+    assert emulator.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert list((emulator.folder / "databases").glob("*/*")) == []
+
+
+def test_a_killed_emulator_and_a_killed_database_heal(emulator: Emulator) -> None:
+    cluster = create_cluster(emulator)
+    query(emulator, cluster, "CREATE TABLE trade (id INT PRIMARY KEY)")
+    query(emulator, cluster, "INSERT INTO trade VALUES (7)")
+    emulator.client("s3").create_bucket(Bucket="trading-data")
+    emulator.client("s3").put_object(Bucket="trading-data", Key="a", Body=b"content")
+    (database,) = emulator.database_pids()
+    emulator.client("ssm").put_parameter(Name="/a", Value="b", Type="String")
+    emulator.kill()
+    assert emulator.database_pids() == [database]
+    emulator.start()
+    assert emulator.database_pids() == [database]
+    described = emulator.client("rds").describe_db_clusters()["DBClusters"][0]
+    assert (described["Endpoint"], described["Port"]) == (cluster["Endpoint"], cluster["Port"])
+    assert emulator.client("ssm").get_parameter(Name="/a")["Parameter"]["Value"] == "b"
+    kept = emulator.client("s3").get_object(Bucket="trading-data", Key="a")["Body"].read()
+    assert kept == b"content"
+
+    os.kill(database, signal.SIGKILL)
+    until(lambda: reachable(emulator, cluster), "the database to come back")
+    assert query(emulator, cluster, "SELECT id FROM trade") == ((7,),)
+
+    assert emulator.stop() == 0
+    assert emulator.database_pids() == []
+    emulator.start()
+    assert query(emulator, cluster, "SELECT id FROM trade") == ((7,),)
+
+
+@pytest.mark.parametrize(("folder", "reason"), [("local", "already runs"), ("other", "in use")])
+def test_a_second_start_is_refused_in_one_line(
+    emulator: Emulator, folder: str, reason: str
+) -> None:
+    second = Emulator(emulator.folder.parent / folder, emulator.port)
+    second.log = emulator.folder.parent / "second.log"
+    assert second.launch().wait(timeout=20) == 1
+    (line,) = second.log.read_text().splitlines()
+    assert reason in line
+
+
+def test_changed_parameter_values_make_change_sets(emulator: Emulator) -> None:
+    formation, ssm = emulator.client("cloudformation"), emulator.client("ssm")
+    ssm.put_parameter(Name="/port", Value="3306", Type="String")
+    template: dict[str, Any] = {
+        "Parameters": {
+            "Port": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/port"},
+            "Extra": {"Type": "String", "Default": "no"},
+        },
+        "Conditions": {"HasExtra": {"Fn::Equals": [{"Ref": "Extra"}, "yes"]}},
+        "Resources": {
+            "Copy": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Type": "String", "Name": "/copy", "Value": {"Ref": "Port"}},
+            },
+            "More": {"Type": "AWS::SQS::Queue", "Condition": "HasExtra"},
+        },
+        "Outputs": {"Port": {"Value": {"Ref": "Port"}}},
+    }
+
+    def deploy(kind: str, extra: str = "no") -> set[tuple[str, str]] | None:
+        name = f"set-{time.monotonic_ns()}"
+        formation.create_change_set(
+            StackName="service",
+            ChangeSetName=name,
+            ChangeSetType=kind,
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": "Extra", "ParameterValue": extra}],
+        )
+        change_set = formation.describe_change_set(StackName="service", ChangeSetName=name)
+        if change_set["Status"] == "FAILED":
+            return None
+        formation.execute_change_set(StackName="service", ChangeSetName=name)
+        until(lambda: status().endswith("_COMPLETE"), "the stack")
+        changes = [change["ResourceChange"] for change in change_set["Changes"]]
+        return {(change["Action"], change["LogicalResourceId"]) for change in changes}
+
+    def status() -> str:
+        return str(formation.describe_stacks(StackName="service")["Stacks"][0]["StackStatus"])
+
+    assert deploy("CREATE") == {("Add", "Copy")}
+    assert deploy("UPDATE") is None
+    ssm.put_parameter(Name="/port", Value="3307", Type="String", Overwrite=True)
+    assert deploy("UPDATE") == {("Modify", "Copy")}
+    assert ssm.get_parameter(Name="/copy")["Parameter"]["Value"] == "3307"
+    assert deploy("UPDATE", extra="yes") == {("Add", "More")}
+    assert deploy("UPDATE") == {("Remove", "More")}
+    template["Outputs"]["Extra"] = {"Value": {"Ref": "Extra"}}
+    assert deploy("UPDATE") == set()
+    assert deploy("UPDATE") is None
+
+
+def test_an_interrupted_deployment_can_be_repeated(emulator: Emulator) -> None:
+    parameter: dict[str, Any] = {
+        "Type": "AWS::SSM::Parameter",
+        "Properties": {"Type": "String", "Name": "/a", "Value": "1"},
+    }
+    waiting = {
+        "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        "Wait": {
+            "Type": "AWS::CloudFormation::WaitCondition",
+            "DependsOn": "A",
+            "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "600"},
+        },
+    }
+    formation = emulator.client("cloudformation")
+
+    def status() -> str:
+        return str(formation.describe_stacks(StackName="service")["Stacks"][0]["StackStatus"])
+
+    formation.create_stack(
+        StackName="service", TemplateBody=json.dumps({"Resources": {"A": parameter} | waiting})
+    )
+    until(lambda: status() == "CREATE_IN_PROGRESS", "the deployment")
+    time.sleep(1)  # it has come to the wait, and that has been written
+    emulator.kill()
+    emulator.start()
+    parameter["Properties"] = {"Type": "String", "Name": "/a", "Value": "2"}
+    formation.update_stack(
+        StackName="service", TemplateBody=json.dumps({"Resources": {"A": parameter}})
+    )
+    until(lambda: status() == "UPDATE_COMPLETE", "the deployment")
+    assert emulator.client("ssm").get_parameter(Name="/a")["Parameter"]["Value"] == "2"
+    formation.delete_stack(StackName="service")
+
+
+def test_cluster_attributes_are_described_as_requested(emulator: Emulator) -> None:
+    rds = emulator.client("rds")
+    create_cluster(
+        emulator,
+        ServerlessV2ScalingConfiguration={
+            "MinCapacity": 0,
+            "MaxCapacity": 2,
+            "SecondsUntilAutoPause": 300,
+        },
+        EnableCloudwatchLogsExports=["error", "audit"],
+        StorageType="aurora-iopt1",
+    )
+    rds.modify_db_cluster(
+        DBClusterIdentifier="trades",
+        CloudwatchLogsExportConfiguration={
+            "EnableLogTypes": ["slowquery"],
+            "DisableLogTypes": ["audit"],
+        },
+    )
+    rds.create_db_instance(
+        DBInstanceIdentifier="writer",
+        DBClusterIdentifier="trades",
+        DBInstanceClass="db.serverless",
+        Engine="aurora-mysql",
+        EnablePerformanceInsights=True,
+        PerformanceInsightsKMSKeyId="arn:aws:kms:us-east-1:000000000000:key/k",
+    )
+    cluster = rds.describe_db_clusters()["DBClusters"][0]
+    assert cluster["EnabledCloudwatchLogsExports"] == ["error", "slowquery"]
+    assert cluster["ServerlessV2ScalingConfiguration"]["SecondsUntilAutoPause"] == 300
+    assert cluster["StorageType"] == "aurora-iopt1"
+    instance = rds.describe_db_instances()["DBInstances"][0]
+    assert instance["PerformanceInsightsKMSKeyId"].endswith("key/k")
+
+
+TERRAFORM = """
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0, < 7.0.0"
+    }
+  }
+}
+provider "aws" {
+  default_tags {
+    tags = { Project = "test" }
+  }
+}
+resource "aws_vpc" "v" {
+  cidr_block = "10.0.0.0/16"
+}
+resource "aws_subnet" "s" {
+  vpc_id     = aws_vpc.v.id
+  cidr_block = "10.0.0.0/24"
+}
+resource "aws_security_group" "g" {
+  name   = "g"
+  vpc_id = aws_vpc.v.id
+}
+resource "aws_vpc_endpoint" "kms" {
+  vpc_id              = aws_vpc.v.id
+  service_name        = "com.amazonaws.us-east-1.kms"
+  vpc_endpoint_type   = "Interface"
+  private_dns_enabled = true
+  subnet_ids          = [aws_subnet.s.id]
+  security_group_ids  = [aws_security_group.g.id]
+}
+resource "aws_vpc_endpoint" "s3" {
+  vpc_id       = aws_vpc.v.id
+  service_name = "com.amazonaws.us-east-1.s3"
+}
+resource "aws_vpc_security_group_egress_rule" "s3" {
+  security_group_id = aws_security_group.g.id
+  prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  description       = "to S3"
+}
+resource "aws_flow_log" "f" {
+  vpc_id                   = aws_vpc.v.id
+  traffic_type             = "ALL"
+  iam_role_arn             = "arn:aws:iam::000000000000:role/flow"
+  log_destination          = "arn:aws:logs:us-east-1:000000000000:log-group:flow"
+  max_aggregation_interval = 60
+}
+resource "aws_cloudwatch_metric_alarm" "a" {
+  alarm_name          = "cpu"
+  alarm_description   = "busy & <hot>"
+  namespace           = "AWS/RDS"
+  metric_name         = "CPUUtilization"
+  extended_statistic  = "p99"
+  period              = 300
+  evaluation_periods  = 3
+  threshold           = 80.5
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  dimensions          = { DBClusterIdentifier = "c", Role = "WRITER" }
+  alarm_actions       = ["arn:aws:sns:us-east-1:000000000000:t"]
+}
+"""
+
+
+def test_terraform_sees_no_difference_after_an_apply(emulator: Emulator, tmp_path: Path) -> None:
+    folder = tmp_path / "terraform"
+    folder.mkdir()
+    (folder / "main.tf").write_text(TERRAFORM)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    } | {
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "3",
+    }
+    terraform = shutil.which("terraform")
+    assert terraform is not None
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [terraform, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    for arguments, expected in (
+        (("init", "-input=false"), 0),
+        (("apply", "-auto-approve", "-input=false"), 0),
+        (("plan", "-detailed-exitcode", "-input=false", "-no-color"), 0),
+        (("destroy", "-auto-approve", "-input=false"), 0),
+    ):
+        done = run(*arguments)
+        assert done.returncode == expected, done.stdout + done.stderr
+    vpcs = emulator.client("ec2").describe_vpcs()["Vpcs"]
+    assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []

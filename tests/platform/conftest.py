@@ -1,0 +1,116 @@
+"""The whole platform, brought up as a newcomer does: with `make up`."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.emulator.settings import Settings
+from local.platform import aws_variables, trade_url
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+
+# The emulator takes 40 ports from the base on.
+_PORTS = 40
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform; `env` sends the standard tools to it."""
+
+    settings: Settings
+    environment: str
+    env: dict[str, str]
+
+    @property
+    def endpoint_url(self) -> str:
+        return self.settings.url
+
+    @property
+    def trade_url(self) -> str:
+        return trade_url(self.settings, REGION, self.environment)
+
+    def make(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `make` against the platform; what it prints is in the result, and on failure here."""
+        finished = subprocess.run(
+            ["make", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and finished.returncode != 0:
+            pytest.fail(f"make {' '.join(arguments)}:\n{finished.stdout}")
+        return finished
+
+    def client(self, service: str) -> object:
+        """A boto3 client of the emulated AWS."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform") / "local"
+    settings = Settings(folder, free_port_base())
+    variables = {
+        **os.environ,
+        "ENVIRONMENT_SUFFIX": "test",
+        "LOCAL_DIR": str(folder),
+        "LOCAL_PORT_BASE": str(settings.port),
+    }
+    platform = Platform(settings, "test", aws_variables(settings, variables))
+    platform.make("up")
+    yield platform
+    platform.make("down", "PURGE=1")
+    assert not folder.exists()
+    assert not processes_naming(folder)
+
+
+def free_port_base() -> int:
+    for base in range(21000, 60000, _PORTS):
+        if all(_is_free(base + offset) for offset in range(_PORTS)):
+            return base
+    raise OSError("no range of free ports")
+
+
+def processes_naming(folder: Path) -> list[str]:
+    """The command lines of running processes in which a folder appears."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in command:
+            found.append(command)
+    return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes the shared platform apart runs last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

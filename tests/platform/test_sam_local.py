@@ -1,0 +1,118 @@
+"""`make start-api`: the service in real Lambda containers, against the platform on this machine."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+ENGINE = ROOT / "local" / "docker_engine.sh"
+ENGINE_FOLDER = ROOT / ".cache" / "docker"
+START_SECONDS = 300  # the first start may build the image
+STOP_SECONDS = 60
+
+pytestmark = pytest.mark.platform
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[None]:
+    """A Docker engine; one that was started for these tests ends with them."""
+    start = subprocess.run(
+        [ENGINE, "start", ENGINE_FOLDER], capture_output=True, text=True, check=False
+    )
+    if start.returncode != 0:
+        pytest.skip(f"needs Docker: {start.stderr.splitlines()[-1]}")
+    yield
+    if "started" in start.stderr:
+        subprocess.run([ENGINE, "stop", ENGINE_FOLDER], check=True)
+
+
+def test_trades_are_booked_and_ctrl_c_leaves_nothing_behind(
+    engine: None, platform: Any, tmp_path: Path
+) -> None:
+    containers = lambda_containers()
+
+    with start_api(platform.env, tmp_path / "start-api.log") as url:
+        booked = requests.post(url, json={"symbol": "AAPL", "quantity": 100}, timeout=60)
+        warm = requests.post(url, json={"symbol": "AAPL", "quantity": 100}, timeout=10)
+        refused = requests.post(url, json={"symbol": "AAPL", "quantity": -1}, timeout=10)
+
+    assert booked.status_code == 200, (tmp_path / "start-api.log").read_text()
+    assert booked.json()["environment"] == platform.environment
+    assert warm.status_code == 200
+    assert warm.json()["trade_id"] != booked.json()["trade_id"]
+    assert refused.status_code == 400
+    assert lambda_containers() == containers
+    with pytest.raises(requests.ConnectionError):
+        requests.post(url, timeout=10)
+
+
+def test_without_an_engine_one_line_says_what_to_do() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "local.lambda_image"],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": "unix:///nonexistent"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "local/docker_engine.sh start" in result.stderr
+
+
+@contextmanager
+def start_api(variables: dict[str, str], log: Path) -> Iterator[str]:
+    """Run `make start-api` on a free port, and press Ctrl-C in the end; gives the trade URL."""
+    port = free_port()
+    with log.open("wb") as output:
+        make = subprocess.Popen(
+            ["make", "start-api"],
+            cwd=ROOT,
+            env={**os.environ, **variables, "START_API_PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not listens(port):
+            assert make.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/trade"
+    finally:
+        if make.poll() is None:
+            os.killpg(make.pid, signal.SIGINT)
+        make.wait(STOP_SECONDS)
+
+
+def lambda_containers() -> set[str]:
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter=label=sam.cli.container.type=lambda"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(listed.stdout.split())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

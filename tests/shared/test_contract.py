@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from shared.contract import load_contract
+from shared.errors import UserError, exit_code
+from shared.template import consumed_parameters, parameter_overrides
+
+PARAMETER = """
+[parameters.VpcId]
+name = "vpc/id"
+type = "AWS::SSM::Parameter::Value<AWS::EC2::VPC::Id>"
+description = "The VPC."
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "contract.toml"
+    file.write_text(text)
+    return file
+
+
+def test_paths_carry_the_environment_and_the_major_version(tmp_path: Path) -> None:
+    contract = load_contract(write(tmp_path, 'version = "2.3.4"' + PARAMETER))
+    assert contract.path(contract["VpcId"], "pr-42") == "/trading-platform/pr-42/v2/vpc/id"
+
+
+def test_a_list_type_is_published_as_a_string_list() -> None:
+    contract = load_contract()
+    types = {p.logical_name: p.ssm_type for p in contract.parameters}
+    assert types["PrivateSubnetIds"] == "StringList"
+    assert types["VpcId"] == "String"
+    assert types["KmsKeyArn"] == "String"
+
+
+def test_an_unknown_logical_name_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="Nonsense"):
+        load_contract()["Nonsense"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("version =", "not TOML"),
+        (PARAMETER, "version"),
+        ('version = "1.0"' + PARAMETER, "semantic version"),
+        ('version = "1.0.0"' + PARAMETER.replace("VpcId", "vpc-id"), "parameters.vpc-id"),
+        ('version = "1.0.0"' + PARAMETER.replace("vpc/id", "/VPC"), r"VpcId\.name '/VPC'"),
+        ('version = "1.0.0"' + PARAMETER.replace("AWS::SSM", "SSM"), r"VpcId\.type"),
+        ('version = "1.0.0"' + PARAMETER + 'extra = "x"\n', "exactly description, name, type"),
+        (
+            'version = "1.0.0"' + PARAMETER + PARAMETER.replace("VpcId", "Other"),
+            "'vpc/id' is given to two",
+        ),
+    ],
+)
+def test_a_broken_contract_is_refused_with_the_file_and_the_key(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(UserError, match=complaint) as error:
+        load_contract(file)
+    assert str(file) in str(error.value)
+
+
+TEMPLATE = """
+Parameters:
+  Size: {Type: Number}
+  VpcId: {Type: 'AWS::SSM::Parameter::Value<AWS::EC2::VPC::Id>'}
+Resources:
+  Thing: {Type: A::B::C, Properties: {Name: !Sub '${VpcId}', Size: !Ref Size}}
+"""
+
+
+def test_overrides_name_the_ssm_parameter_of_each_consumed_value(tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(TEMPLATE)
+    assert parameter_overrides(template, load_contract(), "dev") == {
+        "VpcId": "/trading-platform/dev/v1/vpc/id"
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("VpcId:", "VpcName:", "VpcName is not in the contract"),
+        ("AWS::EC2::VPC::Id", "String", "but the contract says"),
+    ],
+)
+def test_a_template_that_breaks_the_contract_is_refused(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(TEMPLATE.replace(old, new))
+    with pytest.raises(UserError, match=complaint):
+        consumed_parameters(template, load_contract())
+
+
+def test_a_template_without_parameters_consumes_nothing(tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text("Resources: {}")
+    assert consumed_parameters(template, load_contract()) == ()
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    def mistake() -> None:
+        raise UserError("say dev")
+
+    assert exit_code(mistake) == 1
+    assert capsys.readouterr().err == "error: say dev\n"
+    assert exit_code(lambda: None) == 0
