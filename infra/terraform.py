@@ -17,9 +17,9 @@ from shared.errors import UserError, exit_code
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "init": (),
     "validate": (),
-    "plan": (),
-    "apply": ("-auto-approve",),
-    "destroy": ("-auto-approve",),
+    "plan": ("-input=false",),
+    "apply": ("-input=false", "-auto-approve"),
+    "destroy": ("-input=false", "-auto-approve"),
     "output": (),
 }
 _REGISTRY = "registry.terraform.io"
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = load_environment(os.environ)
     environment.state_dir.mkdir(parents=True, exist_ok=True)
     synthesize(environment)
-    with _cli_config(os.environ) as variables:
+    with cli_config(os.environ) as variables:
         for stack in environment.stack_names():
             _run_stack(
                 terraform,
@@ -58,9 +58,10 @@ def _run_stack(
     terraform: str, folder: Path, command: str, extra: Sequence[str], variables: Mapping[str, str]
 ) -> None:
     print(f"==> {folder.name}: terraform {command}", flush=True)
-    steps = [["init", "-input=false", "-no-color", "-upgrade=false"]]
+    plain = [] if sys.stdout.isatty() else ["-no-color"]
+    steps = [["init", "-input=false", *plain]]
     if command != "init":
-        steps.append([command, *_COMMANDS[command], *extra])
+        steps.append([command, *_COMMANDS[command], *plain, *extra])
     for step in steps:
         quiet = step[0] == "init" and command != "init"
         finished = subprocess.run(
@@ -80,8 +81,14 @@ def _run_stack(
 
 
 @contextmanager
-def _cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Environment variables for Terraform: with a mirror of the providers, if there is one."""
+def cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Environment variables for Terraform: with a mirror of the providers, if there is one.
+
+    A configuration file of the user's own is left alone. The one for a mirror is temporary.
+
+    Raises:
+        UserError: `TF_PLUGIN_MIRROR` names a folder that is not a mirror.
+    """
     environment = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", **variables}
     own_config = environment.get("TF_CLI_CONFIG_FILE")
     if own_config and Path(own_config).is_file():

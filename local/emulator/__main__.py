@@ -7,6 +7,7 @@ HTTP port; database servers take ports base+10 to base+39. SIGTERM or Ctrl-C end
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 
@@ -30,10 +31,20 @@ def main() -> int:
         lock.flush()
         if not port_is_free(settings.port):
             return _refuse(f"port {settings.port} is in use (LOCAL_PORT_BASE chooses another)")
+        _configure_logging()
         from local.emulator import server  # ministack reads the environment when it is imported
 
         server.run(settings)
     return 0
+
+
+def _configure_logging() -> None:
+    # Before ministack, which otherwise logs each request that it knows how to answer.
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s [%(name)s] %(message)s"
+    )
+    for talkative in ("kms", "samtranslator"):  # they warn of what is not used here
+        logging.getLogger(talkative).setLevel(logging.ERROR)
 
 
 def _refuse(reason: str) -> int:

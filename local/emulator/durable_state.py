@@ -18,6 +18,7 @@ import re
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ Handler = Callable[..., Awaitable[Any]]
 
 
 class DurableState:
-    """Saves ministack's state shortly after each request to a service."""
+    """Saves ministack's state with each request that changes it, or shortly after."""
 
     def __init__(self) -> None:
         self._changed = threading.Event()
@@ -49,10 +50,12 @@ class DurableState:
         self._saving = threading.Lock()
         self._save_started = 0.0
         self._written: dict[str, bytes] = {}
+        # A thread of its own: ministack's may all wait for a request that waits for this.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state-writer")
         self._saver = threading.Thread(target=self._run, name="state-saver", daemon=True)
 
     def install(self) -> None:
-        """Note every request to a service. Start saving with `start`."""
+        """Save with each request that changes resources. `start` begins with the others."""
         for service, handler in app.SERVICE_HANDLERS.items():
             app.SERVICE_HANDLERS[service] = self._saving_after(service, handler)
 
@@ -66,14 +69,14 @@ class DurableState:
         self._changed.set()
         self._saver.join()
 
-    def save(self) -> None:
+    def save(self, changed_at: float) -> None:
         """Write the state of each service that differs from what was last written.
 
-        A call that waited for another one that began after it has nothing left to do.
+        `changed_at` is a time of `time.monotonic`: what was saved from a later time on has the
+        change, and nothing is left to do.
         """
-        called = time.monotonic()
         with self._saving:
-            if self._save_started <= called:
+            if self._save_started <= changed_at:
                 self._save_started = time.monotonic()
                 self._save()
 
@@ -100,7 +103,9 @@ class DurableState:
         ) -> Any:
             response = await handler(method, path, headers, body, query)
             if _changes_resources(service, method, path, headers, body):
-                await asyncio.to_thread(self.save)
+                changed_at = time.monotonic()
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._executor, self.save, changed_at)
             else:
                 # Reads as well: what works in the background (a stack being deployed) has no
                 # request at its end, but a client that waits for it polls.
@@ -115,7 +120,7 @@ class DurableState:
             if self._stopping.wait(_DELAY_SECONDS):
                 return
             self._changed.clear()
-            self.save()
+            self.save(time.monotonic())
 
 
 def _changes_resources(

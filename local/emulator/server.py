@@ -6,7 +6,6 @@ Import it only after the settings have been applied to the environment.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -47,9 +46,6 @@ Receive = Callable[[], Awaitable[Message]]
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then save the state and stop the databases."""
-    logging.getLogger().setLevel(logging.WARNING)
-    for talkative in ("kms", "samtranslator"):  # they warn of what is not used here
-        logging.getLogger(talkative).setLevel(logging.ERROR)
     for gap in _GAPS:
         gap.install()
     databases = AuroraDatabases(settings)

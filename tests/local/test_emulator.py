@@ -19,6 +19,8 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.terraform import cli_config
+
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 REGION = "us-east-1"
@@ -491,24 +493,26 @@ def test_terraform_sees_no_difference_after_an_apply(emulator: Emulator, tmp_pat
     terraform = shutil.which("terraform")
     assert terraform is not None
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [terraform, *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    with cli_config(environment) as variables:
 
-    for arguments, expected in (
-        (("init", "-input=false"), 0),
-        (("apply", "-auto-approve", "-input=false"), 0),
-        (("plan", "-detailed-exitcode", "-input=false", "-no-color"), 0),
-        (("destroy", "-auto-approve", "-input=false"), 0),
-    ):
-        done = run(*arguments)
-        assert done.returncode == expected, done.stdout + done.stderr
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [terraform, *arguments],
+                cwd=folder,
+                env=dict(variables),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+
+        for arguments, expected in (
+            (("init", "-input=false"), 0),
+            (("apply", "-auto-approve", "-input=false"), 0),
+            (("plan", "-detailed-exitcode", "-input=false", "-no-color"), 0),
+            (("destroy", "-auto-approve", "-input=false"), 0),
+        ):
+            done = run(*arguments)
+            assert done.returncode == expected, done.stdout + done.stderr
     vpcs = emulator.client("ec2").describe_vpcs()["Vpcs"]
     assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
