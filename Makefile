@@ -97,7 +97,8 @@ test: setup ## Run all tests
 	@$(PY) -m pytest $(ARGS)
 
 .PHONY: lint
-lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
+lint: tools ## Lint, type-check and scan both halves
+	@local/prerequisites.sh shellcheck
 	ruff check .
 	ruff format --check .
 	mypy
@@ -105,7 +106,6 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	$(PY) -m infra.terraform validate
-	.venv-checks/bin/checkov --config-file .checkov.yaml
 
 ##@ Housekeeping
 

@@ -70,25 +70,37 @@ need_terraform() {
     install -m 755 "$folder/terraform" "$root/.venv/bin/terraform"
 }
 
+# install_packages WHAT APT_PACKAGES DNF_PACKAGES: with the system's package manager, quietly.
+install_packages() {
+    echo "Installing $1"
+    local log apt dnf
+    log=$(mktemp)
+    read -ra apt <<<"$2"
+    read -ra dnf <<<"$3"
+    if command -v apt-get >/dev/null; then
+        { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends "${apt[@]}"; } >"$log" 2>&1
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -q -y "${dnf[@]}" >"$log" 2>&1
+    else
+        false
+    fi || fail "$1 is missing and was not installed (see $log): install it with your package manager"
+    rm -f "$log"
+}
+
 need_mariadb() {
     if PATH=$PATH:/usr/local/sbin:/usr/sbin command -v mariadbd >/dev/null; then
         return
     fi
     [ "$(uname -s)" = Linux ] ||
         fail "the local platform runs on Linux; here, use a Linux virtual machine or container"
-    echo "Installing MariaDB"
-    local log
-    log=$(mktemp)
-    # The "core" packages on Debian and Ubuntu bring the programs without a system service.
-    if command -v apt-get >/dev/null; then
-        { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -q -y --no-install-recommends mariadb-server-core mariadb-client-core; } >"$log" 2>&1
-    elif command -v dnf >/dev/null; then
-        as_root dnf install -q -y mariadb-server mariadb >"$log" 2>&1
-    else
-        false
-    fi || fail "MariaDB is missing and was not installed (see $log): install MariaDB server and client 10.6 or newer"
-    rm -f "$log"
+    # The "core" packages of Debian and Ubuntu bring the programs without a system service.
+    install_packages "MariaDB server 10.6 or newer" \
+        "mariadb-server-core mariadb-client-core" "mariadb-server mariadb"
+}
+
+need_shellcheck() {
+    command -v shellcheck >/dev/null || install_packages shellcheck shellcheck ShellCheck
 }
 
 for program in "$@"; do
