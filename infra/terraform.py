@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "output": (),
 }
 _REGISTRY = "registry.terraform.io"
+_NO_PROVIDER = "Failed to query available provider packages"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,6 +76,11 @@ def _run_stack(
         if finished.returncode != 0:
             if quiet:
                 print(finished.stdout, file=sys.stderr)
+            if quiet and _NO_PROVIDER in finished.stdout:
+                raise UserError(
+                    "Terraform could not get the AWS provider: let this machine reach the "
+                    "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
+                )
             raise UserError(
                 f"terraform {step[0]} failed for {folder.name}; its output above says why"
             )

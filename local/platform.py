@@ -28,6 +28,8 @@ EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.2
+_PROGRESS_SECONDS = 0.5
+_CLEAR_LINE = "\033[K"
 _LOG_TAIL_LINES = 25
 _EXAMPLE_TRADE = '{"symbol":"AAPL","quantity":100}'
 
@@ -198,7 +200,7 @@ def _start_emulator(settings: Settings) -> None:
 
     def ready() -> bool:
         if process.poll() is not None:
-            raise UserError(_tail(log).strip() or f"the emulator ended at once; see {log}")
+            raise UserError(" ".join(_lines(log)[-1:]) or f"the emulator ended at once; see {log}")
         return _answers(settings)
 
     _wait(ready, "the emulator to answer")
@@ -231,17 +233,37 @@ def _database_servers(settings: Settings) -> list[MariaDBServer]:
 def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None:
     log = _log_file(settings, target)
     with log.open("wb") as output:
-        finished = subprocess.run(
+        process = subprocess.Popen(
             ["make", "--no-print-directory", "-C", str(ROOT), target],
             env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            check=False,
         )
-    if finished.returncode != 0:
-        print(_tail(log), file=sys.stderr)
-        raise UserError(f"make {target} failed; the whole log is {log}")
+        _show_progress(target, process, log)
+    if process.returncode != 0:
+        reasons = [line for line in _lines(log) if line.startswith("error: ")]
+        if not reasons:
+            print("\n".join(_lines(log)[-_LOG_TAIL_LINES:]), file=sys.stderr)
+        reason = reasons[-1].removeprefix("error: ") if reasons else "see above"
+        raise UserError(f"make {target} failed: {reason} (whole log: {log})")
+
+
+def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a process; on a terminal, show the time and the last line of its log meanwhile."""
+    started = time.monotonic()
+    while True:
+        try:
+            process.wait(timeout=_PROGRESS_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            if sys.stdout.isatty():
+                width = shutil.get_terminal_size().columns
+                last = next((line for line in reversed(_lines(log)) if line.strip()), "")
+                text = f"  {name:<24}{time.monotonic() - started:6.0f} s  {last}"
+                print(f"\r{_CLEAR_LINE}{text[: width - 1]}", end="", flush=True)
+    if sys.stdout.isatty():
+        print(f"\r{_CLEAR_LINE}  {name:<24}", end="", flush=True)
 
 
 def _log_file(settings: Settings, name: str) -> Path:
@@ -250,8 +272,8 @@ def _log_file(settings: Settings, name: str) -> Path:
     return folder / f"{name}.log"
 
 
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()
 
 
 def _wait(done: Callable[[], bool], what: str) -> None:

@@ -45,15 +45,24 @@ def test_a_failing_terraform_is_named_with_the_stack() -> None:
         terraform.main(["validate", "--", "-no-such-option"])
 
 
-def test_a_failing_init_shows_what_terraform_said(
+def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
     monkeypatch.setenv("TF_PLUGIN_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
-    with pytest.raises(UserError, match="init failed"):
+    with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
         terraform.main(["validate"])
     assert "hashicorp/aws" in capsys.readouterr().err
+
+
+def test_a_failing_init_shows_what_terraform_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_CLI_ARGS_init", "-no-such-option")
+    with pytest.raises(UserError, match="init failed"):
+        terraform.main(["validate"])
+    assert "no-such-option" in capsys.readouterr().err
 
 
 def test_a_missing_terraform_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

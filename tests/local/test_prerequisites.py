@@ -1,0 +1,152 @@
+"""What `make setup` does about programs from outside PyPI."""
+
+import functools
+import hashlib
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "local" / "prerequisites.sh"
+VERSION = "1.11.4"
+# fmt: off
+TOOLS = (
+    "awk", "bash", "basename", "cat", "chmod", "curl", "dirname", "env", "grep", "head", "id",
+    "install", "ls", "mktemp", "rm", "sed", "sha256sum", "sort", "tr", "uname",
+)
+# fmt: on
+
+
+class Machine:
+    """A project folder, and a PATH with the usual tools and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "project"
+        self.bin = folder / "bin"
+        for path in (self.root / "local", self.root / ".venv" / "bin", self.bin):
+            path.mkdir(parents=True)
+        shutil.copy(SCRIPT, self.root / "local")
+        for tool in TOOLS:
+            found = shutil.which(tool)
+            assert found is not None, tool
+            (self.bin / tool).symlink_to(found)
+        (self.bin / "python3").symlink_to(Path(sys.executable).resolve())
+
+    def add(self, name: str, script: str) -> None:
+        program = self.bin / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def run(self, *programs: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.root / "local" / "prerequisites.sh", *programs],
+            env={**os.environ, "PATH": str(self.bin), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server, and the folder of this version's files on it."""
+    folder = tmp_path / "web" / VERSION
+    folder.mkdir(parents=True)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "web"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+
+
+def publish(folder: Path, checksum: str | None = None) -> None:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    name = f"terraform_{VERSION}_linux_{machine}.zip"
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr("terraform", "#!/bin/sh\necho downloaded\n")
+    checksum = checksum or hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / f"terraform_{VERSION}_SHA256SUMS").write_text(f"{checksum}  {name}\n")
+
+
+def test_a_missing_terraform_is_downloaded_and_verified(
+    machine: Machine, downloads: tuple[str, Path]
+) -> None:
+    url, folder = downloads
+    publish(folder)
+    done = machine.run("terraform", TERRAFORM_DOWNLOAD_URL=url)
+    assert done.returncode == 0, done.stderr
+    installed = machine.root / ".venv" / "bin" / "terraform"
+    assert subprocess.run([installed], capture_output=True, check=True).stdout == b"downloaded\n"
+
+
+def test_a_download_without_its_published_checksum_is_not_installed(
+    machine: Machine, downloads: tuple[str, Path]
+) -> None:
+    url, folder = downloads
+    publish(folder, checksum="0" * 64)
+    done = machine.run("terraform", TERRAFORM_DOWNLOAD_URL=url)
+    assert done.returncode == 1
+    assert "published checksum" in done.stderr
+    assert not (machine.root / ".venv" / "bin" / "terraform").exists()
+
+
+def test_no_terraform_to_be_had_is_one_clear_line(
+    machine: Machine, downloads: tuple[str, Path]
+) -> None:
+    url, _ = downloads
+    done = machine.run("terraform", TERRAFORM_DOWNLOAD_URL=url)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: terraform is missing")
+
+
+@pytest.mark.parametrize(
+    ("program", "script", "complaint"),
+    [
+        ("node", None, "node is missing: install Node.js 18"),
+        ("node", "echo v16.20.0", "node is v16.20.0: install Node.js 18"),
+        ("terraform", 'echo \'{"terraform_version": "1.5.7"}\'', "terraform is 1.5.7"),
+        ("shellcheck", None, "with your package manager"),
+    ],
+)
+def test_what_is_missing_or_old_and_cannot_be_had_is_one_clear_line(
+    machine: Machine, program: str, script: str | None, complaint: str
+) -> None:
+    if script:
+        machine.add(program, script)
+    done = machine.run(program)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_program_is_installed_with_the_systems_package_manager(machine: Machine) -> None:
+    machine.add("apt-get", 'echo "$@" >>"$(dirname "$0")/../apt.log"')
+    done = machine.run("shellcheck")
+    assert done.returncode == 0, done.stderr
+    log = (machine.root.parent / "apt.log").read_text().splitlines()
+    assert log[0] == "update -q"
+    assert log[1].endswith("shellcheck")
+
+
+def test_what_is_there_and_new_enough_passes_silently(machine: Machine) -> None:
+    machine.add("node", "echo v22.1.0")
+    machine.add("terraform", 'echo \'{"terraform_version": "1.11.4"}\'')
+    done = machine.run("python", "node", "terraform")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
