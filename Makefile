@@ -93,8 +93,8 @@ invoke: .venv/.installed ## Invoke the deployed function (EVENT=file)
 ##@ Quality
 
 .PHONY: test
-test: setup ## Run all tests
-	@$(PY) -m pytest $(ARGS)
+test: setup ## Run all tests (or those that ARGS names)
+	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
 .PHONY: lint
 lint: tools ## Lint, type-check and scan both halves

@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.terraform import cli_config
+from tests.ports import free_port_base
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -101,19 +102,6 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.05)
-
-
-def free_port_base() -> int:
-    """A port with the 39 that follow it free."""
-    for base in range(26000, 60000, 50):
-        try:
-            for port in (base, *range(base + 10, base + 40)):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The whole platform, brought up as a newcomer does: with `make up`."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +11,10 @@ import pytest
 
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
+from tests.ports import free_port_base
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
-
-# The emulator takes 40 ports from the base on.
-_PORTS = 40
 
 
 @dataclass(frozen=True)
@@ -81,13 +78,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     assert not processes_naming(folder)
 
 
-def free_port_base() -> int:
-    for base in range(21000, 60000, _PORTS):
-        if all(_is_free(base + offset) for offset in range(_PORTS)):
-            return base
-    raise OSError("no range of free ports")
-
-
 def processes_naming(folder: Path) -> list[str]:
     """The command lines of running processes in which a folder appears."""
     found = []
@@ -99,18 +89,3 @@ def processes_naming(folder: Path) -> list[str]:
         if str(folder) in command:
             found.append(command)
     return found
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes the shared platform apart runs last."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

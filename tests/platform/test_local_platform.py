@@ -17,7 +17,8 @@ import requests
 
 from local.platform import ROOT
 from shared.contract import load_contract
-from tests.platform.conftest import Platform, free_port_base, processes_naming
+from tests.platform.conftest import Platform, processes_naming
+from tests.ports import free_port_base
 
 pytestmark = pytest.mark.platform
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "local" / "docker_engine.sh"
 ENGINE_FOLDER = ROOT / ".cache" / "docker"
@@ -106,11 +108,6 @@ def lambda_containers() -> set[str]:
         check=True,
     )
     return set(listed.stdout.split())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def listens(port: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from pymysql.cursors import Cursor
 
 from local.mariadb import MariaDBServer
 from migration.runner import apply_migrations, load_migrations
+from tests.ports import free_port
 from trading import api
 from trading.database import connect
 from trading.secret import Credentials
@@ -26,12 +26,6 @@ MIGRATIONS = ROOT / "service" / "migrations"
 ADMIN = Credentials("platform_admin", "admin-password")
 APP_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app"
 MASTER_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:master"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
