@@ -6,20 +6,38 @@ class TradingError(Exception):
 
     status = 500
     code = "INTERNAL_ERROR"
-    title = "Internal error"
 
 
 class InvalidTrade(TradingError):
-    """The request cannot be a trade; sending it again as it is cannot help."""
+    """The body cannot be a trade; sending it again as it is cannot help."""
 
     status = 400
     code = "INVALID_TRADE"
-    title = "Invalid trade"
+
+
+class InvalidParameter(TradingError):
+    """A query parameter or a header has a value that cannot be used."""
+
+    status = 400
+    code = "INVALID_PARAMETER"
+
+
+class TradeNotFound(TradingError):
+    """There is no such trade."""
+
+    status = 404
+    code = "TRADE_NOT_FOUND"
+
+
+class KeyReused(TradingError):
+    """The key belongs to another trade of this caller; nothing was written."""
+
+    status = 422
+    code = "KEY_REUSED"
 
 
 class DatabaseUnavailable(TradingError):
-    """The database did not answer in time; whether the trade was booked is not known."""
+    """The database did not answer in time; whether it made a change is not known."""
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
-    title = "Database unavailable"
