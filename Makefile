@@ -86,7 +86,7 @@ lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
 
 .PHONY: openapi
 openapi: .venv/.installed ## Write service/openapi.json from the service's code
-	@$(PY) -m service.openapi
+	@PYTHONPATH=service/src $(PY) -m service.openapi
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from shared.errors import UserError, exit_code
 
@@ -68,10 +69,11 @@ def certificate_names(bundle: Path) -> list[str]:
         context.load_verify_locations(bundle)
     except OSError:  # also ssl.SSLError
         return []
-    return [
-        dict(pair for part in authority["subject"] for pair in part).get("commonName", "")
-        for authority in context.get_ca_certs()
-    ]
+    names = []
+    for authority in context.get_ca_certs():
+        subject: Any = authority["subject"]
+        names.append(dict(pair for part in subject for pair in part).get("commonName", ""))
+    return names
 
 
 def _pinned(lock: Path) -> str:

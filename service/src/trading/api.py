@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import fields, paging
 from trading.database import Database, Deadline
-from trading.errors import DatabaseUnavailable, InvalidTrade, TradingError
+from trading.errors import DatabaseUnavailable, InvalidTrade, RouteNotFound, TradingError
 from trading.models import SUCCESS, Caller, Order, Place, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import Settings, load_settings
@@ -173,7 +173,7 @@ def on_trading_error(error: TradingError) -> Response[str]:
 def on_not_found(_error: NotFoundError) -> Response[str]:
     """Tell the caller that there is no such route."""
     request = app.current_event
-    return _problem(404, "NOT_FOUND", f"There is no {request.http_method} {request.path}.")
+    raise RouteNotFound(f"There is no {request.http_method} {request.path}.")
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]

@@ -137,10 +137,7 @@ class Database:
                     0, min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2**repetitions)
                 )
                 if deadline.remaining() <= pause:
-                    raise DatabaseUnavailable(
-                        "The database did not answer in time. If the request was to change "
-                        "something, that may have happened or not: send it again with the same key."
-                    ) from error
+                    raise DatabaseUnavailable from error
                 repetitions += 1
                 logger.warning("database retry", repetition=repetitions, reason=str(error))
                 time.sleep(pause)
@@ -151,7 +148,9 @@ class Database:
             self._close()
         if self._connection is None:
             credentials = self._credentials.get()
-            left = max(deadline.remaining(), _BACKOFF_SECONDS)
+            left = deadline.remaining()
+            if left <= 0:
+                raise DatabaseUnavailable
             try:
                 self._connection = connect(
                     self._address,

@@ -22,6 +22,13 @@ class InvalidParameter(TradingError):
     code = "INVALID_PARAMETER"
 
 
+class RouteNotFound(TradingError):
+    """The API has no such path, or not with this method."""
+
+    status = 404
+    code = "NOT_FOUND"
+
+
 class TradeNotFound(TradingError):
     """There is no such trade."""
 
@@ -41,3 +48,10 @@ class DatabaseUnavailable(TradingError):
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
+
+    def __init__(
+        self,
+        detail: str = "The database did not answer in time. If the request was to change "
+        "something, that may have happened or not: send it again with the same key.",
+    ) -> None:
+        super().__init__(detail)
