@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -10,7 +11,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from tests.service.conftest import ALICE, BOB, Call, Secrets, rows
+from tests.service.conftest import ALICE, APP, BOB, Call, Secrets, rows
 from trading import api
 
 ORDER = '{"symbol":"AAPL","quantity":100}'
@@ -212,15 +213,14 @@ def test_a_cursor_is_good_for_its_own_list_only(call: Call) -> None:
 
 
 def test_a_cursor_survives_a_new_password_and_a_new_execution_environment(
-    call: Call, secrets: Secrets
+    call: Call, schema: Connection[Cursor], secrets: Secrets
 ) -> None:
     for _ in range(2):
         book(call)
     page = trades(call, limit="1")
+    schema.query("ALTER USER trade_app@'%' IDENTIFIED BY 'new-password'")
+    secrets.set(dataclasses.replace(APP, password="new-password"))
     api.environment.cache_clear()
-    secrets.values[next(iter(secrets.values))] = json.dumps(
-        {"username": "trade_app", "password": "app-password", "cursor_key": "cursor-key"}
-    )
     assert len(trades(call, limit="1", cursor=page["next_cursor"])["trades"]) == 1
 
 
@@ -296,9 +296,7 @@ def test_an_unreachable_database_is_a_503_that_says_when_to_retry(
     assert headers["Retry-After"] == ["1"]
 
 
-def test_an_unreadable_secret_is_a_503_without_details(
-    call: Call, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_secret_is_a_503_without_details(call: Call, secrets: Secrets) -> None:
     secrets.values.clear()
     status, document, _ = call(method="GET", path="/trades")
     assert status == 503
