@@ -15,8 +15,10 @@ from typing import Any
 from trading import fields
 from trading.errors import (
     DatabaseUnavailable,
+    InvalidCursor,
     InvalidParameter,
     InvalidTrade,
+    KeyMismatch,
     KeyReused,
     TradeNotFound,
     TradingError,
@@ -109,7 +111,9 @@ def _post_trade() -> dict[str, Any]:
                     }
                 },
             },
-            **_problems(InvalidTrade, InvalidParameter, KeyReused, DatabaseUnavailable),
+            **_problems(
+                InvalidTrade, InvalidParameter, KeyMismatch, KeyReused, DatabaseUnavailable
+            ),
         },
     }
 
@@ -157,7 +161,7 @@ def _list_trades() -> dict[str, Any]:
         "parameters": _query(fields.LIST_TRADES),
         "responses": {
             "200": _json("A page of trades.", _reference("TradePage")),
-            **_problems(InvalidParameter, DatabaseUnavailable),
+            **_problems(InvalidParameter, InvalidCursor, DatabaseUnavailable),
         },
     }
 

@@ -208,8 +208,7 @@ def test_a_cursor_is_good_for_its_own_list_only(call: Call) -> None:
         status, problem, _ = call(
             method="GET", path="/trades", query={name: [value] for name, value in query.items()}
         )
-        assert (status, problem["code"]) == (400, "INVALID_PARAMETER")
-        assert "next_cursor" in problem["detail"]
+        assert (status, problem["code"]) == (400, "INVALID_CURSOR")
 
 
 def test_a_cursor_survives_a_new_password_and_a_new_execution_environment(
@@ -280,7 +279,13 @@ def test_an_unknown_route_is_not_found(call: Call) -> None:
     status, document, _ = call(method="GET", path="/nonsense")
     assert status == 404
     assert document["code"] == "NOT_FOUND"
-    assert document["detail"] == "There is no GET /nonsense."
+    assert document["detail"] == "There is no /nonsense."
+
+
+def test_a_method_that_a_path_does_not_have_is_named_with_those_it_has(call: Call) -> None:
+    status, document, headers = call(method="PUT", path="/trade/TRADE-1")
+    assert (status, document["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert headers["Allow"] == ["DELETE, GET"]
 
 
 @pytest.mark.parametrize("path", ["/trade", "/trades"])

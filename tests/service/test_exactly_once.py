@@ -108,7 +108,7 @@ def test_a_header_and_a_field_that_differ_are_refused(
     call: Call, schema: Connection[Cursor]
 ) -> None:
     status, problem, _ = call(KEYED, key="key-2")
-    assert (status, problem["code"]) == (400, "INVALID_PARAMETER")
+    assert (status, problem["code"]) == (400, "KEY_MISMATCH")
     assert booked(schema) == 0
 
 

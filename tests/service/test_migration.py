@@ -322,7 +322,7 @@ def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             pass
 
     listener = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{listener.server_port}/answer", received
     listener.shutdown()
 

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import fields, paging
 from trading.database import Database, Deadline
-from trading.errors import DatabaseUnavailable, InvalidTrade, RouteNotFound, TradingError
+from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
 from trading.models import SUCCESS, Caller, Order, Place, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import Settings, load_settings
@@ -38,7 +38,6 @@ _READINESS_SECONDS = 2.0
 # What is left of the function's time for answering.
 _MARGIN_SECONDS = 1.0
 
-_RETRY_AFTER_SECONDS = "1"
 _JSON, _PROBLEM = "application/json", "application/problem+json"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -163,17 +162,19 @@ def ready() -> Response[str]:
 def on_trading_error(error: TradingError) -> Response[str]:
     """Tell the caller what is wrong with the request, or that the database is away."""
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
-    headers = (
-        {"Retry-After": _RETRY_AFTER_SECONDS} if isinstance(error, DatabaseUnavailable) else {}
-    )
-    return _problem(error.status, error.code, str(error), headers)
+    return _problem(error.status, error.code, str(error), error.headers)
 
 
 @app.not_found
 def on_not_found(_error: NotFoundError) -> Response[str]:
     """Tell the caller that there is no such route."""
-    request = app.current_event
-    raise RouteNotFound(f"There is no {request.http_method} {request.path}.")
+    method, path = app.current_event.http_method, app.current_event.path
+    # Powertools has no public way to ask for its routes.
+    routes = app._static_routes + app._dynamic_routes
+    allowed = sorted(route.method for route in routes if route.rule.match(path))
+    if allowed:
+        raise MethodNotAllowed(f"{path} has no {method}.", ", ".join(allowed))
+    raise RouteNotFound(f"There is no {path}.")
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]

@@ -1,11 +1,14 @@
 """What can go wrong for a caller; `api` turns each into a problem document."""
 
+from collections.abc import Mapping
+
 
 class TradingError(Exception):
     """An error whose text the caller may read."""
 
     status = 500
     code = "INTERNAL_ERROR"
+    headers: Mapping[str, str] = {}
 
 
 class InvalidTrade(TradingError):
@@ -22,11 +25,36 @@ class InvalidParameter(TradingError):
     code = "INVALID_PARAMETER"
 
 
+class InvalidCursor(TradingError):
+    """The cursor is not the next_cursor of a page with the same filters: begin anew without one."""
+
+    status = 400
+    code = "INVALID_CURSOR"
+
+
+class KeyMismatch(TradingError):
+    """The header Idempotency-Key and the field client_order_id differ."""
+
+    status = 400
+    code = "KEY_MISMATCH"
+
+
 class RouteNotFound(TradingError):
-    """The API has no such path, or not with this method."""
+    """The API has no such path."""
 
     status = 404
     code = "NOT_FOUND"
+
+
+class MethodNotAllowed(TradingError):
+    """The API has this path, but not with this method."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.headers = {"Allow": allowed}
 
 
 class TradeNotFound(TradingError):
@@ -48,6 +76,7 @@ class DatabaseUnavailable(TradingError):
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
     def __init__(
         self,

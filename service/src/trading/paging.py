@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from trading.errors import InvalidParameter
+from trading.errors import InvalidCursor
 from trading.models import Place, TradeFilter
 
 _MAC_BYTES = 16
@@ -24,7 +24,7 @@ def decode(cursor: str, wanted: TradeFilter, key: str) -> Place:
     """The place that a cursor leads on from.
 
     Raises:
-        InvalidParameter: the service did not give this cursor, or not for the same filters.
+        InvalidCursor: the service did not give this cursor, or not for the same filters.
     """
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -32,8 +32,9 @@ def decode(cursor: str, wanted: TradeFilter, key: str) -> Place:
         raw = b""
     mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     if not hmac.compare_digest(mac, _mac(payload, wanted, key)):
-        raise InvalidParameter(
-            "The parameter 'cursor' is not the next_cursor of a page with the same filters."
+        raise InvalidCursor(
+            "The parameter 'cursor' is not the next_cursor of a page with the same filters: "
+            "begin anew without it."
         )
     created_at, _, trade_id = payload.decode().partition("|")
     return Place(datetime.fromisoformat(created_at), trade_id)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NoReturn, Protocol
 
 from trading import fields
-from trading.errors import InvalidParameter, InvalidTrade, KeyReused, TradeNotFound
+from trading.errors import InvalidParameter, InvalidTrade, KeyMismatch, KeyReused, TradeNotFound
 from trading.models import Caller, Order, Trade
 
 MAX_BODY_BYTES = fields.MAX_BODY_BYTES
@@ -41,7 +41,8 @@ def parse_order(body: bytes, key: str | None = None) -> tuple[Order, bool]:
 
     Raises:
         InvalidTrade: the body is not a JSON object with valid fields.
-        InvalidParameter: the header is no key, or not the same as `client_order_id`.
+        InvalidParameter: the header is no key.
+        KeyMismatch: the header is not the same as `client_order_id`.
     """
     if len(body) > MAX_BODY_BYTES:
         raise InvalidTrade(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
@@ -146,7 +147,7 @@ def _key(header: str, client_order_id: str | None) -> str:
     except ValueError as error:
         raise InvalidParameter(f"The header {fields.KEY_HEADER!r} {error}.") from None
     if client_order_id not in (None, key):
-        raise InvalidParameter(
+        raise KeyMismatch(
             f"The header {fields.KEY_HEADER!r} and the field 'client_order_id' are two names for "
             "one key: give one of them, or both the same."
         )
