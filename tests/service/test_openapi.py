@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 import schemathesis
 import yaml
-from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service import openapi
 from tests.service.conftest import ROOT
+from tests.service.documented import check_answer, examples
 from tests.service.gateway import gateway
 from trading.api import app
-from trading.errors import InvalidCursor, KeyMismatch, KeyReused, TradingError
+from trading.errors import TradingError
 
 DOCUMENT = openapi.document()
-EXAMPLES = 30
-BEYOND_SCHEMA = {error.code for error in (InvalidCursor, KeyMismatch, KeyReused)}
 
 
 def operations() -> set[tuple[str, str]]:
@@ -68,19 +65,7 @@ schema.app = gateway
 
 
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(30)
 @pytest.mark.usefixtures("service")
 def test_no_request_gets_an_answer_that_is_not_documented(case: schemathesis.Case) -> None:
     check_answer(case, case.call())
-
-
-def check_answer(case: schemathesis.Case, response: Any) -> None:
-    # A request that its schema allows can still be refused for what no schema can say.
-    excluded = [positive_data_acceptance] if response.json().get("code") in BEYOND_SCHEMA else []
-    case.validate_response(response, excluded_checks=excluded)
-    assert response.status_code < 500
