@@ -27,7 +27,7 @@ from trading.fields import Field
 
 FILE = Path(__file__).with_name("openapi.json")
 
-_ANY_TIME = "The outcome is unknown: send the same request again, with the same key."
+_OUTCOME_UNKNOWN = "The outcome is unknown: send the same request again, with the same key."
 
 
 def document() -> dict[str, Any]:
@@ -314,7 +314,7 @@ def _problem_response(status: int, errors: list[type[TradingError]]) -> dict[str
         "content": {"application/problem+json": {"schema": _reference("Problem")}},
     }
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        response["description"] = f"{said} {_ANY_TIME}"
+        response["description"] = f"{said} {_OUTCOME_UNKNOWN}"
     if status == DatabaseUnavailable.status:
         response["headers"] = {
             "Retry-After": {

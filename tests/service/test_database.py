@@ -20,11 +20,12 @@ from pymysql.err import MySQLError, OperationalError
 from local.mariadb import MariaDBServer, ensure_tls_files
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
 from tests.service.proxy import CuttingProxy
-from trading.database import connect
+from trading.database import Database, Deadline, connect
 from trading.errors import DatabaseUnavailable
 from trading.models import Order, Trade
 from trading.secret import CURRENT, PENDING, Credentials, CredentialStore, SecretUnavailable
 from trading.settings import Address
+from trading.store import TradeStore
 
 
 def trade(number: int = 0, **order: object) -> Trade:
@@ -297,6 +298,20 @@ def test_a_slow_statement_ends_with_the_requests_time(
     mine = store_at(address, secrets).add(trade(3, client_order_id="key"))
     assert mine.trade_id in (trade(2).trade_id, trade(3).trade_id)
     assert booked(schema) == int(is_kept) + 1
+
+
+def test_a_connection_made_in_a_hurry_is_not_kept_for_requests_with_time(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    database = Database(address, CredentialStore(secrets.fetch))
+    hurried = TradeStore(database, database, Deadline.after(1))
+    before = connections_made(schema)
+    hurried.add(trade(1))
+    hurried.check()
+    assert connections_made(schema) - before == 2  # less time is left for the second statement
+    for number in (2, 3):
+        TradeStore(database, database, Deadline.after(20)).add(trade(number))
+    assert connections_made(schema) - before == 3
 
 
 def test_a_host_that_does_not_answer_ends_with_the_requests_time(

@@ -117,6 +117,8 @@ class Database:
         self._address = address
         self._credentials = credentials
         self._connection: Connection[Cursor] | None = None
+        # How long the connection waits for an answer, as it was told when it was opened.
+        self._patience = STATEMENT_SECONDS
 
     def run(self, work: Callable[[Cursor], T], deadline: Deadline) -> T:
         """Do `work`, which must be safe to repeat, and repeat it until `deadline` while that helps.
@@ -143,25 +145,27 @@ class Database:
                 time.sleep(pause)
 
     def _open(self, deadline: Deadline) -> Connection[Cursor]:
-        # A kept connection waits as long for an answer as it was told to when it was opened.
-        if self._connection is not None and deadline.remaining() < STATEMENT_SECONDS:
+        left = deadline.remaining()
+        patience = min(left, STATEMENT_SECONDS)
+        # Too patient for what is left of this request, or made in the last moments of another one.
+        if self._patience > left or self._patience < patience == STATEMENT_SECONDS:
             self._close()
         if self._connection is None:
-            credentials = self._credentials.get()
-            left = deadline.remaining()
             if left <= 0:
                 raise DatabaseUnavailable
+            credentials = self._credentials.get()
             try:
                 self._connection = connect(
                     self._address,
                     credentials,
                     connect_seconds=min(left, CONNECT_SECONDS),
-                    statement_seconds=min(left, STATEMENT_SECONDS),
+                    statement_seconds=patience,
                 )
             except MySQLError as error:
                 if _CURES.get(error.args[0]) is _Cure.RENEW_CREDENTIALS:
                     self._credentials.replace(credentials)
                 raise
+            self._patience = patience
         return self._connection
 
     def _mended(self, error: Exception) -> bool:

@@ -216,7 +216,6 @@ def read(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str,
     return parsed
 
 
-MAX_BODY_BYTES = 8 * 1024
 MAX_PAGE = 200
 
 SYMBOL = Text(

@@ -12,7 +12,7 @@ from trading import fields
 from trading.errors import InvalidParameter, InvalidTrade, KeyMismatch, KeyReused, TradeNotFound
 from trading.models import Caller, Order, Trade
 
-MAX_BODY_BYTES = fields.MAX_BODY_BYTES
+MAX_BODY_BYTES = 8 * 1024
 
 
 class Book(Protocol):
