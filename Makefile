@@ -50,6 +50,7 @@ status: .venv/.installed ## Show what runs on this machine and where
 
 .PHONY: start-api
 start-api: export LAMBDA_ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
+start-api: export RDS_CA_BUNDLE := $(or $(RDS_CA_BUNDLE),$(or $(LOCAL_DIR),.local)/tls/ca.pem)
 start-api: .venv/.installed build-service ## Serve the API with `sam local start-api` on port 3000 (needs Docker)
 	@$(PY) -m local.start_api
 
@@ -75,8 +76,17 @@ destroy-infra: tools ## Destroy the data platform, data included
 
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
+	@$(PY) -m service.rds_ca provide
 	@cd service && sam build --template-file template.yaml --config-file samconfig.toml \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
+
+.PHONY: lock-rds-ca
+lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
+	@$(PY) -m service.rds_ca lock
+
+.PHONY: openapi
+openapi: .venv/.installed ## Write service/openapi.json from the service's code
+	@PYTHONPATH=service/src $(PY) -m service.openapi
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service
@@ -103,6 +113,7 @@ lint: tools ## Lint, type-check and scan both halves
 	ruff format --check .
 	mypy
 	shellcheck local/*.sh .ci/run
+	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	$(PY) -m infra.terraform validate

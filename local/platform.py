@@ -56,6 +56,8 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         "AWS_MAX_ATTEMPTS": "3",
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
+        # The databases here prove who they are by this authority, and not by Amazon's.
+        "RDS_CA_BUNDLE": str(settings.tls / "ca.pem"),
     }
 
 

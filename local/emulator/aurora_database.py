@@ -145,6 +145,8 @@ class AuroraDatabases:
             (
                 f"*.{REGION}.rds.amazonaws.com",
                 *(f"*.{kind}.{REGION}.rds.amazonaws.com" for kind in ("cluster", "proxy")),
+                # What containers call this machine: `make start-api`.
+                "host.docker.internal",
             ),
         )
 

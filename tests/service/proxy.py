@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts a connection at a chosen moment."""
+"""A TCP proxy that loses what it is told to lose."""
 
 import socket
 import threading
@@ -7,13 +7,18 @@ from typing import Self
 
 
 class CuttingProxy:
-    """Forwards to a port on this machine; `cut_answer_to` loses the next answer to a statement."""
+    """Forwards to a port on this machine until it is told to cut a connection.
 
-    def __init__(self, target_port: int) -> None:
+    It sees encrypted bytes only: what it counts as a statement is the next thing that a client
+    sends on a connection that is at rest.
+    """
+
+    def __init__(self, target_port: int, host: str = "127.0.0.1") -> None:
         self._target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
-        self._marker: bytes | None = None
+        self._lose_statement = False
+        self._lose_answer = False
         self.cuts = 0
 
     def __enter__(self) -> Self:
@@ -28,9 +33,13 @@ class CuttingProxy:
     ) -> None:
         self._listener.close()
 
-    def cut_answer_to(self, marker: bytes) -> None:
-        """Deliver the next statement that contains `marker`, but cut instead of the answer."""
-        self._marker = marker
+    def lose_next_statement(self) -> None:
+        """Cut the connection instead of delivering the next statement."""
+        self._lose_statement = True
+
+    def lose_next_answer(self) -> None:
+        """Deliver the next statement, and cut the connection instead of its answer."""
+        self._lose_answer = True
 
     def _accept(self) -> None:
         while True:
@@ -50,10 +59,11 @@ class CuttingProxy:
     ) -> None:
         try:
             while data := source.recv(65536):
-                if is_client and self._marker is not None and self._marker in data:
-                    self._marker = None
+                if is_client and self._lose_answer:
+                    self._lose_answer = False
                     doomed.set()
-                if not is_client and doomed.is_set():
+                if (is_client and self._lose_statement) or (not is_client and doomed.is_set()):
+                    self._lose_statement = False
                     self.cuts += 1
                     break
                 sink.sendall(data)

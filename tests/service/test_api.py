@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
+import re
+from typing import Any
 
 import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from tests.service.conftest import Call, rows
+from tests.service.conftest import ALICE, APP, BOB, Call, Secrets, rows
 from trading import api
 
 ORDER = '{"symbol":"AAPL","quantity":100}'
+FULL = '{"symbol":"MSFT","quantity":7,"side":"SELL","price":"189.250","client_order_id":"desk-7:1"}'
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+
+
+def book(call: Call, body: str = ORDER, identity: dict[str, str] | None = None) -> str:
+    status, document, _ = call(body, identity=identity)
+    assert status == 200, document
+    trade_id: str = document["trade_id"]
+    return trade_id
 
 
 def test_a_trade_is_booked_and_answered_in_the_specified_form(
@@ -29,15 +41,13 @@ def test_a_trade_is_booked_and_answered_in_the_specified_form(
         "environment": "test",
         "db_endpoint": "127.0.0.1",
     }
-    assert rows(schema, "SELECT trade_id, symbol, quantity, status FROM trades") == [
-        (trade_id, "AAPL", 100, "SUCCESS")
+    assert rows(schema, "SELECT trade_id, symbol, quantity, side, status FROM trades") == [
+        (trade_id, "AAPL", 100, "BUY", "SUCCESS")
     ]
 
 
-def test_two_identical_requests_are_two_trades(call: Call, schema: Connection[Cursor]) -> None:
-    ids = {call(ORDER)[1]["trade_id"] for _ in range(2)}
-    assert {row[0] for row in rows(schema, "SELECT trade_id FROM trades")} == ids
-    assert len(ids) == 2
+def test_further_fields_do_not_change_the_form_of_the_answer(call: Call) -> None:
+    assert call(FULL)[1].keys() == call(ORDER)[1].keys()
 
 
 def test_a_base64_body_is_read(call: Call, schema: Connection[Cursor]) -> None:
@@ -64,33 +74,248 @@ def test_bad_input_is_one_problem_document_and_nothing_is_written(
     assert headers["Content-Type"] == ["application/problem+json"]
     assert set(document) == {"type", "title", "status", "code", "detail", "request_id"}
     assert document["code"] == "INVALID_TRADE"
+    assert document["title"] == "Bad Request"
     assert document["request_id"] == "11111111-2222-4333-8444-555555555555"
     assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
 
 
-def test_an_unknown_route_is_not_found(call: Call) -> None:
-    status, document, _ = call(None, method="GET", path="/nonsense")
-    assert status == 404
-    assert document["detail"] == "There is no GET /nonsense."
-
-
-def test_an_unreachable_database_is_a_503_that_says_when_to_retry(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+def test_validating_books_nothing_and_needs_no_database(
+    call: Call, schema: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_PORT", "1")
-    api.settings.cache_clear()
-    status, document, headers = call(ORDER)
+    status, document, _ = call(FULL[:-1] + ',"validate_only":true}')
+    assert status == 200
+    assert document == {
+        "symbol": "MSFT",
+        "quantity": 7,
+        "side": "SELL",
+        "price": "189.25",
+        "client_order_id": "desk-7:1",
+        "status": "VALID",
+    }
+    assert call('{"symbol":"","quantity":1,"validate_only":true}')[0] == 400
+    assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
+
+
+def test_a_trade_is_shown_whole_with_who_booked_it(call: Call) -> None:
+    trade_id = book(call, FULL, ALICE)
+    status, document, _ = call(method="GET", path=f"/trade/{trade_id}")
+    assert status == 200
+    assert re.fullmatch(TIME, document.pop("created_at"))
+    assert document == {
+        "trade_id": trade_id,
+        "status": "SUCCESS",
+        "symbol": "MSFT",
+        "quantity": 7,
+        "side": "SELL",
+        "price": "189.25",
+        "client_order_id": "desk-7:1",
+        "account": ALICE["accountId"],
+        "principal": ALICE["userArn"],
+        "voided_at": None,
+        "voided_by": None,
+    }
+
+
+def test_a_trade_without_authorisation_is_anonymous(call: Call) -> None:
+    _, document, _ = call(method="GET", path=f"/trade/{book(call)}")
+    assert (document["account"], document["principal"]) == (None, "anonymous")
+    assert (document["price"], document["client_order_id"]) == (None, None)
+
+
+def test_a_caller_without_an_arn_is_recorded_by_its_id(call: Call) -> None:
+    trade_id = book(call, identity={"accountId": "111122223333", "caller": "111122223333:eve"})
+    _, document, _ = call(method="GET", path=f"/trade/{trade_id}")
+    assert document["principal"] == "111122223333:eve"
+
+
+def test_a_trade_is_found_by_its_callers_own_name_for_it(call: Call) -> None:
+    trade_id = book(call, FULL, ALICE)
+    query = {"client_order_id": ["desk-7:1"]}
+    status, document, _ = call(method="GET", query=query, identity=ALICE)
+    assert (status, document["trade_id"]) == (200, trade_id)
+    status, problem, _ = call(method="GET", query=query, identity=BOB)
+    assert (status, problem["code"]) == (404, "TRADE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("trade_id", ["TRADE-" + "0" * 26, "TRADE-1", "x", "%27 OR 1"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_trade_that_is_not_there_is_not_found(call: Call, method: str, trade_id: str) -> None:
+    status, problem, _ = call(method=method, path=f"/trade/{trade_id}")
+    assert (status, problem["code"]) == (404, "TRADE_NOT_FOUND")
+
+
+def test_a_trade_is_voided_once_and_for_all_and_stays_in_the_book(
+    call: Call, schema: Connection[Cursor]
+) -> None:
+    trade_id = book(call, identity=ALICE)
+    status, first, _ = call(method="DELETE", path=f"/trade/{trade_id}", identity=BOB)
+    assert status == 200
+    assert first["status"] == "VOID"
+    assert re.fullmatch(TIME, first["voided_at"])
+    assert first["voided_by"] == BOB["userArn"]
+    assert first["principal"] == ALICE["userArn"]
+    assert call(method="DELETE", path=f"/trade/{trade_id}", identity=ALICE)[:2] == (200, first)
+    assert call(method="GET", path=f"/trade/{trade_id}")[1] == first
+    assert rows(schema, "SELECT trade_id, status FROM trades") == [(trade_id, "VOID")]
+
+
+def trades(call: Call, **query: str) -> dict[str, Any]:
+    status, document, _ = call(
+        method="GET", path="/trades", query={name: [value] for name, value in query.items()}
+    )
+    assert status == 200, document
+    return document
+
+
+def test_trades_are_listed_page_by_page_newest_first(call: Call) -> None:
+    booked = [book(call) for _ in range(5)]
+    page = trades(call, limit="2")
+    pages = [page]
+    while "next_cursor" in page:
+        page = trades(call, limit="2", cursor=page["next_cursor"])
+        pages.append(page)
+    assert [len(page["trades"]) for page in pages] == [2, 2, 1]
+    assert [t["trade_id"] for page in pages for t in page["trades"]] == booked[::-1]
+
+
+def test_filters_of_the_list_are_the_callers(call: Call) -> None:
+    first = trades_of(call, book(call))
+    book(call, FULL)
+    assert [t["symbol"] for t in trades(call, symbol="MSFT")["trades"]] == ["MSFT"]
+    assert [t["symbol"] for t in trades(call, side="BUY", status="SUCCESS")["trades"]] == ["AAPL"]
+    assert trades(call, status="VOID")["trades"] == []
+    assert trades(call, to=first["created_at"])["trades"] == []
+    assert first in trades(call, **{"from": first["created_at"]})["trades"]
+    assert trades(call, consistent="true")["trades"][-1] == first
+
+
+def trades_of(call: Call, trade_id: str) -> dict[str, Any]:
+    return call(method="GET", path=f"/trade/{trade_id}")[1]
+
+
+def test_a_cursor_is_good_for_its_own_list_only(call: Call) -> None:
+    for _ in range(3):
+        book(call)
+    cursor = trades(call, limit="1")["next_cursor"]
+    tampered = ("A" if cursor[0] != "A" else "B") + cursor[1:]
+    for query in (
+        {"cursor": tampered},
+        {"cursor": "A"},
+        {"cursor": cursor[:-4]},
+        {"cursor": cursor, "symbol": "AAPL"},
+    ):
+        status, problem, _ = call(
+            method="GET", path="/trades", query={name: [value] for name, value in query.items()}
+        )
+        assert (status, problem["code"]) == (400, "INVALID_CURSOR")
+
+
+def test_a_cursor_survives_a_new_password_and_a_new_execution_environment(
+    call: Call, schema: Connection[Cursor], secrets: Secrets
+) -> None:
+    for _ in range(2):
+        book(call)
+    page = trades(call, limit="1")
+    schema.query("ALTER USER trade_app@'%' IDENTIFIED BY 'new-password'")
+    secrets.set(dataclasses.replace(APP, password="new-password"))
+    api.environment.cache_clear()
+    assert len(trades(call, limit="1", cursor=page["next_cursor"])["trades"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": ["0"]},
+        {"limit": ["201"]},
+        {"limit": ["ten"]},
+        {"limit": ["1.0"]},
+        {"form": ["2026-01-31T00:00:00Z"]},
+        {"from": ["2026-01-31"]},
+        {"from": ["2026-02-30T00:00:00Z"]},
+        {"to": ["2026-01-31T00:00:00+01:00"]},
+        {"side": ["buy"]},
+        {"status": ["OPEN"]},
+        {"symbol": ["A", "B"]},
+        {"consistent": ["yes"]},
+        {"cursor": ["!"]},
+    ],
+)
+def test_a_wrong_parameter_is_named(call: Call, query: dict[str, list[str]]) -> None:
+    status, problem, _ = call(method="GET", path="/trades", query=query)
+    assert (status, problem["code"]) == (400, "INVALID_PARAMETER")
+    assert repr(next(iter(query))) in problem["detail"]
+
+
+def test_a_lookup_needs_its_parameter(call: Call) -> None:
+    status, problem, _ = call(method="GET")
+    assert (status, problem["detail"]) == (400, "The parameter 'client_order_id' is missing.")
+
+
+def test_positions_are_shown_by_symbol(call: Call) -> None:
+    book(call)
+    book(call, FULL)
+    call(method="DELETE", path=f"/trade/{book(call)}")
+    _, document, _ = call(method="GET", path="/positions")
+    assert document == {
+        "positions": [{"symbol": "AAPL", "quantity": 100}, {"symbol": "MSFT", "quantity": -7}]
+    }
+    _, document, _ = call(method="GET", path="/positions", query={"symbol": ["MSFT"]})
+    assert document == {"positions": [{"symbol": "MSFT", "quantity": -7}]}
+
+
+def test_the_service_is_alive_without_its_database_but_not_ready(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(method="GET", path="/health/ready")[:2] == (200, {"status": "ready"})
+    monkeypatch.setenv("DATABASE_PORT", "1")
+    api.environment.cache_clear()
+    assert call(method="GET", path="/health")[:2] == (200, {"status": "ok"})
+    status, problem, _ = call(method="GET", path="/health/ready", remaining_seconds=1.2)
+    assert (status, problem["code"]) == (503, "DATABASE_UNAVAILABLE")
+
+
+def test_an_unknown_route_is_not_found(call: Call) -> None:
+    status, document, _ = call(method="GET", path="/nonsense")
+    assert status == 404
+    assert document["code"] == "NOT_FOUND"
+    assert document["detail"] == "There is no /nonsense."
+
+
+def test_a_method_that_a_path_does_not_have_is_named_with_those_it_has(call: Call) -> None:
+    status, document, headers = call(method="PUT", path="/trade/TRADE-1")
+    assert (status, document["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert headers["Allow"] == ["DELETE, GET"]
+
+
+@pytest.mark.parametrize("path", ["/trade", "/trades"])
+def test_an_unreachable_database_is_a_503_that_says_when_to_retry(
+    call: Call, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("DATABASE_PORT", "1")
+    api.environment.cache_clear()
+    method = "POST" if path == "/trade" else "GET"
+    status, document, headers = call(ORDER, method=method, path=path, remaining_seconds=1.2)
     assert status == 503
     assert document["code"] == "DATABASE_UNAVAILABLE"
     assert headers["Retry-After"] == ["1"]
+
+
+def test_an_unreadable_secret_is_a_503_without_details(call: Call, secrets: Secrets) -> None:
+    secrets.values.clear()
+    status, document, _ = call(method="GET", path="/trades")
+    assert status == 503
+    assert document["detail"] == "The service could not read its database password."
 
 
 def test_a_defect_is_a_500_without_details_for_the_caller(
     call: Call, schema: Connection[Cursor], logs: io.StringIO
 ) -> None:
     with schema.cursor() as cursor:
-        cursor.execute("DROP TABLE trades")
+        cursor.execute("RENAME TABLE trades TO gone")
     status, document, _ = call(ORDER)
+    with schema.cursor() as cursor:
+        cursor.execute("RENAME TABLE gone TO trades")
     assert status == 500
     assert document["code"] == "INTERNAL_ERROR"
     assert "trades'" not in document["detail"]
@@ -101,9 +326,16 @@ def test_logs_carry_the_request_and_no_payload_and_no_password(
     call: Call, logs: io.StringIO
 ) -> None:
     call(ORDER)
+    call('{"symbol":"AAPL","quantity":"secret"}')
     lines = [json.loads(line) for line in logs.getvalue().splitlines()]
     (booked,) = (line for line in lines if line["message"] == "trade booked")
     assert booked["correlation_id"] == "11111111-2222-4333-8444-555555555555"
     text = json.dumps(lines)
-    assert "admin-password" not in text
+    assert "app-password" not in text
     assert "AAPL" not in text
+
+
+def test_answers_are_neither_kept_nor_guessed_at_by_browsers(call: Call) -> None:
+    for _, _, headers in (call(ORDER), call("{}")):
+        assert headers["Cache-Control"] == ["no-store"]
+        assert headers["X-Content-Type-Options"] == ["nosniff"]

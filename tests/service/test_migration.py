@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+import functools
 import http.server
 import io
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pymysql.connections import Connection
@@ -19,38 +21,23 @@ from migration import handler as migration_handler
 from migration import runner
 from migration.app_user import APP_USER, ensure_app_user
 from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
-from tests.service.conftest import ADMIN, APP_SECRET_ARN, MIGRATIONS, admin_connection, rows
+from tests.service.conftest import (
+    ADMIN,
+    APP,
+    APP_SECRET_ARN,
+    MASTER_SECRET_ARN,
+    MIGRATIONS,
+    Secrets,
+    context,
+    rows,
+)
 from trading.database import connect
-from trading.secret import Credentials
+from trading.secret import PENDING, Credentials
+from trading.settings import Address
 
 ONE = Migration("0001_one", "CREATE TABLE one (id INT)")
 TWO = Migration("0002_two", "CREATE TABLE two (id INT)")
 BROKEN = Migration("0003_broken", "CREATE TABEL three (id INT)")
-
-
-class ResourceNotFoundException(Exception):
-    pass
-
-
-class Secrets:
-    """Secrets Manager, as far as the migration uses it."""
-
-    exceptions = SimpleNamespace(ResourceNotFoundException=ResourceNotFoundException)
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
-        if SecretId not in self.values:
-            raise ResourceNotFoundException
-        return {"SecretString": self.values[SecretId]}
-
-    def put_secret_value(self, *, SecretId: str, SecretString: str) -> None:  # noqa: N803
-        self.values[SecretId] = SecretString
-
-    def credentials(self, arn: str) -> Credentials:
-        value = json.loads(self.values[arn])
-        return Credentials(value["username"], value["password"])
 
 
 def test_each_file_is_applied_once_and_in_order(database: Connection[Cursor]) -> None:
@@ -71,20 +58,125 @@ def test_a_changed_old_file_is_refused_before_anything_is_applied(
     assert rows(database, "SHOW TABLES LIKE 'two'") == []
 
 
-def test_a_failed_statement_leaves_those_before_it_applied_and_a_repaired_file_goes_on(
+def test_a_failed_statement_is_not_applied_and_a_repaired_file_goes_on(
     database: Connection[Cursor],
 ) -> None:
-    with pytest.raises(ProgrammingError):
-        apply_migrations(database, (ONE, BROKEN))
+    with pytest.raises(MigrationError, match="0003_broken failed and was not applied"):
+        apply_migrations(database, (ONE, BROKEN, TWO))
+    assert rows(database, "SELECT name FROM schema_migrations") == [("0001_one",)]
+    assert rows(database, "SHOW TABLES LIKE 'two'") == []
     repaired = Migration(BROKEN.name, "CREATE TABLE three (id INT)")
     assert apply_migrations(database, (ONE, repaired)) == ["0003_broken"]
 
 
+def test_a_table_that_someone_else_made_is_a_failure_each_time(
+    database: Connection[Cursor],
+) -> None:
+    database.query("CREATE TABLE one (id INT)")
+    for _ in range(2):
+        with pytest.raises(MigrationError, match="already exists"):
+            apply_migrations(database, (ONE,))
+
+
+def test_a_release_that_was_rolled_back_runs_its_older_files(
+    database: Connection[Cursor],
+) -> None:
+    apply_migrations(database, (ONE, TWO))
+    assert apply_migrations(database, (ONE,)) == []
+
+
+CHANGES = (
+    ONE,
+    Migration("0002_column", "ALTER TABLE one ADD COLUMN more INT NULL"),
+    Migration("0003_index", "CREATE INDEX more ON one (more)"),
+    Migration("0004_rows", "INSERT INTO one (id, more) VALUES (1, 2)"),
+    Migration("0005_table", "CREATE TABLE two (id INT)"),
+)
+
+
+class Killed(BaseException):
+    pass
+
+
+class KilledCursor(Cursor):
+    """The cursor of a runner that is killed before or after its n-th statement."""
+
+    left = 0
+    before = True
+
+    def execute(self, query: str, args: Any = None) -> int:
+        KilledCursor.left -= 1
+        if KilledCursor.left == 0 and KilledCursor.before:
+            self._die()
+        result = super().execute(query, args)
+        if KilledCursor.left == 0:
+            self._die()
+        return result
+
+    def _die(self) -> NoReturn:
+        # The server sees the end of the connection, as with a process that is gone.
+        self.connection._force_close()
+        raise Killed
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_runner_that_is_killed_at_any_point_is_finished_by_the_next(
+    database: Connection[Cursor], address: Address, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 5)
+    points = 0
+    finished = False
+    while not finished:
+        points += 1
+        database.query("DROP TABLE IF EXISTS one, two, schema_migrations")
+        KilledCursor.left, KilledCursor.before = points, before
+        killed = connect(address, ADMIN)
+        killed.cursorclass = KilledCursor
+        try:
+            apply_migrations(killed, CHANGES)
+            finished = True
+        except Killed:
+            apply_migrations(database, CHANGES)
+        assert rows(database, "SELECT id, more FROM one") == [(1, 2)]
+        assert len(rows(database, "SHOW INDEX FROM one")) == 1
+        assert rows(database, "SELECT COUNT(*) FROM two") == [(0,)]
+        history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
+        assert [name for (name,) in history] == [change.name for change in CHANGES]
+    assert points > 4 * len(CHANGES)
+
+
+def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(
+    server: MariaDBServer, database: Connection[Cursor], address: Address
+) -> None:
+    slow = Migration("0001_slow", "CREATE TABLE slow AS SELECT SLEEP(5) AS nothing")
+    with connect(address, ADMIN) as broken:
+        victim = broken.thread_id()
+        threading.Timer(0.3, lambda: server.execute(f"KILL {victim}")).start()
+        with pytest.raises(OperationalError):
+            apply_migrations(broken, (slow,))
+    assert rows(database, "SELECT name, applied_at FROM schema_migrations") == [("0001_slow", None)]
+    with pytest.raises(MigrationError, match="0001_slow was changed"):
+        apply_migrations(database, (Migration("0001_slow", "CREATE TABLE slow (id INT)"),))
+
+
+def test_a_table_in_use_is_not_waited_for_until_nobody_can_trade(
+    database: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_TABLE_LOCK_TIMEOUT_SECONDS", 1)
+    apply_migrations(database, (ONE,))
+    with connect(address, ADMIN) as reader:
+        reader.query("BEGIN")
+        rows(reader, "SELECT * FROM one")
+        with pytest.raises(MigrationError, match=r"0002_column failed.*Lock wait timeout"):
+            apply_migrations(database, CHANGES[:2])
+    assert apply_migrations(database, CHANGES[:2]) == ["0002_column"]
+
+
 def test_a_second_runner_waits_and_then_gives_up(
-    server: MariaDBServer, database: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
+    address: Address, database: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 0.2)
-    with admin_connection(server) as first:
+    with connect(address, ADMIN) as first:
         rows(first, "SELECT GET_LOCK('trading.migrations', 0)")
         with pytest.raises(MigrationError, match="still running"):
             apply_migrations(database, (ONE,))
@@ -92,10 +184,21 @@ def test_a_second_runner_waits_and_then_gives_up(
     assert apply_migrations(database, (ONE,)) == ["0001_one"]
 
 
-def test_the_services_own_files_have_one_statement_each_and_unbroken_numbers() -> None:
+def test_two_runners_at_once_apply_each_file_once(
+    database: Connection[Cursor], address: Address
+) -> None:
+    def run(_: int) -> list[str]:
+        with connect(address, ADMIN) as connection:
+            return apply_migrations(connection, CHANGES)
+
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(run, range(4)))
+    assert sorted(applied) == [[], [], [], [change.name for change in CHANGES]]
+
+
+def test_the_services_own_files_have_unbroken_numbers() -> None:
     migrations = load_migrations(MIGRATIONS)
     assert [int(m.name[:4]) for m in migrations] == list(range(1, len(migrations) + 1))
-    assert not any(";" in migration.statement for migration in migrations)
 
 
 def test_a_file_with_another_name_is_refused(tmp_path: Path) -> None:
@@ -104,44 +207,102 @@ def test_a_file_with_another_name_is_refused(tmp_path: Path) -> None:
         load_migrations(tmp_path)
 
 
-def connect_as(server: MariaDBServer, credentials: Credentials) -> Connection[Cursor]:
-    return connect(host="127.0.0.1", port=server.port, database="trading", credentials=credentials)
+def ensure(connection: Connection[Cursor], address: Address, secrets: Secrets) -> Credentials:
+    """Run what a deploy runs, and give what the secret then holds."""
+    ensure_app_user(connection, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+    credentials = secrets.fetch()
+    assert credentials is not None
+    return credentials
 
 
-def test_the_app_user_gets_a_secret_and_may_book_trades_and_no_more(
-    server: MariaDBServer, schema: Connection[Cursor]
+def test_the_app_user_may_book_and_void_trades_and_no_more(
+    schema: Connection[Cursor], address: Address
 ) -> None:
-    secrets = Secrets()
-    ensure_app_user(schema, secrets, APP_SECRET_ARN)
-    credentials = secrets.credentials(APP_SECRET_ARN)
-    assert credentials.username == APP_USER
-    with connect_as(server, credentials) as connection, connection.cursor() as cursor:
+    with connect(address, APP) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO trades (trade_id, symbol, quantity, status) VALUES ('1', 'A', 1, 'X')"
+            "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
+            "principal) VALUES ('1', NOW(6), 'SUCCESS', 'A', 'BUY', 1, '', '')"
         )
+        cursor.execute("UPDATE trades SET status = 'VOID', voided_at = NOW(6), voided_by = ''")
         for forbidden in (
             "DELETE FROM trades",
             "UPDATE trades SET quantity = 2",
+            "UPDATE trades SET created_at = NOW(6)",
+            "UPDATE trades SET principal = 'eve'",
+            "TRUNCATE TABLE trades",
             "DROP TABLE trades",
+            "ALTER TABLE trades DROP COLUMN price",
             "CREATE TABLE other (id INT)",
             "SELECT * FROM schema_migrations",
             "SELECT * FROM mysql.user",
+            "GRANT SELECT ON trades TO trade_app@'%'",
         ):
             with pytest.raises((OperationalError, ProgrammingError), match="denied"):
                 cursor.execute(forbidden)
 
 
-def test_a_stored_password_is_kept_and_given_to_the_user_again(
-    server: MariaDBServer, schema: Connection[Cursor]
+def test_the_app_user_must_use_tls(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address
+) -> None:
+    (grants, *_) = rows(schema, "SHOW GRANTS FOR trade_app@'%'")
+    assert "REQUIRE SSL" in grants[0]
+
+
+def test_a_secret_without_a_value_gets_one_that_opens_the_database(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    credentials = ensure(schema, address, Secrets())
+    assert credentials.username == APP_USER
+    assert len(credentials.password) >= 32
+    assert credentials.cursor_key not in ("", credentials.password)
+    connect(address, credentials).close()
+
+
+def test_a_secret_of_an_earlier_release_gets_a_cursor_key_and_keeps_its_password(
+    schema: Connection[Cursor], address: Address
 ) -> None:
     secrets = Secrets()
-    ensure_app_user(schema, secrets, APP_SECRET_ARN)
-    first = secrets.credentials(APP_SECRET_ARN)
-    with schema.cursor() as cursor:
-        cursor.execute("DROP USER trade_app@'%'")
-    ensure_app_user(schema, secrets, APP_SECRET_ARN)
-    assert secrets.credentials(APP_SECRET_ARN) == first
-    connect_as(server, first).close()
+    secrets.put_secret_value(
+        SecretId=APP_SECRET_ARN,
+        SecretString=json.dumps({"username": APP_USER, "password": APP.password}),
+    )
+    credentials = ensure(schema, address, secrets)
+    assert credentials.password == APP.password
+    assert credentials.cursor_key
+
+
+def test_a_user_that_is_gone_is_made_again_with_the_stored_password(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    schema.query("DROP USER trade_app@'%'")
+    assert ensure(schema, address, secrets) == APP
+    connect(address, APP).close()
+
+
+def test_a_password_that_does_not_open_the_database_is_set_again(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    schema.query("ALTER USER trade_app@'%' IDENTIFIED BY 'another'")
+    assert ensure(schema, address, secrets) == APP
+    connect(address, APP).close()
+
+
+def test_a_rotation_that_is_under_way_is_left_alone(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    pending = Credentials(APP_USER, "pending", APP.cursor_key)
+    secrets.set(pending, PENDING)
+    schema.query("ALTER USER trade_app@'%' IDENTIFIED BY 'pending'")
+    ensure(schema, address, secrets)
+    connect(address, pending).close()
+
+
+def test_a_database_that_goes_away_meanwhile_is_no_wrong_password(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    elsewhere = dataclasses.replace(address, port=1)
+    with pytest.raises(OperationalError, match="Can't connect"):
+        ensure(schema, elsewhere, secrets)
 
 
 @pytest.fixture
@@ -161,7 +322,7 @@ def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             pass
 
     listener = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{listener.server_port}/answer", received
     listener.shutdown()
 
@@ -176,18 +337,19 @@ def request(url: str, kind: str) -> dict[str, Any]:
     }
 
 
-CONTEXT: Any = SimpleNamespace(
-    function_name="migration",
-    memory_limit_in_mb=512,
-    invoked_function_arn="arn",
-    aws_request_id="request-1",
-)
-
-
 @pytest.fixture
-def secrets(service_variables: None, monkeypatch: pytest.MonkeyPatch) -> Secrets:
+def deploy(
+    database: Connection[Cursor],
+    service_variables: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Secrets:
+    """The migration function of a first deploy: no schema, no user, a secret without a value."""
     secrets = Secrets()
-    monkeypatch.setattr(migration_handler, "fetch_credentials", lambda _arn: ADMIN)
+    monkeypatch.setattr(
+        migration_handler,
+        "fetch_credentials",
+        lambda arn, _stage: {MASTER_SECRET_ARN: ADMIN}[arn],
+    )
     monkeypatch.setattr(migration_handler.boto3, "client", lambda _service: secrets)
     monkeypatch.setattr(migration_handler, "_MIGRATIONS", MIGRATIONS)
     return secrets
@@ -195,37 +357,39 @@ def secrets(service_variables: None, monkeypatch: pytest.MonkeyPatch) -> Secrets
 
 def test_a_deploy_migrates_and_tells_cloudformation(
     database: Connection[Cursor],
-    secrets: Secrets,
+    deploy: Secrets,
     answers: tuple[str, list[dict[str, Any]]],
     logs: io.StringIO,
 ) -> None:
     url, received = answers
     for kind in ("Create", "Update"):
-        migration_handler.handler(request(url, kind), CONTEXT)
+        migration_handler.handler(request(url, kind), context())
     assert [answer["Status"] for answer in received] == ["SUCCESS", "SUCCESS"]
     assert received[0]["PhysicalResourceId"] == "database-migration"
     assert rows(database, "SELECT COUNT(*) FROM trades") == [(0,)]
-    password = secrets.credentials(APP_SECRET_ARN).password
-    assert password not in logs.getvalue()
+    credentials = deploy.fetch()
+    assert credentials is not None
+    assert credentials.password not in logs.getvalue()
     assert ADMIN.password not in logs.getvalue()
 
 
 def test_deleting_the_service_leaves_the_data(
-    schema: Connection[Cursor], secrets: Secrets, answers: tuple[str, list[dict[str, Any]]]
+    database: Connection[Cursor], deploy: Secrets, answers: tuple[str, list[dict[str, Any]]]
 ) -> None:
     url, received = answers
-    migration_handler.handler(request(url, "Delete"), CONTEXT)
-    assert received[0]["Status"] == "SUCCESS"
-    assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
+    for kind in ("Create", "Delete"):
+        migration_handler.handler(request(url, kind), context())
+    assert received[1]["Status"] == "SUCCESS"
+    assert rows(database, "SELECT COUNT(*) FROM trades") == [(0,)]
 
 
 def test_a_failed_migration_fails_the_deploy_with_the_reason(
-    secrets: Secrets,
+    deploy: Secrets,
     answers: tuple[str, list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, received = answers
     monkeypatch.setenv("DATABASE_PORT", "1")
-    migration_handler.handler(request(url, "Create"), CONTEXT)
+    migration_handler.handler(request(url, "Create"), context())
     assert received[0]["Status"] == "FAILED"
     assert "OperationalError" in received[0]["Reason"]

@@ -1,31 +1,67 @@
 import contextlib
 import json
 import re
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading import fields
 from trading.errors import InvalidTrade
-from trading.models import Order
-from trading.trades import MAX_BODY_BYTES, MAX_QUANTITY, new_trade_id, parse_order
+from trading.models import BUY, SELL, Order
+from trading.trades import MAX_BODY_BYTES, new_trade_id, parse_order
+
+MAX_QUANTITY = fields.QUANTITY.maximum
 
 
-def test_the_specified_request_is_an_order() -> None:
-    assert parse_order(b'{"symbol": "AAPL", "quantity": 100}') == Order("AAPL", 100)
+def order(body: bytes) -> Order:
+    return parse_order(body)[0]
+
+
+def test_the_specified_request_is_an_order_to_buy() -> None:
+    request = parse_order(b'{"symbol": "AAPL", "quantity": 100}')
+    assert request == (Order("AAPL", 100, BUY, None, None), False)
+
+
+def test_all_fields_are_read() -> None:
+    body = b"""{"symbol":"AAPL","quantity":1,"side":"SELL","price":"0.000001",
+        "client_order_id":"key","validate_only":true}"""
+    assert parse_order(body) == (Order("AAPL", 1, SELL, Decimal("0.000001"), "key"), True)
+
+
+def test_a_header_is_another_name_for_the_key() -> None:
+    body = b'{"symbol":"AAPL","quantity":1}'
+    assert parse_order(body, "key")[0] == Order("AAPL", 1, client_order_id="key")
+
+
+@pytest.mark.parametrize("price", ["1", "0.5", "999999999999.999999", "189.250000"])
+def test_prices_are_exact(price: str) -> None:
+    body = json.dumps({"symbol": "AAPL", "quantity": 1, "price": price}).encode()
+    assert order(body).price == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("price", "written"),
+    [("189.250", "189.25"), ("100", "100"), ("1000.000000", "1000"), ("0.000001", "0.000001")],
+)
+def test_prices_are_written_without_trailing_zeros_and_without_an_exponent(
+    price: str, written: str
+) -> None:
+    assert fields.amount(Decimal(price)) == written
 
 
 @pytest.mark.parametrize("symbol", ["A", "BRK.B", "BF-B", "SPY240621", "X" * 16])
 def test_usual_symbols_are_taken(symbol: str) -> None:
-    assert parse_order(json.dumps({"symbol": symbol, "quantity": 1}).encode()).symbol == symbol
+    assert order(json.dumps({"symbol": symbol, "quantity": 1}).encode()).symbol == symbol
 
 
 @pytest.mark.parametrize("quantity", ["1", "100.0", "1e2", str(MAX_QUANTITY)])
 def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
-    order = parse_order(f'{{"symbol":"AAPL","quantity":{quantity}}}'.encode())
-    assert order.quantity == int(Decimal(quantity))
-    assert type(order.quantity) is int
+    taken = order(f'{{"symbol":"AAPL","quantity":{quantity}}}'.encode()).quantity
+    assert taken == int(Decimal(quantity))
+    assert type(taken) is int
 
 
 @pytest.mark.parametrize(
@@ -59,6 +95,20 @@ def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
         (b'{"symbol":"AAPL","quantity":1.5}', "whole number"),
         (b'{"symbol":"AAPL","quantity":1000000001}', "whole number"),
         (b'{"symbol":"AAPL","quantity":1e999999999}', "whole number"),
+        (b'{"symbol":"AAPL","quantity":1,"side":"buy"}', "'side' must be one of BUY, SELL"),
+        (b'{"symbol":"AAPL","quantity":1,"side":null}', "'side' must be one of"),
+        (b'{"symbol":"AAPL","quantity":1,"side":[]}', "'side' must be one of"),
+        (b'{"symbol":"AAPL","quantity":1,"price":1.5}', "'price' must be a string"),
+        (b'{"symbol":"AAPL","quantity":1,"price":null}', "'price' must be a string"),
+        *(
+            (f'{{"symbol":"AAPL","quantity":1,"price":"{price}"}}'.encode(), "above 0 with")
+            for price in ("0", "0.000000", "-1", "+1", "1e2", ".5", "5.", "01", "1,5", "NaN", "")
+        ),
+        (b'{"symbol":"AAPL","quantity":1,"price":"0.0000001"}', "6 after the point"),
+        (b'{"symbol":"AAPL","quantity":1,"price":"1000000000000"}', "12 digits before"),
+        (b'{"symbol":"AAPL","quantity":1,"client_order_id":""}', "'client_order_id' must be 1 to"),
+        (b'{"symbol":"AAPL","quantity":1,"client_order_id":7}', "must be a string"),
+        (b'{"symbol":"AAPL","quantity":1,"validate_only":"yes"}', "must be true or false"),
         (b'{"symbol":"AAPL","quantity":NaN}', "NaN is not a number"),
         (b'{"symbol":"AAPL","quantity":-Infinity}', "-Infinity is not a number"),
         (b'{"symbol":"AAPL","quantity":1}' + b" " * MAX_BODY_BYTES, "bytes; the most is"),
@@ -72,7 +122,7 @@ def test_what_cannot_be_a_trade_is_refused_with_the_reason(body: bytes, complain
 @given(st.binary(max_size=200))
 def test_no_body_at_all_causes_another_error(body: bytes) -> None:
     with contextlib.suppress(InvalidTrade):
-        assert parse_order(body).quantity > 0
+        assert order(body).quantity > 0
 
 
 json_values = st.recursive(
@@ -85,17 +135,22 @@ json_values = st.recursive(
 @given(json_values, json_values)
 def test_whatever_is_taken_is_a_valid_order(symbol: object, quantity: object) -> None:
     try:
-        order = parse_order(json.dumps({"symbol": symbol, "quantity": quantity}).encode())
+        taken = order(json.dumps({"symbol": symbol, "quantity": quantity}).encode())
     except InvalidTrade:
         return
-    assert order.symbol == symbol
-    assert order.quantity == quantity
-    assert 0 < order.quantity <= MAX_QUANTITY
+    assert taken.symbol == symbol
+    assert taken.quantity == quantity
+    assert 0 < taken.quantity <= MAX_QUANTITY
+
+
+@given(st.decimals(min_value="0.000001", max_value="999999999999.999999", places=6))
+def test_an_amount_survives_writing_and_reading(amount: Decimal) -> None:
+    assert fields.PRICE.parse(fields.amount(amount)) == amount
 
 
 def test_ids_differ_and_sort_by_time() -> None:
-    ids = [new_trade_id() for _ in range(1000)]
-    assert len(set(ids)) == 1000
+    times = [datetime(2026, 1, 31) + timedelta(milliseconds=n) for n in range(1000)]
+    ids = [new_trade_id(time) for time in times]
+    assert ids == sorted(ids)
     assert all(re.fullmatch(r"TRADE-[0-9A-F]{26}", id_) for id_ in ids)
-    times = [id_[:18] for id_ in ids]
-    assert times == sorted(times)
+    assert len({new_trade_id(times[0]) for _ in range(1000)}) == 1000

@@ -4,39 +4,75 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from pymysql.connections import Connection
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
+from pymysql.err import OperationalError
+
+from trading.secret import CURRENT, PENDING, Credentials
 
 APP_USER = "trade_app"
-_PASSWORD_BYTES = 32
+_RIGHTS = (
+    "GRANT SELECT, INSERT ON trades TO %s@'%%'",
+    # A trade can be voided; nothing else of it ever changes, and nothing is deleted.
+    "GRANT UPDATE (status, voided_at, voided_by) ON trades TO %s@'%%'",
+)
+_TOKEN_BYTES = 32
 
 
-def ensure_app_user(connection: Connection[Cursor], secrets_manager: Any, secret_arn: str) -> None:
-    """Give the user the password that its secret holds; make one up if it holds none.
+def ensure_app_user(
+    connection: Connection[Cursor],
+    secrets_manager: Any,
+    secret_arn: str,
+    log_in: Callable[[Credentials], Connection[Cursor]],
+) -> None:
+    """Have a user that the secret's password opens; make one up if the secret holds none.
 
-    The secret is written last: a run that ends before it is put right by the next one.
+    A password that works is left alone: a rotation may be under way, in which the user has the
+    password of the secret's pending version already. The secret is written last: a run that ends
+    before it is put right by the next one.
     """
-    password = _stored_password(secrets_manager, secret_arn)
-    is_new = password is None
-    password = password or secrets.token_urlsafe(_PASSWORD_BYTES)
+    stored = _stored(secrets_manager, secret_arn, CURRENT)
+    secret = {
+        "username": APP_USER,
+        "password": secrets.token_urlsafe(_TOKEN_BYTES),
+        "cursor_key": secrets.token_urlsafe(_TOKEN_BYTES),
+        **(stored or {}),
+    }
+    passwords = [secret["password"]]
+    if pending := _stored(secrets_manager, secret_arn, PENDING):
+        passwords.append(pending["password"])
     with connection.cursor() as cursor:
-        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (APP_USER, password))
-        cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s", (APP_USER, password))
-        cursor.execute("GRANT SELECT, INSERT ON trades TO %s@'%%'", (APP_USER,))
-    if is_new:
-        secrets_manager.put_secret_value(
-            SecretId=secret_arn,
-            SecretString=json.dumps({"username": APP_USER, "password": password}),
-        )
+        identified = (APP_USER, secret["password"])
+        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
+        if not any(_opens(log_in, password) for password in passwords):
+            cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
+        for right in _RIGHTS:
+            cursor.execute(right, (APP_USER,))
+    if secret != stored:
+        secrets_manager.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(secret))
 
 
-def _stored_password(secrets_manager: Any, secret_arn: str) -> str | None:
+def _stored(secrets_manager: Any, secret_arn: str, stage: str) -> dict[str, str] | None:
     try:
-        answer = secrets_manager.get_secret_value(SecretId=secret_arn)
+        answer = secrets_manager.get_secret_value(SecretId=secret_arn, VersionStage=stage)
     except secrets_manager.exceptions.ResourceNotFoundException:
-        # A secret without a value is reported like one that does not exist.
+        # A secret without that version is reported like one that does not exist.
         return None
-    password: str = json.loads(answer["SecretString"])["password"]
-    return password
+    secret: dict[str, str] = json.loads(answer["SecretString"])
+    return secret
+
+
+def _opens(log_in: Callable[[Credentials], Connection[Cursor]], password: str) -> bool:
+    try:
+        log_in(Credentials(APP_USER, password)).close()
+    except OperationalError as error:
+        if error.args[0] == ER.ACCESS_DENIED_ERROR:
+            return False
+        # The user is known, but may not use the database yet: rights come next.
+        if error.args[0] != ER.DBACCESS_DENIED_ERROR:
+            raise
+    return True

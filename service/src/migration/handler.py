@@ -1,5 +1,6 @@
 """The CloudFormation custom resource that runs the migrations in each deploy."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -12,11 +13,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
 from trading.database import connect
-from trading.secret import fetch_credentials
+from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import load_settings
 from trading.telemetry import logger
 
 _MIGRATIONS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "migrations"
+# A change of a large table takes its time; the function's own limit is 300 s.
+_STATEMENT_SECONDS = 240
 _ANSWER_TIMEOUT_SECONDS = 30
 
 
@@ -38,15 +41,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 def migrate() -> None:
     """Bring the schema and the application user up to date."""
     settings = load_settings()
-    connection = connect(
-        host=settings.writer_endpoint,
-        port=settings.port,
-        database=settings.database,
-        credentials=fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"]),
+    master = CredentialStore(
+        lambda stage: fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"], stage)
     )
+    connection = connect(settings.writer, master.get(), statement_seconds=_STATEMENT_SECONDS)
     with connection:
         applied = apply_migrations(connection, load_migrations(_MIGRATIONS))
-        ensure_app_user(connection, boto3.client("secretsmanager"), settings.app_secret_arn)
+        ensure_app_user(
+            connection,
+            boto3.client("secretsmanager"),
+            settings.app_secret_arn,
+            log_in=functools.partial(connect, settings.writer),
+        )
     logger.info("schema is up to date", applied=applied)
 
 

@@ -1,7 +1,8 @@
 """Applies the SQL files of `migrations/`, in order, each once.
 
-Why not a library: yoyo-migrations identifies a file by its name and not by its content, and keeps
-its lock in a row that outlives a killed runner. MySQL's own named lock ends with its connection.
+Why not a library: yoyo-migrations identifies a file by its name and not by its content, keeps its
+lock in a row that outlives a killed runner, and cannot tell what a killed runner had done. MySQL's
+own named lock ends with its connection, once the statement that ran on it has ended too.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from pymysql.connections import Connection
+from pymysql.constants import ER
 from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
 
 # How long a second runner waits for the first, in seconds.
 _LOCK_TIMEOUT_SECONDS = 60
+# How long a statement waits for transactions that use its table, in seconds. All later statements
+# on the table wait behind it: rather no migration than no trades. MySQL's default is a year.
+_TABLE_LOCK_TIMEOUT_SECONDS = 10
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 
 _CREATE_HISTORY = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         name VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
         checksum CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-        applied_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+        started_at DATETIME(6) NOT NULL,
+        applied_at DATETIME(6) NULL
     ) ENGINE = InnoDB
 """
+
+# What a statement that makes something says when that is there already.
+_DONE_BEFORE = {ER.TABLE_EXISTS_ERROR, ER.DUP_FIELDNAME, ER.DUP_KEYNAME}
 
 
 class MigrationError(Exception):
@@ -62,10 +73,14 @@ def apply_migrations(
 ) -> list[str]:
     """Apply what has not been applied, under a lock, and return the names of what was.
 
+    MySQL makes each statement whole or not at all, so that every migration is always in one of
+    three states: not applied, applied, or started by a runner that was killed. The next run finds
+    out about the last ones by running their statements again.
+
     Raises:
-        MigrationError: an applied file was changed or removed since, or another runner holds the
-            lock for too long.
-        pymysql.err.MySQLError: a statement failed; those before it are recorded as applied.
+        MigrationError: an applied file was changed since, a statement failed (those
+            before it are applied), or another runner holds the lock for too long.
+        pymysql.err.MySQLError: the connection broke; run again.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -74,25 +89,54 @@ def apply_migrations(
         if cursor.fetchone() != (1,):
             raise MigrationError("another migration of this database is still running")
         try:
+            cursor.execute("SET SESSION lock_wait_timeout = %s", (_TABLE_LOCK_TIMEOUT_SECONDS,))
             cursor.execute(_CREATE_HISTORY)
             return _apply_pending(cursor, migrations)
         finally:
-            cursor.execute("SELECT RELEASE_LOCK(CONCAT(DATABASE(), '.migrations'))")
+            if connection.open:
+                cursor.execute("SELECT RELEASE_LOCK(CONCAT(DATABASE(), '.migrations'))")
 
 
 def _apply_pending(cursor: Cursor, migrations: tuple[Migration, ...]) -> list[str]:
-    cursor.execute("SELECT name, checksum FROM schema_migrations")
-    history = dict(cursor.fetchall())
+    cursor.execute("SELECT name, checksum, applied_at IS NOT NULL FROM schema_migrations")
+    history = {name: (checksum, bool(applied)) for name, checksum, applied in cursor.fetchall()}
+    # What only the history knows is from a later release: a deploy that was rolled back.
     for migration in migrations:
-        if history.get(migration.name, migration.checksum) != migration.checksum:
+        if history.get(migration.name, (migration.checksum,))[0] != migration.checksum:
             raise MigrationError(
                 f"{migration.name} was changed after it was applied; add a new file"
             )
-    pending = [migration for migration in migrations if migration.name not in history]
+    pending = [m for m in migrations if not history.get(m.name, ("", False))[1]]
     for migration in pending:
-        cursor.execute(migration.statement)
+        _apply(cursor, migration, was_started=migration.name in history)
+    return [migration.name for migration in pending]
+
+
+def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
+    if not was_started:
         cursor.execute(
-            "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
+            "INSERT INTO schema_migrations (name, checksum, started_at) "
+            "VALUES (%s, %s, UTC_TIMESTAMP(6))",
             (migration.name, migration.checksum),
         )
-    return [migration.name for migration in pending]
+    # A change of data and its record are one transaction; a change of schema ends it by itself.
+    cursor.execute("BEGIN")
+    try:
+        cursor.execute(migration.statement)
+    except MySQLError as error:
+        if not (was_started and error.args[0] in _DONE_BEFORE):
+            _forget(cursor, migration, error)
+    cursor.execute(
+        "UPDATE schema_migrations SET applied_at = UTC_TIMESTAMP(6) WHERE name = %s",
+        (migration.name,),
+    )
+    cursor.execute("COMMIT")
+
+
+def _forget(cursor: Cursor, migration: Migration, error: MySQLError) -> NoReturn:
+    if not cursor.connection.open:
+        # Whether the statement was carried out is for the next run to find out.
+        raise error
+    cursor.execute("ROLLBACK")
+    cursor.execute("DELETE FROM schema_migrations WHERE name = %s", (migration.name,))
+    raise MigrationError(f"{migration.name} failed and was not applied: {error}") from error

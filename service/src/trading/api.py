@@ -4,6 +4,8 @@ import base64
 import binascii
 import functools
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -12,74 +14,167 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading.database import connect
-from trading.errors import InvalidTrade, TradingError
-from trading.secret import fetch_credentials
+from trading import fields, paging
+from trading.database import Database, Deadline
+from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
+from trading.models import SUCCESS, Caller, Order, Place, Trade, TradeFilter
+from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import Settings, load_settings
 from trading.store import TradeStore
 from trading.telemetry import logger
-from trading.trades import book_trade, parse_order
+from trading.trades import (
+    book_trade,
+    check_trade_id,
+    found,
+    parse_order,
+    parse_query,
+    void_trade,
+)
 
-_RETRY_AFTER_SECONDS = "1"
+# API Gateway waits for 29 s, and a first request also for the start of its execution environment.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+_REQUEST_SECONDS = 20.0
+_READINESS_SECONDS = 2.0
+# What is left of the function's time for answering.
+_MARGIN_SECONDS = 1.0
+
+_JSON, _PROBLEM = "application/json", "application/problem+json"
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 app = APIGatewayRestResolver()
 
 
-@functools.cache
-def settings() -> Settings:
-    """The settings of this execution environment."""
-    return load_settings()
+@dataclass(frozen=True)
+class Environment:
+    """What an execution environment keeps from request to request; it connects at first use."""
+
+    settings: Settings
+    credentials: CredentialStore
+    writer: Database
+    reader: Database
 
 
 @functools.cache
-def store() -> TradeStore:
-    """The trade store of this execution environment; it connects at first use."""
-    place = settings()
-    return TradeStore(
-        lambda: connect(
-            host=place.writer_endpoint,
-            port=place.port,
-            database=place.database,
-            credentials=fetch_credentials(place.app_secret_arn),
-        )
+def environment() -> Environment:
+    """This execution environment."""
+    settings = load_settings()
+    credentials = CredentialStore(lambda stage: fetch_credentials(settings.app_secret_arn, stage))
+    return Environment(
+        settings=settings,
+        credentials=credentials,
+        writer=Database(settings.writer, credentials),
+        reader=Database(settings.reader, credentials),
     )
 
 
 @app.post("/trade")
 def post_trade() -> Response[str]:
     """Book a trade."""
-    order = parse_order(_body())
-    trade = book_trade(order, store())
-    logger.info("trade booked", trade_id=trade.trade_id)
-    answer = {
-        "trade_id": trade.trade_id,
-        "symbol": trade.symbol,
-        "quantity": trade.quantity,
-        "status": trade.status,
-        "region": settings().region,
-        "environment": settings().environment,
-        "db_endpoint": settings().writer_endpoint,
+    key = app.current_event.headers.get(fields.KEY_HEADER)
+    order, validate_only = parse_order(_body(), key)
+    if validate_only:
+        return _answer({**_order_document(order), "status": "VALID"})
+    booking = book_trade(order, _caller(), _store())
+    trade_id = booking.trade.trade_id
+    logger.info("trade replayed" if booking.is_replay else "trade booked", trade_id=trade_id)
+    settings = environment().settings
+    # The first answer, also for a trade that was voided since.
+    document = {
+        "trade_id": trade_id,
+        "symbol": order.symbol,
+        "quantity": order.quantity,
+        "status": SUCCESS,
+        "region": settings.region,
+        "environment": settings.environment,
+        "db_endpoint": settings.writer.host,
     }
-    return Response(HTTPStatus.OK, "application/json", json.dumps(answer))
+    return _answer(document, {"Idempotency-Replayed": "true"} if booking.is_replay else {})
+
+
+@app.get("/trade")
+def find_trade() -> Response[str]:
+    """Look up the caller's trade of a client_order_id."""
+    query = _query(fields.FIND_TRADE)
+    trade = _store().find_by_client_order_id(
+        _caller(), query["client_order_id"], consistent=query["consistent"]
+    )
+    return _answer(_trade_document(found(trade)))
+
+
+@app.get("/trade/<trade_id>")
+def get_trade(trade_id: str) -> Response[str]:
+    """Look up a trade."""
+    query = _query(fields.GET_TRADE)
+    trade = _store().find(check_trade_id(trade_id), consistent=query["consistent"])
+    return _answer(_trade_document(found(trade)))
+
+
+@app.delete("/trade/<trade_id>")
+def delete_trade(trade_id: str) -> Response[str]:
+    """Void a trade."""
+    _query({})
+    trade = void_trade(trade_id, _caller(), _store())
+    logger.info("trade voided", trade_id=trade.trade_id)
+    return _answer(_trade_document(trade))
+
+
+@app.get("/trades")
+def list_trades() -> Response[str]:
+    """List trades, newest first, page by page."""
+    query = _query(fields.LIST_TRADES)
+    wanted = TradeFilter(
+        query["symbol"], query["side"], query["status"], query["from"], query["to"]
+    )
+    key = environment().credentials.get().cursor_key
+    after = paging.decode(query["cursor"], wanted, key) if query["cursor"] else None
+    limit = query["limit"]
+    # One more than asked for tells whether there is another page.
+    trades = _store().page(wanted, after=after, limit=limit + 1, consistent=query["consistent"])
+    document: dict[str, Any] = {"trades": [_trade_document(trade) for trade in trades[:limit]]}
+    if len(trades) > limit:
+        last = trades[limit - 1]
+        document["next_cursor"] = paging.encode(Place(last.created_at, last.trade_id), wanted, key)
+    return _answer(document)
+
+
+@app.get("/positions")
+def list_positions() -> Response[str]:
+    """The net quantity of each symbol."""
+    query = _query(fields.LIST_POSITIONS)
+    positions = _store().positions(query["symbol"], consistent=query["consistent"])
+    return _answer({"positions": [{"symbol": p.symbol, "quantity": p.quantity} for p in positions]})
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """Whether the service runs."""
+    return _answer({"status": "ok"})
+
+
+@app.get("/health/ready")
+def ready() -> Response[str]:
+    """Whether the service runs and its database answers."""
+    _store(_READINESS_SECONDS).check()
+    return _answer({"status": "ready"})
 
 
 @app.exception_handler(TradingError)  # type: ignore[untyped-decorator]
 def on_trading_error(error: TradingError) -> Response[str]:
     """Tell the caller what is wrong with the request, or that the database is away."""
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
-    return _problem(error.status, error.code, error.title, str(error))
+    return _problem(error.status, error.code, str(error), error.headers)
 
 
 @app.not_found
 def on_not_found(_error: NotFoundError) -> Response[str]:
     """Tell the caller that there is no such route."""
-    request = app.current_event
-    return _problem(
-        HTTPStatus.NOT_FOUND,
-        "NOT_FOUND",
-        "Not found",
-        f"There is no {request.http_method} {request.path}.",
-    )
+    method, path = app.current_event.http_method, app.current_event.path
+    # Powertools has no public way to ask for its routes.
+    routes = app._static_routes + app._dynamic_routes
+    allowed = sorted(route.method for route in routes if route.rule.match(path))
+    if allowed:
+        raise MethodNotAllowed(f"{path} has no {method}.", ", ".join(allowed))
+    raise RouteNotFound(f"There is no {path}.")
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
@@ -87,10 +182,10 @@ def on_unexpected_error(_error: Exception) -> Response[str]:
     """Hide the details of a defect from the caller; the log has them."""
     logger.exception("unexpected error")
     return _problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
+        TradingError.status,
         TradingError.code,
-        TradingError.title,
-        "The service failed. The trade may or may not have been booked.",
+        "The service failed. If the request was to change something, that may have happened or "
+        "not: send it again with the same key.",
     )
 
 
@@ -98,6 +193,27 @@ def on_unexpected_error(_error: Exception) -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
     return app.resolve(event, context)
+
+
+def _store(most_seconds: float = _REQUEST_SECONDS) -> TradeStore:
+    left = app.lambda_context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
+    place = environment()
+    return TradeStore(place.writer, place.reader, Deadline.after(min(left, most_seconds)))
+
+
+def _caller() -> Caller:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
+    identity = app.current_event.request_context.identity
+    if not identity.caller:
+        return Caller("anonymous", None, "anonymous")
+    # An assumed role is AROA…:session, and the session's name is a new one each time.
+    role, _, _session = identity.caller.partition(":")
+    scope = role if role.startswith("AROA") else identity.caller
+    return Caller(scope, identity.account_id, identity.user_arn or identity.caller)
+
+
+def _query(known: Mapping[str, fields.Field]) -> dict[str, Any]:
+    return parse_query(known, app.current_event.multi_value_query_string_parameters)
 
 
 def _body() -> bytes:
@@ -110,17 +226,45 @@ def _body() -> bytes:
         raise InvalidTrade("The body is not valid base64.") from None
 
 
-def _problem(status: int, code: str, title: str, detail: str) -> Response[str]:
+def _order_document(order: Order) -> dict[str, Any]:
+    return {
+        "symbol": order.symbol,
+        "quantity": order.quantity,
+        "side": order.side,
+        "price": None if order.price is None else fields.amount(order.price),
+        "client_order_id": order.client_order_id,
+    }
+
+
+def _trade_document(trade: Trade) -> dict[str, Any]:
+    return {
+        "trade_id": trade.trade_id,
+        "created_at": fields.instant(trade.created_at),
+        "status": trade.status,
+        **_order_document(trade.order),
+        "account": trade.caller.account,
+        "principal": trade.caller.principal,
+        "voided_at": None if trade.voided_at is None else fields.instant(trade.voided_at),
+        "voided_by": trade.voided_by,
+    }
+
+
+def _answer(
+    document: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> Response[str]:
+    return Response(HTTPStatus.OK, _JSON, json.dumps(document), {**_HEADERS, **(headers or {})})
+
+
+def _problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response[str]:
     # https://www.rfc-editor.org/rfc/rfc9457
     document = {
         "type": "about:blank",
-        "title": title,
-        "status": int(status),
+        "title": HTTPStatus(status).phrase,
+        "status": status,
         "code": code,
         "detail": detail,
         "request_id": app.current_event.request_context.request_id,
     }
-    headers: dict[str, str | list[str]] = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return Response(int(status), "application/problem+json", json.dumps(document), headers)
+    return Response(status, _PROBLEM, json.dumps(document), {**_HEADERS, **(headers or {})})

@@ -1,34 +1,192 @@
-"""The connection of an execution environment to its database."""
+"""The connection of an execution environment to its database, and what mends it.
+
+Which error means what: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
+"""
 
 from __future__ import annotations
+
+import functools
+import random
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeVar
 
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
 
-from trading.secret import Credentials
+from trading.errors import DatabaseUnavailable
+from trading.secret import Credentials, CredentialStore, SecretUnavailable
+from trading.settings import Address
+from trading.telemetry import logger
 
-# All well below the function's timeout of 30 s, so that a caller gets an answer and not a timeout.
-_CONNECT_TIMEOUT_SECONDS = 5
-_READ_TIMEOUT_SECONDS = 10
-_WRITE_TIMEOUT_SECONDS = 10
+CONNECT_SECONDS = 3.0
+STATEMENT_SECONDS = 5.0
+
+# Before the n-th repetition: a random time of at most _BACKOFF_SECONDS * 2**n.
+# https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+_BACKOFF_SECONDS = 0.02
+_BACKOFF_MAX_SECONDS = 1.0
+
+T = TypeVar("T")
 
 
-def connect(*, host: str, port: int, database: str, credentials: Credentials) -> Connection[Cursor]:
-    """Open a connection that commits each statement.
+class _Cure(Enum):
+    REPEAT = auto()
+    RECONNECT = auto()
+    RENEW_CREDENTIALS = auto()
+
+
+_CURES = {
+    # The server has rolled the statement back for another one's sake.
+    1205: _Cure.REPEAT,  # lock wait timeout
+    1213: _Cure.REPEAT,  # deadlock
+    # The connection is broken, or was never there; the statement may have been carried out.
+    0: _Cure.RECONNECT,  # PyMySQL: the connection is closed on this side
+    2003: _Cure.RECONNECT,  # no connection to the host
+    2006: _Cure.RECONNECT,  # the server has gone away
+    2013: _Cure.RECONNECT,  # lost during a statement
+    2055: _Cure.RECONNECT,  # lost, with a system error
+    1053: _Cure.RECONNECT,  # the server is shutting down
+    1927: _Cure.RECONNECT,  # killed (MariaDB)
+    4031: _Cure.RECONNECT,  # closed for want of activity (MySQL)
+    # The server takes no more connections for now.
+    1040: _Cure.RECONNECT,  # in all
+    1203: _Cure.RECONNECT,  # of this user
+    1226: _Cure.RECONNECT,  # of this user, as the account is limited
+    # The server is no longer the writer: the endpoint's name leads to the new one by now.
+    1290: _Cure.RECONNECT,
+    1836: _Cure.RECONNECT,
+    # The password was changed.
+    1045: _Cure.RENEW_CREDENTIALS,
+}
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The time by which a request must be answered."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The deadline that is `seconds` from now."""
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds that are left; negative once it is over."""
+        return self.at - time.monotonic()
+
+
+def connect(
+    address: Address,
+    credentials: Credentials,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> Connection[Cursor]:
+    """Open a connection over verified TLS that commits each statement.
 
     Raises:
-        pymysql.err.OperationalError: no server answers, or it refuses the user.
+        pymysql.err.OperationalError: no server answers, it cannot prove who it is, or it refuses
+            the user.
     """
     return pymysql.connect(
-        host=host,
-        port=port,
-        database=database,
+        host=address.host,
+        port=address.port,
+        database=address.database,
         user=credentials.username,
         password=credentials.password,
+        ssl=_tls(address.ca_file),
         charset="utf8mb4",
         autocommit=True,
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=_READ_TIMEOUT_SECONDS,
-        write_timeout=_WRITE_TIMEOUT_SECONDS,
+        connect_timeout=connect_seconds,
+        read_timeout=statement_seconds,
+        write_timeout=statement_seconds,
     )
+
+
+class Database:
+    """One connection, opened at first use and kept, that mends itself."""
+
+    def __init__(self, address: Address, credentials: CredentialStore) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._connection: Connection[Cursor] | None = None
+        # How long the connection waits for an answer, as it was told when it was opened.
+        self._patience = STATEMENT_SECONDS
+
+    def run(self, work: Callable[[Cursor], T], deadline: Deadline) -> T:
+        """Do `work`, which must be safe to repeat, and repeat it until `deadline` while that helps.
+
+        Raises:
+            DatabaseUnavailable: it did not help in time; `work` may have been done or not.
+            pymysql.err.MySQLError: repeating does not help.
+        """
+        repetitions = 0
+        while True:
+            try:
+                with self._open(deadline).cursor() as cursor:
+                    return work(cursor)
+            except (MySQLError, SecretUnavailable) as error:
+                if not self._mended(error):
+                    raise
+                pause = random.uniform(  # noqa: S311 - spreads load, keeps no secret
+                    0, min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2**repetitions)
+                )
+                if deadline.remaining() <= pause:
+                    raise DatabaseUnavailable from error
+                repetitions += 1
+                logger.warning("database retry", repetition=repetitions, reason=str(error))
+                time.sleep(pause)
+
+    def _open(self, deadline: Deadline) -> Connection[Cursor]:
+        left = deadline.remaining()
+        patience = min(left, STATEMENT_SECONDS)
+        # Too patient for what is left of this request, or made in the last moments of another one.
+        if self._patience > left or self._patience < patience == STATEMENT_SECONDS:
+            self._close()
+        if self._connection is None:
+            if left <= 0:
+                raise DatabaseUnavailable
+            credentials = self._credentials.get()
+            try:
+                self._connection = connect(
+                    self._address,
+                    credentials,
+                    connect_seconds=min(left, CONNECT_SECONDS),
+                    statement_seconds=patience,
+                )
+            except MySQLError as error:
+                if _CURES.get(error.args[0]) is _Cure.RENEW_CREDENTIALS:
+                    self._credentials.replace(credentials)
+                raise
+            self._patience = patience
+        return self._connection
+
+    def _mended(self, error: Exception) -> bool:
+        """Whether repeating may help, after what can be done here was done."""
+        if isinstance(error, SecretUnavailable):
+            return True
+        cure = _CURES.get(error.args[0])
+        if cure is _Cure.RECONNECT:
+            self._close()
+        return cure is not None
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.open:
+            connection.close()
+
+
+@functools.cache
+def _tls(ca_file: str) -> ssl.SSLContext:
+    # Made once, of this file alone: the system's whole trust store takes 27 ms to load.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(ca_file)
+    return context

@@ -1,25 +1,86 @@
 """What can go wrong for a caller; `api` turns each into a problem document."""
 
+from collections.abc import Mapping
+
 
 class TradingError(Exception):
     """An error whose text the caller may read."""
 
     status = 500
     code = "INTERNAL_ERROR"
-    title = "Internal error"
+    headers: Mapping[str, str] = {}
 
 
 class InvalidTrade(TradingError):
-    """The request cannot be a trade; sending it again as it is cannot help."""
+    """The body cannot be a trade; sending it again as it is cannot help."""
 
     status = 400
     code = "INVALID_TRADE"
-    title = "Invalid trade"
+
+
+class InvalidParameter(TradingError):
+    """A query parameter or a header has a value that cannot be used."""
+
+    status = 400
+    code = "INVALID_PARAMETER"
+
+
+class InvalidCursor(TradingError):
+    """The cursor is not the next_cursor of a page with the same filters: begin anew without one."""
+
+    status = 400
+    code = "INVALID_CURSOR"
+
+
+class KeyMismatch(TradingError):
+    """The header Idempotency-Key and the field client_order_id differ."""
+
+    status = 400
+    code = "KEY_MISMATCH"
+
+
+class RouteNotFound(TradingError):
+    """The API has no such path."""
+
+    status = 404
+    code = "NOT_FOUND"
+
+
+class MethodNotAllowed(TradingError):
+    """The API has this path, but not with this method."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.headers = {"Allow": allowed}
+
+
+class TradeNotFound(TradingError):
+    """There is no such trade."""
+
+    status = 404
+    code = "TRADE_NOT_FOUND"
+
+
+class KeyReused(TradingError):
+    """The key belongs to another trade of this caller; nothing was written."""
+
+    status = 422
+    code = "KEY_REUSED"
 
 
 class DatabaseUnavailable(TradingError):
-    """The database did not answer in time; whether the trade was booked is not known."""
+    """The database did not answer in time; whether it made a change is not known."""
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
-    title = "Database unavailable"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+    def __init__(
+        self,
+        detail: str = "The database did not answer in time. If the request was to change "
+        "something, that may have happened or not: send it again with the same key.",
+    ) -> None:
+        super().__init__(detail)

@@ -1,21 +1,75 @@
 """The things the service speaks of."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+BUY, SELL = "BUY", "SELL"
+SUCCESS, VOID = "SUCCESS", "VOID"
 
 
 @dataclass(frozen=True)
 class Order:
-    """A valid request for a trade; `quantity` is in whole units."""
+    """A valid request for a trade: `quantity` in whole units, `price` for one of them.
+
+    Two orders are the same request exactly if they are equal.
+    """
+
+    symbol: str
+    quantity: int
+    side: str = BUY
+    price: Decimal | None = None
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request, as API Gateway has authenticated them.
+
+    `scope` is what a `client_order_id` is unique within. It stays the same when a role is assumed
+    again under another session name; `principal` is the full ARN, for the record.
+    """
+
+    scope: str
+    account: str | None
+    principal: str
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A trade that is booked; all times are UTC, without a time zone."""
+
+    trade_id: str
+    created_at: datetime
+    order: Order
+    caller: Caller
+    status: str = SUCCESS
+    voided_at: datetime | None = None
+    voided_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Position:
+    """What has been bought less what has been sold of a symbol, in whole units."""
 
     symbol: str
     quantity: int
 
 
 @dataclass(frozen=True)
-class Trade:
-    """A trade that is booked."""
+class Place:
+    """A trade's place in the order of the list: newest first, then by ID."""
 
+    created_at: datetime
     trade_id: str
-    symbol: str
-    quantity: int
-    status: str
+
+
+@dataclass(frozen=True)
+class TradeFilter:
+    """Which trades to list; `since` is included and `before` is not."""
+
+    symbol: str | None = None
+    side: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None

@@ -1,66 +1,157 @@
 """The rules of trades: no AWS and no SQL in here."""
 
 import json
-import re
 import secrets
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NoReturn, Protocol
 
-from trading.errors import InvalidTrade
-from trading.models import Order, Trade
+from trading import fields
+from trading.errors import InvalidParameter, InvalidTrade, KeyMismatch, KeyReused, TradeNotFound
+from trading.models import Caller, Order, Trade
 
 MAX_BODY_BYTES = 8 * 1024
-MAX_QUANTITY = 1_000_000_000
-
-_FIELDS = ("symbol", "quantity")
-_SYMBOL = re.compile(r"[A-Z][A-Z0-9]*([.-][A-Z0-9]+)*")
-_SYMBOL_MAX_LENGTH = 16
 
 
 class Book(Protocol):
     """Where trades are kept."""
 
-    def add(self, trade: Trade) -> None:
-        """Keep a trade; adding the same `trade_id` again changes nothing."""
+    def add(self, trade: Trade) -> Trade:
+        """Keep a trade, or return the one that the caller has booked by its client_order_id."""
+
+    def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
+        """Void a trade unless it is void, and return it; None if there is none."""
 
 
-def parse_order(body: bytes) -> Order:
-    """Read the body of `POST /trade`.
+@dataclass(frozen=True)
+class Booking:
+    """A booked trade; `is_replay` if it had been booked by an earlier request."""
+
+    trade: Trade
+    is_replay: bool
+
+
+def parse_order(body: bytes, key: str | None = None) -> tuple[Order, bool]:
+    """Read the body and the Idempotency-Key header of `POST /trade`.
+
+    Returns:
+        The order, and whether it is to be checked only.
 
     Raises:
-        InvalidTrade: the body is not a JSON object with exactly a valid `symbol` and `quantity`.
+        InvalidTrade: the body is not a JSON object with valid fields.
+        InvalidParameter: the header is no key.
+        KeyMismatch: the header is not the same as `client_order_id`.
     """
     if len(body) > MAX_BODY_BYTES:
         raise InvalidTrade(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
     document = _parse_json(body)
     if not isinstance(document, dict):
         raise InvalidTrade('The body must be a JSON object such as {"symbol":"AAPL","quantity":1}.')
-    for field in _FIELDS:
-        if field not in document:
-            raise InvalidTrade(f"The field {field!r} is missing.")
-    for field in document:
-        if field not in _FIELDS:
-            raise InvalidTrade(
-                f"The field {field[:40]!r} is unknown; the fields are {', '.join(_FIELDS)}."
-            )
-    return Order(_symbol(document["symbol"]), _quantity(document["quantity"]))
+    try:
+        values = fields.read(fields.ORDER, document)
+    except ValueError as error:
+        raise InvalidTrade(f"The field {error}.") from None
+    validate_only = values.pop("validate_only")
+    if key is not None:
+        values["client_order_id"] = _key(key, values["client_order_id"])
+    return Order(**values), validate_only
 
 
-def book_trade(order: Order, book: Book) -> Trade:
-    """Book a trade for `order` and return it."""
-    trade = Trade(new_trade_id(), order.symbol, order.quantity, "SUCCESS")
-    book.add(trade)
+def parse_query(
+    known: Mapping[str, fields.Field], query: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """Read the query parameters of a request.
+
+    Raises:
+        InvalidParameter: one is unknown, given twice, missing, or has a wrong value.
+    """
+    for name, values in query.items():
+        if len(values) > 1:
+            raise InvalidParameter(f"The parameter {name[:40]!r} is given {len(values)} times.")
+    texts = {name: values[0] for name, values in query.items()}
+    try:
+        return fields.read(
+            known,
+            {n: known[n].from_text(text) if n in known else text for n, text in texts.items()},
+        )
+    except ValueError as error:
+        raise InvalidParameter(f"The parameter {error}.") from None
+
+
+def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
+    """Book a trade for `order`, unless the caller has done so by the same client_order_id.
+
+    Raises:
+        KeyReused: the caller has booked another order by the same client_order_id.
+    """
+    now = datetime.now(UTC).replace(tzinfo=None)
+    trade = Trade(new_trade_id(now), now, order, caller)
+    booked = book.add(trade)
+    if booked.order != order:
+        raise KeyReused(
+            f"The key {order.client_order_id!r} was used for another request; "
+            f"it is that of {booked.trade_id}. Nothing was booked."
+        )
+    return Booking(booked, is_replay=booked.trade_id != trade.trade_id)
+
+
+def void_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
+    """Void a trade for good; if it is void already, it stays as it is.
+
+    Raises:
+        TradeNotFound: there is no such trade.
+    """
+    now = datetime.now(UTC).replace(tzinfo=None)
+    trade = book.void(check_trade_id(trade_id), at=now, by=caller.principal)
+    return found(trade)
+
+
+def found(trade: Trade | None) -> Trade:
+    """The trade that was looked for.
+
+    Raises:
+        TradeNotFound: it is None.
+    """
+    if trade is None:
+        raise TradeNotFound("There is no such trade.")
     return trade
 
 
-def new_trade_id() -> str:
+def check_trade_id(trade_id: str) -> str:
+    """A trade's ID.
+
+    Raises:
+        TradeNotFound: the service gives no such IDs.
+    """
+    try:
+        return fields.TRADE_ID.parse(trade_id)
+    except ValueError:
+        raise TradeNotFound("There is no such trade.") from None
+
+
+def new_trade_id(now: datetime) -> str:
     """An ID that no other trade has, and that sorts by time of booking.
 
     48 bits of milliseconds and 56 random bits in hexadecimal: rows that are booked together lie
     together in the primary key.
     """
-    return f"TRADE-{time.time_ns() // 1_000_000:012X}{secrets.token_hex(7).upper()}"
+    milliseconds = int(now.replace(tzinfo=UTC).timestamp() * 1000)
+    return f"TRADE-{milliseconds:012X}{secrets.token_hex(7).upper()}"
+
+
+def _key(header: str, client_order_id: str | None) -> str:
+    try:
+        key = fields.CLIENT_ORDER_ID.parse(header)
+    except ValueError as error:
+        raise InvalidParameter(f"The header {fields.KEY_HEADER!r} {error}.") from None
+    if client_order_id not in (None, key):
+        raise KeyMismatch(
+            f"The header {fields.KEY_HEADER!r} and the field 'client_order_id' are two names for "
+            "one key: give one of them, or both the same."
+        )
+    return key
 
 
 def _parse_json(body: bytes) -> Any:
@@ -86,24 +177,3 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         raise InvalidTrade("The body names a field twice.")
     return document
-
-
-def _symbol(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidTrade("The field 'symbol' must be a string.")
-    if len(value) > _SYMBOL_MAX_LENGTH or not _SYMBOL.fullmatch(value):
-        raise InvalidTrade(
-            f"The field 'symbol' must be 1 to {_SYMBOL_MAX_LENGTH} capital letters and digits, "
-            "beginning with a letter, with single dots or hyphens between, such as AAPL or BRK.B."
-        )
-    return value
-
-
-def _quantity(value: object) -> int:
-    # True and False are integers to Python, but not to the caller.
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise InvalidTrade("The field 'quantity' must be a number.")
-    # Bounds first: the integer of a Decimal such as 1E+999999999 would fill the memory.
-    if not 0 < value <= MAX_QUANTITY or value != int(value):
-        raise InvalidTrade(f"The field 'quantity' must be a whole number from 1 to {MAX_QUANTITY}.")
-    return int(value)

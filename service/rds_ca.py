@@ -1,0 +1,135 @@
+"""The certificate authorities that the functions trust: `python -m service.rds_ca provide`.
+
+AWS publishes one bundle for all regions:
+https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.SSL.html
+The build takes exactly the bundle whose SHA-256 is in `rds-ca.sha256`. When AWS publishes another
+one, `make lock-rds-ca` pins that; the change is then reviewed like any other.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.errors import UserError, exit_code
+
+URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+
+_FOLDER = Path(__file__).parent
+_TIMEOUT_SECONDS = 30
+
+
+def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: str = URL) -> None:
+    """Put the bundle at `target`: the file `named`, or the pinned one, fetched once.
+
+    Raises:
+        UserError: the named file has no certificates, or the pinned bundle cannot be had.
+    """
+    if named:
+        if not certificate_names(Path(named)):
+            raise UserError(f"RDS_CA_BUNDLE {named}: there is no such file with PEM certificates")
+        bundle = Path(named)
+    else:
+        bundle = cache / f"rds-ca-{_pinned(lock)[:16]}.pem"
+        if not bundle.is_file():
+            _store(bundle, _fetch_pinned(url, _pinned(lock)))
+    # SAM builds anew what has changed: an equal file keeps its time.
+    if not target.is_file() or target.read_bytes() != bundle.read_bytes():
+        shutil.copyfile(bundle, target)
+
+
+def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
+    """Write the SHA-256 of what is published now to `lock`; returns the authorities' names.
+
+    Raises:
+        UserError: it cannot be fetched, or is not made of Amazon RDS authorities alone.
+    """
+    content = _fetch(url)
+    file = cache / "rds-ca-new.pem"
+    _store(file, content)
+    names = certificate_names(file)
+    if not names or not all(name.startswith("Amazon RDS ") for name in names):
+        raise UserError(f"{url} does not hold the Amazon RDS authorities alone; see {file}")
+    lock.write_text(f"{hashlib.sha256(content).hexdigest()}  global-bundle.pem\n")
+    return names
+
+
+def certificate_names(bundle: Path) -> list[str]:
+    """The common names of the authorities in a PEM file; none if there is no such file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(bundle)
+    except OSError:  # also ssl.SSLError
+        return []
+    names = []
+    for authority in context.get_ca_certs():
+        subject: Any = authority["subject"]
+        names.append(dict(pair for part in subject for pair in part).get("commonName", ""))
+    return names
+
+
+def _pinned(lock: Path) -> str:
+    found = re.match(r"[0-9a-f]{64}\b", lock.read_text())
+    if found is None:
+        raise UserError(f"{lock} does not begin with a SHA-256: run `make lock-rds-ca`")
+    return found.group()
+
+
+def _fetch_pinned(url: str, checksum: str) -> bytes:
+    content = _fetch(url)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != checksum:
+        raise UserError(
+            f"{url} has the SHA-256 {actual}, and not the pinned one: if AWS has published a new "
+            "bundle, run `make lock-rds-ca` and review the change"
+        )
+    return content
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            content: bytes = answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"the RDS CA bundle could not be fetched from {url} ({error}): "
+            "fetch it elsewhere and name the file with RDS_CA_BUNDLE=path"
+        ) from None
+    return content
+
+
+def _store(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.rename(file)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command.
+
+    Raises:
+        UserError: it failed; the text says what to do.
+    """
+    parser = argparse.ArgumentParser(prog="python -m service.rds_ca", description=__doc__)
+    parser.add_argument("command", choices=["provide", "lock"])
+    command = parser.parse_args(arguments).command
+    lock, cache = _FOLDER / "rds-ca.sha256", _FOLDER.parent / ".cache"
+    if command == "lock":
+        names = pin(lock=lock, cache=cache)
+        print(f"{lock.name}: {len(names)} authorities, " + ", ".join(sorted(set(names))))
+    else:
+        target = _FOLDER / "src" / "trading" / "rds-ca.pem"
+        provide(os.environ.get("RDS_CA_BUNDLE"), lock=lock, cache=cache, target=target)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,288 @@
+"""The fields of requests: what each may hold, once.
+
+Both the checks of a request and the schemas of the OpenAPI document (`service/openapi.py`) come
+from here, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from trading.models import BUY, SELL, SUCCESS, VOID
+
+_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
+_INSTANT_EXAMPLE = "2026-01-31T09:30:00Z"
+
+
+@dataclass(frozen=True)
+class Field(ABC):
+    """What one field may hold; a field with a default may be left out."""
+
+    description: str
+    required: bool = False
+    default: Any = None
+
+    @abstractmethod
+    def parse(self, value: object) -> Any:
+        """Turn a JSON value into the service's own.
+
+        Raises:
+            ValueError: the value cannot be used; the text says what it must be.
+        """
+
+    def from_text(self, text: str) -> object:
+        """The JSON value that the text of a query parameter stands for."""
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        """The field as OpenAPI 3.0 describes it."""
+        default = {} if self.default is None else {"default": self.default}
+        return {**self._type(), "description": self.description, **default}
+
+    @abstractmethod
+    def _type(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Text(Field):
+    """A string of a pattern."""
+
+    pattern: str = ""
+    min_length: int = 1
+    max_length: int = 1
+    rule: str = ""
+    example: str = ""
+
+    def parse(self, value: object) -> str:  # noqa: D102
+        if not isinstance(value, str):
+            raise ValueError("must be a string")
+        if len(value) > self.max_length or not re.fullmatch(self.pattern, value):
+            raise ValueError(f"must be {self.rule}, such as {self.example}")
+        return value
+
+    def _type(self) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "minLength": self.min_length,
+            "maxLength": self.max_length,
+            "pattern": f"^{self.pattern}$",
+            "example": self.example,
+        }
+
+
+@dataclass(frozen=True)
+class Choice(Field):
+    """One of a few words."""
+
+    values: tuple[str, ...] = ()
+
+    def parse(self, value: object) -> str:  # noqa: D102
+        if value not in self.values:
+            raise ValueError(f"must be one of {', '.join(self.values)}")
+        return str(value)
+
+    def _type(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Whole(Field):
+    """A whole number; 100, 100.0 and 1e2 are the same one."""
+
+    minimum: int = 1
+    maximum: int = 1
+
+    def parse(self, value: object) -> int:  # noqa: D102
+        # True and False are integers to Python, but not to the caller.
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise ValueError("must be a number")
+        # Bounds first: the integer of a Decimal such as 1E+999999999 would fill the memory.
+        if not self.minimum <= value <= self.maximum or value != int(value):
+            raise ValueError(f"must be a whole number from {self.minimum} to {self.maximum}")
+        return int(value)
+
+    def from_text(self, text: str) -> object:  # noqa: D102
+        return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
+
+    def _type(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+
+@dataclass(frozen=True)
+class Amount(Field):
+    """An exact decimal number above zero, written as a string: no reader makes a float of it."""
+
+    integer_digits: int = 1
+    decimals: int = 1
+    example: str = ""
+
+    def parse(self, value: object) -> Decimal:  # noqa: D102
+        if not isinstance(value, str):
+            raise ValueError(f'must be a string such as "{self.example}", so that it stays exact')
+        if not re.fullmatch(self._pattern, value):
+            raise ValueError(
+                f"must be a decimal number above 0 with at most {self.integer_digits} digits before"
+                f" and {self.decimals} after the point, such as {self.example}"
+            )
+        return Decimal(value)
+
+    @property
+    def _pattern(self) -> str:
+        # Without a sign, an exponent or leading zeros, and not zero.
+        return (
+            r"(?!0(\.0*)?$)"
+            rf"(0|[1-9][0-9]{{0,{self.integer_digits - 1}}})(\.[0-9]{{1,{self.decimals}}})?"
+        )
+
+    def _type(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{self._pattern}$", "example": self.example}
+
+
+@dataclass(frozen=True)
+class Flag(Field):
+    """True, or false unless said."""
+
+    default: Any = False
+
+    def parse(self, value: object) -> bool:  # noqa: D102
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")
+        return value
+
+    def from_text(self, text: str) -> object:  # noqa: D102
+        return {"true": True, "false": False}.get(text, text)
+
+    def _type(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Instant(Field):
+    """A point in time, in UTC."""
+
+    def parse(self, value: object) -> datetime:  # noqa: D102
+        if isinstance(value, str) and re.fullmatch(_INSTANT, value):
+            with contextlib.suppress(ValueError):  # no such day
+                return datetime.fromisoformat(value).replace(tzinfo=None)
+        raise ValueError(f"must be a time in UTC such as {_INSTANT_EXAMPLE}")
+
+    def _type(self) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "format": "date-time",
+            "pattern": f"^{_INSTANT}$",
+            "example": _INSTANT_EXAMPLE,
+        }
+
+
+def instant(value: datetime) -> str:
+    """A time of the service as the API writes it, to the microsecond."""
+    return value.replace(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def amount(value: Decimal) -> str:
+    """An amount as the API writes it: all its digits, without trailing zeros."""
+    return f"{value.normalize():f}"
+
+
+def read(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str, Any]:
+    """Check `values` against `fields`, and fill in what has a default.
+
+    Raises:
+        ValueError: a required field is missing, a field is unknown, or a value is wrong.
+    """
+    for name in values:
+        if name not in fields:
+            raise ValueError(f"{name[:40]!r} is unknown; there are {', '.join(fields)}")
+    parsed = {}
+    for name, field in fields.items():
+        if name in values:
+            try:
+                parsed[name] = field.parse(values[name])
+            except ValueError as error:
+                raise ValueError(f"{name!r} {error}") from None
+        elif field.required:
+            raise ValueError(f"{name!r} is missing")
+        else:
+            parsed[name] = field.default
+    return parsed
+
+
+MAX_PAGE = 200
+
+SYMBOL = Text(
+    "The instrument.",
+    pattern=r"[A-Z][A-Z0-9]*([.-][A-Z0-9]+)*",
+    max_length=16,
+    rule="1 to 16 capital letters and digits, beginning with a letter, with single dots or "
+    "hyphens between",
+    example="AAPL",
+)
+SIDE = Choice("Whether the caller buys or sells.", values=(BUY, SELL))
+STATUS = Choice(
+    "SUCCESS from the booking on; VOID, for good, once the trade is voided.",
+    values=(SUCCESS, VOID),
+)
+QUANTITY = Whole("Number of units.", required=True, minimum=1, maximum=1_000_000_000)
+PRICE = Amount("Price of one unit.", integer_digits=12, decimals=6, example="189.25")
+CLIENT_ORDER_ID = Text(
+    "The caller's own name for the trade, unique among the trades of this caller.",
+    pattern=r"[A-Za-z0-9._:-]+",
+    max_length=64,
+    rule="1 to 64 letters, digits, dots, underscores, colons and hyphens",
+    example="desk-7:2026-01-31:0001",
+)
+TRADE_ID = Text(
+    "The trade's ID; later trades have greater ones.",
+    pattern=r"TRADE-[0-9A-F]{26}",
+    min_length=32,
+    max_length=32,
+    rule="an ID that the service gave",
+    example="TRADE-019C11B5A0F83D1E5B7C9A2F40",
+)
+_CONSISTENT = Flag("Read what every trade booked before this request has changed.")
+
+
+# The body of POST /trade.
+ORDER: Mapping[str, Field] = {
+    "symbol": dataclasses.replace(SYMBOL, required=True),
+    "quantity": QUANTITY,
+    "side": dataclasses.replace(SIDE, default=BUY),
+    "price": PRICE,
+    "client_order_id": CLIENT_ORDER_ID,
+    "validate_only": Flag("Check the request and book nothing."),
+}
+# The header of POST /trade that means the same as `client_order_id`.
+KEY_HEADER = "Idempotency-Key"
+
+# The query parameters of the GET routes.
+GET_TRADE: Mapping[str, Field] = {"consistent": _CONSISTENT}
+FIND_TRADE: Mapping[str, Field] = {
+    "client_order_id": dataclasses.replace(CLIENT_ORDER_ID, required=True),
+    "consistent": _CONSISTENT,
+}
+LIST_TRADES: Mapping[str, Field] = {
+    "symbol": SYMBOL,
+    "side": SIDE,
+    "status": STATUS,
+    "from": Instant("Trades booked at or after this time."),
+    "to": Instant("Trades booked before this time."),
+    "limit": Whole("The most trades on a page.", default=50, minimum=1, maximum=MAX_PAGE),
+    "cursor": Text(
+        "`next_cursor` of the page before; give the same filters with it.",
+        pattern=r"[A-Za-z0-9_-]+",
+        max_length=256,
+        rule="the next_cursor of a page",
+        example="eyJ0IjoiMjAyNi0wMS0zMSJ9",
+    ),
+    "consistent": _CONSISTENT,
+}
+LIST_POSITIONS: Mapping[str, Field] = {"symbol": SYMBOL, "consistent": _CONSISTENT}

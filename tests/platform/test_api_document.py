@@ -1,0 +1,23 @@
+"""The deployed API answers as its OpenAPI document says."""
+
+import pytest
+import schemathesis
+from schemathesis.specs.openapi.checks import unsupported_method
+
+from service import openapi
+from tests.platform.conftest import Platform
+from tests.service.documented import check_answer, examples
+
+pytestmark = pytest.mark.platform
+
+schema = schemathesis.openapi.from_dict(openapi.document())
+
+
+@schema.parametrize()
+@examples(10)
+def test_no_request_gets_an_answer_that_is_not_documented(
+    case: schemathesis.Case, platform: Platform
+) -> None:
+    response = case.call(base_url=platform.trade_url.removesuffix("/trade"), timeout=30)
+    # API Gateway itself answers methods that a path has not, with a 403.
+    check_answer(case, response, unsupported_method)

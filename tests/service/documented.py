@@ -1,0 +1,32 @@
+"""Holds answers against the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from trading.errors import InvalidCursor, KeyMismatch, KeyReused
+
+# A request that its schema allows can still be refused for what no schema can say.
+_BEYOND_SCHEMA = {error.code for error in (InvalidCursor, KeyMismatch, KeyReused)}
+
+
+def examples(number: int) -> settings:
+    """As many requests for each operation, the same in each run."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+def check_answer(case: schemathesis.Case, response: Any, *excluded: Any) -> None:
+    """Fail on a 5xx, an undocumented status, or an answer that its schema does not allow."""
+    if response.json().get("code") in _BEYOND_SCHEMA:
+        excluded = (*excluded, positive_data_acceptance)
+    case.validate_response(response, excluded_checks=list(excluded))
+    assert response.status_code < 500

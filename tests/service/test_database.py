@@ -1,0 +1,399 @@
+"""The store's database fails in each way that Aurora knows; nothing is lost or booked twice."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+from pymysql.err import MySQLError, OperationalError
+
+from local.mariadb import MariaDBServer, ensure_tls_files
+from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
+from tests.service.proxy import CuttingProxy
+from trading.database import Database, Deadline, connect
+from trading.errors import DatabaseUnavailable
+from trading.models import Order, Trade
+from trading.secret import CURRENT, PENDING, Credentials, CredentialStore, SecretUnavailable
+from trading.settings import Address
+from trading.store import TradeStore
+
+
+def trade(number: int = 0, **order: object) -> Trade:
+    return Trade(
+        f"TRADE-{number:026X}",
+        datetime(2026, 1, 31, 9, 30),
+        dataclasses.replace(Order("AAPL", 100), **order),  # type: ignore[arg-type]
+        CALLER,
+    )
+
+
+def booked(schema: Connection[Cursor]) -> int:
+    ((count,),) = rows(schema, "SELECT COUNT(*) FROM trades")
+    return int(count)
+
+
+def connections_made(schema: Connection[Cursor]) -> int:
+    return int(rows(schema, "SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
+@contextmanager
+def later(seconds: float, action: Callable[[], object]) -> Iterator[None]:
+    """Do something in a while, and wait until it is done."""
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    yield
+    timer.join()
+
+
+@contextmanager
+def setting(server: MariaDBServer, name: str, value: object) -> Iterator[None]:
+    before = server.execute(f"SELECT @@GLOBAL.{name}").strip()
+    server.execute(f"SET GLOBAL {name} = {value}")
+    try:
+        yield
+    finally:
+        server.execute(f"SET GLOBAL {name} = {before}")
+
+
+def kill_app_connections(server: MariaDBServer) -> None:
+    server.execute("KILL USER trade_app")
+
+
+def test_the_connection_is_opened_once_and_not_asked_before_use(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    store = store_at(address, secrets)
+    before = connections_made(schema)
+    store.add(trade(1))
+    questions = int(rows(schema, "SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])
+    for number in range(2, 5):
+        store.add(trade(number))
+    asked = int(rows(schema, "SHOW GLOBAL STATUS LIKE 'Questions'")[0][1]) - questions
+    assert connections_made(schema) - before == 1
+    assert asked == 3 + 1  # one statement for each trade, and this test's own
+    assert secrets.reads - 2 == 1  # two are the migration's
+
+
+def test_a_connection_that_the_server_has_closed_is_replaced(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    kill_app_connections(server)
+    store.add(trade(2))
+    assert booked(schema) == 2
+
+
+@pytest.mark.parametrize("key", [None, "key-1"])
+@pytest.mark.parametrize("lost", ["statement", "answer"])
+def test_a_connection_cut_around_the_commit_books_the_trade_once(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    lost: str,
+    key: str | None,
+) -> None:
+    with CuttingProxy(server.port) as proxy:
+        store = store_at(dataclasses.replace(address, port=proxy.port), secrets)
+        store.add(trade(1))
+        (proxy.lose_next_answer if lost == "answer" else proxy.lose_next_statement)()
+        mine = trade(2, client_order_id=key)
+        assert store.add(mine) == mine
+        assert proxy.cuts == 1
+    assert booked(schema) == 2
+
+
+def test_a_void_whose_answer_is_lost_keeps_its_first_time(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    with CuttingProxy(server.port) as proxy:
+        store = store_at(dataclasses.replace(address, port=proxy.port), secrets)
+        store.add(trade(1))
+        proxy.lose_next_answer()
+        at = datetime(2026, 1, 31, 10)
+        void = store.void(trade(1).trade_id, at=at, by="bob")
+        assert proxy.cuts == 1
+    assert void is not None
+    assert (void.status, void.voided_at, void.voided_by) == ("VOID", at, "bob")
+
+
+def test_a_writer_that_became_read_only_is_left_for_the_new_one(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    before = connections_made(schema)
+    back = later(0.3, lambda: server.execute("SET GLOBAL read_only = 0"))
+    with setting(server, "read_only", 1), back:
+        store.add(trade(2))
+    assert connections_made(schema) - before > 1
+    assert booked(schema) == 2
+
+
+def test_a_deadlock_is_tried_again(
+    schema: Connection[Cursor], address: Address, secrets: Secrets, logs: io.StringIO
+) -> None:
+    mine = trade(99, client_order_id="key")
+    with connect(address, ADMIN) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        # The heavier transaction wins: it has more rows.
+        for number in range(20):
+            insert(cursor, f"OTHER-{number}", "key" if number == 0 else None)
+        adding = threading.Thread(target=lambda: store_at(address, secrets).add(mine))
+        adding.start()
+        wait_until(lambda: rows(schema, "SELECT * FROM information_schema.innodb_lock_waits"))
+        cursor.execute("SELECT * FROM trades WHERE trade_id = %s FOR UPDATE", (mine.trade_id,))
+        cursor.execute("ROLLBACK")
+        adding.join()
+    assert "1213" in logs.getvalue()
+    assert booked(schema) == 1
+
+
+def test_a_lock_that_is_held_too_long_is_waited_for_again(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
+) -> None:
+    with (
+        setting(server, "innodb_lock_wait_timeout", 1),
+        connect(address, ADMIN) as other,
+        other.cursor() as cursor,
+    ):
+        lock_key(cursor, "key")
+        with later(1.2, lambda: cursor.execute("ROLLBACK")):
+            store_at(address, secrets).add(trade(1, client_order_id="key"))
+    assert "1205" in logs.getvalue()
+    assert booked(schema) == 1
+
+
+def test_a_server_without_a_free_connection_is_waited_for(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
+) -> None:
+    with setting(server, "max_connections", 10):
+        taken = take_all_connections(address)
+
+        def free() -> None:
+            for connection in taken:
+                connection.close()
+
+        with later(0.3, free):
+            store_at(address, secrets).add(trade(1))
+    assert "1040" in logs.getvalue()
+    assert booked(schema) == 1
+
+
+def test_a_server_that_has_no_connection_in_time_is_a_clear_error_and_books_nothing(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    with setting(server, "max_connections", 10):
+        taken = take_all_connections(address)
+        with pytest.raises(DatabaseUnavailable):
+            store_at(address, secrets, seconds=0.3).add(trade(1))
+        for connection in taken:
+            connection.close()
+    assert booked(schema) == 0
+
+
+NEW = Credentials(APP.username, "new-password", APP.cursor_key)
+
+
+@pytest.mark.parametrize("stage", [CURRENT, PENDING])
+def test_a_password_that_was_rotated_is_fetched_again(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    stage: str,
+) -> None:
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    server.execute(f"ALTER USER trade_app@'%' IDENTIFIED BY '{NEW.password}'")
+    secrets.set(NEW, stage)
+    store.add(trade(2))  # the kept connection goes on
+    kill_app_connections(server)
+    store.add(trade(3))
+    assert booked(schema) == 3
+
+
+def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    server.execute(f"ALTER USER trade_app@'%' IDENTIFIED BY '{NEW.password}'")
+    secrets.set(NEW, PENDING)
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    last = dataclasses.replace(NEW, password="last-password")
+    server.execute(f"ALTER USER trade_app@'%' IDENTIFIED BY '{last.password}'")
+    secrets.set(last)
+    kill_app_connections(server)
+    store.add(trade(2))
+    assert booked(schema) == 2
+
+
+def test_a_password_that_nobody_knows_is_a_clear_error(
+    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    server.execute("ALTER USER trade_app@'%' IDENTIFIED BY 'unknown'")
+    with pytest.raises(DatabaseUnavailable):
+        store_at(address, secrets, seconds=0.3).add(trade(1))
+
+
+def test_a_secret_that_comes_back_is_noticed_and_one_that_stays_away_is_reported(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    secrets = Secrets()
+    with later(0.2, lambda: secrets.set(APP)):
+        store_at(address, secrets).add(trade(1))
+    with pytest.raises(DatabaseUnavailable):
+        store_at(address, Secrets(), seconds=0.2).add(trade(2))
+    with pytest.raises(SecretUnavailable):
+        CredentialStore(Secrets().fetch).get()
+    assert booked(schema) == 1
+
+
+def test_a_server_that_restarts_is_waited_for(
+    server: MariaDBServer, address: Address, schema: Connection[Cursor], secrets: Secrets
+) -> None:
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    server.stop()
+    with later(0.3, server.start):
+        store.add(trade(2))
+    with connect(address, ADMIN) as connection:
+        assert booked(connection) == 2
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_slow_statement_ends_with_the_requests_time(
+    schema: Connection[Cursor], address: Address, secrets: Secrets, is_kept: bool
+) -> None:
+    store = store_at(address, secrets, seconds=0.5)
+    if is_kept:
+        store.add(trade(1))
+    with connect(address, ADMIN) as other, other.cursor() as cursor:
+        lock_key(cursor, "key")
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="may have happened or not"):
+            store.add(trade(2, client_order_id="key"))
+        assert time.monotonic() - started < 1
+        cursor.execute("ROLLBACK")
+    # What the caller was told: the statement that was given up may have been carried out since.
+    mine = store_at(address, secrets).add(trade(3, client_order_id="key"))
+    assert mine.trade_id in (trade(2).trade_id, trade(3).trade_id)
+    assert booked(schema) == int(is_kept) + 1
+
+
+def test_a_connection_made_in_a_hurry_is_not_kept_for_requests_with_time(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    database = Database(address, CredentialStore(secrets.fetch))
+    hurried = TradeStore(database, database, Deadline.after(1))
+    before = connections_made(schema)
+    hurried.add(trade(1))
+    hurried.check()
+    assert connections_made(schema) - before == 2  # less time is left for the second statement
+    for number in (2, 3):
+        TradeStore(database, database, Deadline.after(20)).add(trade(number))
+    assert connections_made(schema) - before == 3
+
+
+def test_a_host_that_does_not_answer_ends_with_the_requests_time(
+    address: Address, secrets: Secrets
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        store_at(dataclasses.replace(address, port=1), secrets, seconds=0.3).add(trade(1))
+    assert time.monotonic() - started < 1
+
+
+def test_no_statement_is_sent_for_a_request_whose_time_is_over(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        store_at(address, secrets, seconds=-1).add(trade(1))
+    assert booked(schema) == 0
+
+
+def test_a_broken_rule_of_the_schema_is_a_defect_and_not_tried_again(
+    schema: Connection[Cursor], address: Address, secrets: Secrets, logs: io.StringIO
+) -> None:
+    for wrong in ({"quantity": -1}, {"symbol": None}, {"side": "HOLD"}):
+        with pytest.raises(MySQLError):
+            store_at(address, secrets).add(trade(1, **wrong))
+    assert "database retry" not in logs.getvalue()
+    assert booked(schema) == 0
+
+
+def test_an_id_that_another_trade_has_is_a_defect(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    with pytest.raises(MySQLError, match="Duplicate"):
+        store.add(trade(1, client_order_id="key"))
+    assert booked(schema) == 1
+
+
+def test_the_connection_is_encrypted(schema: Connection[Cursor], address: Address) -> None:
+    with connect(address, APP) as connection:
+        assert rows(connection, "SHOW STATUS LIKE 'Ssl_version'")[0][1] in ("TLSv1.2", "TLSv1.3")
+
+
+def test_a_server_of_another_authority_is_refused(address: Address, tmp_path: Path) -> None:
+    stranger = ensure_tls_files(tmp_path).ca
+    with pytest.raises(OperationalError, match="certificate verify failed"):
+        connect(dataclasses.replace(address, ca_file=str(stranger)), ADMIN)
+
+
+def test_a_server_with_another_name_is_refused(server: MariaDBServer, address: Address) -> None:
+    with CuttingProxy(server.port, "127.0.0.2") as proxy:
+        elsewhere = dataclasses.replace(address, host="127.0.0.2", port=proxy.port)
+        with pytest.raises(OperationalError, match="certificate verify failed"):
+            connect(elsewhere, ADMIN)
+
+
+def lock_key(cursor: Cursor, key: str) -> None:
+    """Begin a transaction that has booked by a key and does not end."""
+    cursor.execute("BEGIN")
+    insert(cursor, "OTHER", key)
+
+
+def insert(cursor: Cursor, trade_id: str, key: str | None) -> None:
+    cursor.execute(
+        "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
+        "client_order_id, principal) "
+        "VALUES (%s, NOW(6), 'SUCCESS', 'A', 'BUY', 1, %s, %s, '')",
+        (trade_id, CALLER.scope, key),
+    )
+
+
+def take_all_connections(address: Address) -> list[Connection[Cursor]]:
+    taken: list[Connection[Cursor]] = []
+    with contextlib.suppress(OperationalError):
+        while True:
+            taken.append(connect(address, APP))
+    return taken
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.15)  # asked more often, MariaDB gives its old answer

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service import migration_check
+from service.migration_check import check
+from shared.errors import UserError
+
+
+def checked(folder: Path, sql: str) -> None:
+    file = folder / "0002_change.sql"
+    file.write_text(sql)
+    check(file)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE notes (id INT NOT NULL PRIMARY KEY, text VARCHAR(10) UNIQUE)",
+        "CREATE INDEX by_side ON trades (side)",
+        "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NULL",
+        "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NOT NULL DEFAULT 'X' AFTER price",
+        "ALTER TABLE trades ADD COLUMN a INT, ADD COLUMN b INT, ADD INDEX a_b (a, b)",
+        "ALTER TABLE trades ADD COLUMN a INT, ALGORITHM=INSTANT",
+    ],
+)
+def test_what_only_adds_is_accepted(tmp_path: Path, sql: str) -> None:
+    checked(tmp_path, sql)
+
+
+BREAKING = [
+    "DROP TABLE trades",
+    "DROP INDEX trades_by_time ON trades",
+    "RENAME TABLE trades TO deals",
+    "TRUNCATE TABLE trades",
+    "DELETE FROM trades",
+    "UPDATE trades SET side = 'BUY'",
+    "INSERT INTO trades (trade_id) VALUES ('1')",
+    "CREATE OR REPLACE TABLE trades (id INT)",
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE UNIQUE INDEX one_symbol ON trades (symbol)",
+    "ALTER DATABASE trading CHARACTER SET latin1",
+    "ALTER TABLE trades RENAME TO deals",
+    "ALTER TABLE trades DROP COLUMN price",
+    "ALTER TABLE trades ADD COLUMN a INT, DROP COLUMN price",
+    "ALTER TABLE trades RENAME COLUMN price TO amount",
+    "ALTER TABLE trades CHANGE price amount DECIMAL(18, 6)",
+    "ALTER TABLE trades MODIFY price DECIMAL(18, 6) NOT NULL",
+    "ALTER TABLE trades ALTER COLUMN side SET DEFAULT 'SELL'",
+    "ALTER TABLE trades DROP PRIMARY KEY",
+    "ALTER TABLE trades DROP CONSTRAINT trades_side",
+    "ALTER TABLE trades ADD CONSTRAINT few CHECK (quantity < 10)",
+    "ALTER TABLE trades ADD UNIQUE KEY one_symbol (symbol)",
+    "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NOT NULL",
+    "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NOT NULL DEFAULT 'X' UNIQUE",
+    "ALTER TABLE trades ADD COLUMN venue INT PRIMARY KEY",
+    "GRANT ALL ON trades TO trade_app",
+]
+
+
+@pytest.mark.parametrize("sql", BREAKING)
+def test_what_may_break_the_running_release_is_rejected_unless_a_reason_is_given(
+    tmp_path: Path, sql: str
+) -> None:
+    with pytest.raises(UserError, match=r"^0002_change\.sql: .* may break the running release"):
+        checked(tmp_path, sql)
+    with pytest.raises(UserError):
+        checked(tmp_path, f"-- safe because\n{sql}")
+    checked(tmp_path, f"-- safe because no release reads it\n{sql}")
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("ALTER TABLE trades ADD COLUMN a INT; DROP TABLE trades", "has 2 statements"),
+        ("CREATE TABLE (", "not understood as MySQL"),
+        ("-- nothing", "may break"),
+    ],
+)
+def test_what_is_not_one_statement_is_rejected(tmp_path: Path, sql: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        checked(tmp_path, sql)
+
+
+def test_the_services_own_migrations_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration_check.main()
+    (tmp_path / "0001_drop.sql").write_text("DROP TABLE trades")
+    monkeypatch.setattr(migration_check, "MIGRATIONS", tmp_path)
+    with pytest.raises(UserError):
+        migration_check.main()

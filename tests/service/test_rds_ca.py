@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.mariadb import TLSFiles
+from service import rds_ca
+from service.rds_ca import pin, provide
+from shared.errors import UserError
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """What stands in for AWS's site: the published file, and its URL."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory=folder)
+    )
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield folder / "bundle.pem", f"http://127.0.0.1:{server.server_port}/bundle.pem"
+    server.shutdown()
+
+
+def authority(file: Path, name: str) -> bytes:
+    subprocess.run(
+        ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-keyout", "/dev/null", "-out", file, "-subj", f"/CN={name}"),
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return file.read_bytes()
+
+
+def locked(tmp_path: Path, content: bytes) -> Path:
+    lock = tmp_path / "lock"
+    lock.write_text(f"{hashlib.sha256(content).hexdigest()}  bundle.pem\n")
+    return lock
+
+
+def test_the_pinned_bundle_is_fetched_once(tmp_path: Path, site: tuple[Path, str]) -> None:
+    published, url = site
+    content = authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
+    lock, target = locked(tmp_path, content), tmp_path / "target.pem"
+    provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
+    assert target.read_bytes() == content
+    published.unlink()
+    target.unlink()
+    provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
+    assert target.read_bytes() == content
+
+
+def test_another_bundle_than_the_pinned_one_is_refused(
+    tmp_path: Path, site: tuple[Path, str]
+) -> None:
+    published, url = site
+    authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
+    lock, target = locked(tmp_path, b"another"), tmp_path / "target.pem"
+    with pytest.raises(UserError, match=r"not the pinned one.*make lock-rds-ca"):
+        provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
+    assert not target.exists()
+
+
+def test_a_bundle_that_cannot_be_fetched_is_one_line_that_says_what_to_do(
+    tmp_path: Path, site: tuple[Path, str]
+) -> None:
+    with pytest.raises(UserError, match=r"could not be fetched.*RDS_CA_BUNDLE=path"):
+        provide(
+            None,
+            lock=locked(tmp_path, b""),
+            cache=tmp_path / "cache",
+            target=tmp_path / "target.pem",
+            url=site[1],
+        )
+
+
+def test_a_named_file_takes_the_place_of_the_pinned_one(tmp_path: Path, tls: TLSFiles) -> None:
+    target = tmp_path / "target.pem"
+    arguments = {"lock": tmp_path / "none", "cache": tmp_path, "target": target}
+    provide(str(tls.ca), **arguments)
+    assert target.read_bytes() == tls.ca.read_bytes()
+    written = target.stat().st_mtime_ns
+    provide(str(tls.ca), **arguments)
+    assert target.stat().st_mtime_ns == written
+    for wrong in ("/nonexistent.pem", __file__):
+        with pytest.raises(UserError, match=f"RDS_CA_BUNDLE {wrong}: there is no such file"):
+            provide(wrong, **arguments)
+
+
+def test_pinning_takes_what_is_published_if_it_is_amazons(
+    tmp_path: Path, site: tuple[Path, str]
+) -> None:
+    published, url = site
+    lock = tmp_path / "lock"
+    lock.write_text("")
+    with pytest.raises(UserError, match="does not begin with a SHA-256"):
+        provide(None, lock=lock, cache=tmp_path, target=tmp_path / "target.pem", url=url)
+    authority(published, "Someone Else")
+    with pytest.raises(UserError, match="does not hold the Amazon RDS authorities alone"):
+        pin(lock=lock, cache=tmp_path, url=url)
+    authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
+    assert pin(lock=lock, cache=tmp_path, url=url) == ["Amazon RDS us-east-1 Root CA RSA2048 G1"]
+    provide(None, lock=lock, cache=tmp_path, target=tmp_path / "target.pem", url=url)
+
+
+def test_the_committed_pin_can_be_read() -> None:
+    assert len(rds_ca._pinned(Path(rds_ca.__file__).with_name("rds-ca.sha256"))) == 64
