@@ -1,5 +1,6 @@
 """The values that the platform publishes for the services."""
 
+import re
 from collections.abc import Mapping
 
 from constructs import Construct
@@ -33,6 +34,11 @@ class Publication(Construct):
                 description=parameter.description,
                 value=values[parameter.logical_name],
             )
+
+
+def snake_case(logical_name: str) -> str:
+    """A contract parameter's name as Terraform outputs are named: `VpcId` is `vpc_id`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", logical_name).lower()
 
 
 def stack_outputs(scope: Construct, outputs: Mapping[str, str]) -> None:
