@@ -102,7 +102,6 @@ class Database(Construct):
             engine="aurora-mysql",
             engine_version=config.engine_version,
             database_name=config.name,
-            port=PORT,
             master_username=config.master_username,
             manage_master_user_password=True,
             master_user_secret_kms_key_id=key_arn,
