@@ -3,7 +3,7 @@
 import string
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
@@ -323,6 +323,12 @@ class EnvironmentConfig:
     def stack_names(self) -> tuple[str, ...]:
         """The environment's stacks, in the order of its regions."""
         return tuple(stack_name(region.region, self.suffix) for region in self.regions)
+
+    def with_profile(self, profile: str) -> "EnvironmentConfig":
+        """The same environment as the profile alone would make it: to compare profiles."""
+        settings = PROFILES[profile]
+        regions = (replace(region, zone_letters=settings.network.zones) for region in self.regions)
+        return replace(self, profile=profile, settings=settings, regions=tuple(regions))
 
     def check_destroyable(self) -> None:
         """Do nothing if the environment may be destroyed.

@@ -7,7 +7,7 @@ from shared.naming import PLATFORM, REGION_CODES
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 # https://docs.aws.amazon.com/aws-backup/latest/devguide/API_CreateBackupVault.html
-MAX_LENGTH = {
+_MAX_LENGTH = {
     "alarm": 255,
     "alias": 256,
     "backup plan": 50,
@@ -61,6 +61,6 @@ def log_group_name(region: str, environment: str, role: str) -> str:
 
 
 def _checked(kind: str, name: str) -> str:
-    if len(name) > MAX_LENGTH[kind]:
-        raise ValueError(f"{kind} name {name!r} has more than {MAX_LENGTH[kind]} characters")
+    if len(name) > _MAX_LENGTH[kind]:
+        raise ValueError(f"{kind} name {name!r} has more than {_MAX_LENGTH[kind]} characters")
     return name

@@ -171,7 +171,6 @@ class Storage(Construct):
         )
         accept(self.bucket, "CKV2_AWS_62", "nothing consumes events of this bucket")
         if logs:
-            accept(self.bucket, "CKV_AWS_18", "the log bucket does not log access to itself")
             accept(self.bucket, "CKV_AWS_145", "S3 delivers access logs under its own key only")
         elif not logged:
             accept(

@@ -20,6 +20,7 @@ from infra.constructs.flow_logs import FlowLogs
 from infra.constructs.network import Network
 from infra.constructs.observability import Observability
 from infra.constructs.publication import Publication, snake_case, stack_outputs
+from infra.constructs.resources import accept
 from infra.constructs.storage import Storage
 from infra.naming import bucket_name
 from shared.contract import Contract
@@ -134,6 +135,7 @@ class DataPlatform(TerraformStack):
         )
         if settings.database.proxy:
             proxy_security_group = network.security_group("proxy", "The proxy of the database")
+            accept(proxy_security_group, "CKV2_AWS_5", "checkov does not know database proxies")
             network.allow("lambda", "proxy", PORT)
             network.allow("proxy", "database", PORT)
             access: Database | DatabaseProxy = DatabaseProxy(
@@ -178,6 +180,12 @@ class DataPlatform(TerraformStack):
                 else None,
             )
             observability.watch_backups(backup.vault.name, copied=settings.backup.cross_region_copy)
+        else:
+            accept(
+                database.cluster,
+                "CKV2_AWS_8",
+                "backup.plan is an option that production has; the cluster has its own backups",
+            )
         observability.add_dashboard(database)
 
         published = {
