@@ -112,8 +112,11 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     if get_origin(hint) is Literal:
         rules = (OneOf(get_args(hint)),)
         hint = type(get_args(hint)[0])
-    types, words = _KINDS[get_origin(hint) or hint]
-    expected = " ".join([words, *(str(rule) for rule in rules)])
+    hint = get_origin(hint) or hint
+    types, words = _KINDS[hint]
+    # Of a choice, the choices say all.
+    choice = any(isinstance(rule, OneOf) for rule in rules) and hint is not tuple
+    expected = " ".join([*([] if choice else [words]), *(str(rule) for rule in rules)])
     # To Python, true is a number as well.
     fits = isinstance(value, types) and isinstance(value, bool) == (hint is bool)
     items = value if isinstance(value, list) else [value]

@@ -1,6 +1,7 @@
 """The Aurora MySQL cluster and the secrets of its users."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from constructs import Construct
 
@@ -133,14 +134,14 @@ class Database(Construct):
             depends_on=log_groups,
         )
         self._accept_findings(protection)
+        monitoring = self._monitoring(region, environment, account)
         zones = list(subnet_ids)
         # Aurora makes one of them the writer, and another one after a failover: none is named for
         # a role that it may lose.
         self.instances = [
-            self._instance(number, zones[(number - 1) % len(zones)])
+            self._instance(number, zones[(number - 1) % len(zones)], monitoring)
             for number in range(1, config.readers + 2)
         ]
-        self._let_rds_monitor(region, environment, account)
         self.app_secret = SecretsmanagerSecret(
             self,
             "app-secret",
@@ -178,7 +179,9 @@ class Database(Construct):
         """ARN of the master user's secret."""
         return self.cluster.master_user_secret.get(0).secret_arn
 
-    def _instance(self, number: int, zone: str) -> RdsClusterInstance:
+    def _instance(
+        self, number: int, zone: str, monitoring: Mapping[str, Any]
+    ) -> RdsClusterInstance:
         config = self.config
         instance = RdsClusterInstance(
             self,
@@ -194,6 +197,7 @@ class Database(Construct):
             performance_insights_enabled=config.performance_insights,
             performance_insights_kms_key_id=self._key_arn if config.performance_insights else None,
             monitoring_interval=config.enhanced_monitoring_seconds,
+            **monitoring,
             # Spread over the zones when they are made; a further zone moves none of them.
             lifecycle=lifecycle(ignore_changes=["availability_zone"]),
         )
@@ -203,9 +207,10 @@ class Database(Construct):
             accept(instance, "CKV_AWS_118", "database.enhanced_monitoring_seconds is 0 here")
         return instance
 
-    def _let_rds_monitor(self, region: str, environment: str, account: str) -> None:
+    def _monitoring(self, region: str, environment: str, account: str) -> Mapping[str, Any]:
+        """What an instance needs for enhanced monitoring."""
         if not self.config.enhanced_monitoring_seconds:
-            return
+            return {}
         role = service_role(
             self,
             "monitoring-role",
@@ -220,9 +225,7 @@ class Database(Construct):
             policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
         )
         # RDS tries the role when it makes an instance.
-        for instance in self.instances:
-            instance.monitoring_role_arn = role.arn
-            instance.node.add_dependency(rights)
+        return {"monitoring_role_arn": role.arn, "depends_on": [rights]}
 
     def _accept_findings(self, protection: ProtectionConfig) -> None:
         accept(
