@@ -11,7 +11,7 @@ LAMBDA_ARCHITECTURE ?= arm64
 export ENVIRONMENT_SUFFIX REGIONS LAMBDA_ARCHITECTURE
 
 VENV := $(CURDIR)/.venv
-export PATH := $(VENV)/bin:$(PATH)
+export PATH := $(VENV)/bin:$(PATH):$(CURDIR)/.venv-checks/bin
 PY := $(VENV)/bin/python
 
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
@@ -103,11 +103,11 @@ invoke: .venv/.installed ## Invoke the deployed function (EVENT=file)
 ##@ Quality
 
 .PHONY: test
-test: setup ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed ## Run all tests (or those that ARGS names)
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
 .PHONY: lint
-lint: tools ## Lint, type-check and scan both halves
+lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	@local/prerequisites.sh shellcheck
 	ruff check .
 	ruff format --check .
@@ -117,6 +117,7 @@ lint: tools ## Lint, type-check and scan both halves
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	$(PY) -m infra.terraform validate
+	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
 
 ##@ Housekeeping
 

@@ -5,7 +5,24 @@ from shared.naming import PLATFORM, REGION_CODES
 # Longest name that AWS takes, in characters, for each kind of resource named here.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html
-_MAX_LENGTH = {"bucket": 63, "cluster": 63, "subnet group": 255, "security group": 255}
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# https://docs.aws.amazon.com/aws-backup/latest/devguide/API_CreateBackupVault.html
+_MAX_LENGTH = {
+    "alarm": 255,
+    "alias": 256,
+    "backup plan": 50,
+    "bucket": 63,
+    "cluster": 63,
+    "dashboard": 255,
+    "log group": 512,
+    "parameter group": 255,
+    "proxy": 60,
+    "role": 64,
+    "security group": 255,
+    "subnet group": 255,
+    "topic": 256,
+    "vault": 50,
+}
 
 # Stands for the account number, which is known to Terraform alone.
 _ACCOUNT = "${account}"
@@ -32,9 +49,15 @@ def bucket_name(region: str, environment: str, role: str, account: str) -> str:
     return name.replace(_ACCOUNT, account)
 
 
-def key_alias(region: str, environment: str) -> str:
+def key_alias(region: str, environment: str, role: str = "") -> str:
     """The KMS alias, such as `alias/trading-us-east-1-dev`."""
-    return f"alias/trading-{region}-{environment}"
+    parts = ["alias/trading", role, region, environment]
+    return _checked("alias", "-".join(part for part in parts if part))
+
+
+def log_group_name(region: str, environment: str, role: str) -> str:
+    """The name of a log group, such as `/trading-platform/useast1-dev/flow-logs`."""
+    return _checked("log group", f"/{PLATFORM}/{REGION_CODES[region]}-{environment}/{role}")
 
 
 def _checked(kind: str, name: str) -> str:

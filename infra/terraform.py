@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if terraform is None:
         raise UserError("terraform is not on PATH: run `make setup`")
     environment = load_environment(os.environ)
+    if options.command == "destroy":
+        environment.check_destroyable()
     environment.state_dir.mkdir(parents=True, exist_ok=True)
     synthesize(environment)
     with cli_config(os.environ) as variables:

@@ -53,7 +53,7 @@ class MariaDBServer:
     require_tls: bool = False
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:  # noqa: D105
+    def __post_init__(self) -> None:
         self.folder = self.folder.resolve()
         if self.require_tls and self.tls is None:
             raise ValueError("require_tls needs tls")

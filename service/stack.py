@@ -10,6 +10,11 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.connections import (
+    RESERVED_CONCURRENCY,
+    check_reserved_concurrency,
+    default_reserved_concurrency,
+)
 from shared.contract import Contract, load_contract
 from shared.errors import UserError, exit_code
 from shared.naming import check_environment_suffix, check_regions, service_stack_name
@@ -24,7 +29,8 @@ def deploy(region: str, environment: str) -> None:
     """Release the built service in one region.
 
     Raises:
-        UserError: the service is not built, the data platform is not there, or SAM failed.
+        UserError: the service is not built, the data platform is not there or has too few database
+            connections for it, or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -35,13 +41,16 @@ def deploy(region: str, environment: str) -> None:
         "LambdaArchitecture": os.environ.get("LAMBDA_ARCHITECTURE", "arm64"),
         **parameter_overrides(TEMPLATE, contract, environment),
     }
+    reserved = overrides.get(RESERVED_CONCURRENCY) or default_reserved_concurrency(TEMPLATE)
+    budget = _published(contract, "DatabaseConnectionBudget", region, environment)
+    check_reserved_concurrency(int(reserved), int(budget))
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",
         f"--config-file={FOLDER / 'samconfig.toml'}",
         f"--stack-name={stack}",
         f"--region={region}",
-        f"--s3-bucket={_artifact_bucket(contract, region, environment)}",
+        f"--s3-bucket={_published(contract, 'ArtifactBucketName', region, environment)}",
         f"--s3-prefix={stack}",
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in overrides.items()),
@@ -60,7 +69,7 @@ def delete(region: str, environment: str) -> None:
         "--no-prompts",
         f"--stack-name={stack}",
         f"--region={region}",
-        f"--s3-bucket={_artifact_bucket(load_contract(), region, environment)}",
+        f"--s3-bucket={_published(load_contract(), 'ArtifactBucketName', region, environment)}",
         f"--s3-prefix={stack}",
     )
 
@@ -106,10 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _COMMANDS[command](region, environment)
 
 
-def _artifact_bucket(contract: Contract, region: str, environment: str) -> str:
+def _published(contract: Contract, name: str, region: str, environment: str) -> str:
     ssm = boto3.client("ssm", region_name=region)
     try:
-        answer = ssm.get_parameter(Name=contract.path(contract["ArtifactBucketName"], environment))
+        answer = ssm.get_parameter(Name=contract.path(contract[name], environment))
     except ssm.exceptions.ParameterNotFound:
         raise UserError(
             f"there is no data platform for the environment {environment} in {region}: "
@@ -117,8 +126,8 @@ def _artifact_bucket(contract: Contract, region: str, environment: str) -> str:
         ) from None
     except (BotoCoreError, ClientError) as error:
         raise UserError(f"SSM Parameter Store in {region} does not answer: {error}") from None
-    bucket: str = answer["Parameter"]["Value"]
-    return bucket
+    value: str = answer["Parameter"]["Value"]
+    return value
 
 
 def _sam(*arguments: str) -> None:

@@ -18,6 +18,14 @@ class _TemplateLoader(yaml.SafeLoader):
 _TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
+def declared_parameters(template: Path) -> dict[str, dict[str, Any]]:
+    """The declarations of a template's own parameters, by logical name."""
+    # The loader builds plain values only: it is a SafeLoader.
+    document: dict[str, Any] = yaml.load(template.read_text(), Loader=_TemplateLoader)  # noqa: S506
+    declarations: dict[str, dict[str, Any]] = document.get("Parameters", {})
+    return declarations
+
+
 def consumed_parameters(template: Path, contract: Contract) -> tuple[Parameter, ...]:
     """The contract's parameters that a template declares, in the template's order.
 
@@ -25,10 +33,8 @@ def consumed_parameters(template: Path, contract: Contract) -> tuple[Parameter, 
         UserError: the template reads an SSM parameter that the contract does not promise, or
             declares it with another type.
     """
-    # The loader builds plain values only: it is a SafeLoader.
-    document: dict[str, Any] = yaml.load(template.read_text(), Loader=_TemplateLoader)  # noqa: S506
     consumed = []
-    for logical_name, declaration in document.get("Parameters", {}).items():
+    for logical_name, declaration in declared_parameters(template).items():
         if not declaration["Type"].startswith(_SSM_TYPE_PREFIX):
             continue
         try:

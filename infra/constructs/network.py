@@ -1,6 +1,7 @@
 """VPC, subnets, routes and security groups."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from constructs import Construct
 
@@ -19,21 +20,29 @@ from infra.bindings import (
     VpcSecurityGroupIngressRule,
 )
 from infra.config import RegionConfig, Zone
+from infra.constructs.resources import accept
 from infra.naming import resource_name
 
 _ANYWHERE = "0.0.0.0/0"
-_HTTPS = 443
+HTTPS = 443
 
 
 class Network(Construct):
-    """A VPC with a public and a private subnet in each zone, and one way out through NAT.
+    """A VPC with a public and a private subnet in each zone.
 
-    Constructs are keyed by zone name, never by position, so that a further zone leaves the
-    Terraform addresses of the others as they are.
+    `nat` is the private subnets' way out: one NAT gateway in the first public subnet, one in each
+    zone, or none. Constructs are keyed by zone name, never by position, so that a further zone
+    leaves the Terraform addresses of the others as they are.
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, region: RegionConfig, environment: str
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        region: RegionConfig,
+        environment: str,
+        nat: Literal["single", "per-az", "none"],
     ) -> None:
         super().__init__(scope, id_)
         self._region = region.region
@@ -44,7 +53,7 @@ class Network(Construct):
             cidr_block=region.cidr,
             enable_dns_hostnames=True,
             enable_dns_support=True,
-            tags=self._name_tag(),
+            tags=self.name_tag(),
         )
         # AWS makes a default security group that lets all members talk: leave it without a rule.
         DefaultSecurityGroup(self, "default-security-group", vpc_id=self.vpc.id)
@@ -54,10 +63,22 @@ class Network(Construct):
         self.private_subnet_ids = {
             zone.name: self._subnet(zone, "private", zone.private_cidr).id for zone in region.zones
         }
-        self._route_public_subnets()
-        self._route_private_subnets()
+        internet_gateway = self._route_public_subnets()
+        self.nat_gateway_ids = {
+            zone: self._nat_gateway(zone, internet_gateway)
+            for zone in list(self.public_subnet_ids)[: {"none": 0, "single": 1}.get(nat)]
+        }
+        self.private_route_table_ids = {
+            zone: self._route_private_subnet(zone) for zone in self.private_subnet_ids
+        }
         self.lambda_security_group = self.security_group("lambda", "Functions of the services")
-        self._allow_https_out()
+        accept(
+            self.lambda_security_group,
+            "CKV2_AWS_5",
+            "the services' functions use it: they come with other stacks",
+        )
+        if self.nat_gateway_ids:
+            self._allow_https_out()
 
     def security_group(self, role: str, description: str) -> SecurityGroup:
         """A security group without rules; each rule is a resource of its own."""
@@ -67,42 +88,55 @@ class Network(Construct):
             name=resource_name("security group", self._region, self._environment, role),
             description=description,
             vpc_id=self.vpc.id,
-            tags=self._name_tag(role),
+            tags=self.name_tag(role),
         )
 
-    def allow_from_lambda(self, target: SecurityGroup, port: int, what: str) -> None:
-        """Let functions, and nothing else, reach `target` on one TCP port."""
+    def allow(self, source: str, target: str, port: int) -> None:
+        """Let one security group's members reach another's on one TCP port.
+
+        Both are named by their roles, and must have been made by `security_group`.
+        """
+        source_group, target_group = (self._security_group(role) for role in (source, target))
         VpcSecurityGroupEgressRule(
             self,
-            f"lambda-to-{what}",
-            security_group_id=self.lambda_security_group.id,
-            description=f"Functions to the {what}",
-            referenced_security_group_id=target.id,
+            f"{source}-to-{target}",
+            security_group_id=source_group.id,
+            description=f"From {source} to {target}",
+            referenced_security_group_id=target_group.id,
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
         )
         VpcSecurityGroupIngressRule(
             self,
-            f"{what}-from-lambda",
-            security_group_id=target.id,
-            description=f"The {what} from functions",
-            referenced_security_group_id=self.lambda_security_group.id,
+            f"{target}-from-{source}",
+            security_group_id=target_group.id,
+            description=f"To {target} from {source}",
+            referenced_security_group_id=source_group.id,
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
         )
+
+    def name_tag(self, role: str = "") -> Mapping[str, str]:
+        """The tag that the console shows as a network resource's name."""
+        return {"Name": resource_name("security group", self._region, self._environment, role)}
+
+    def _security_group(self, role: str) -> SecurityGroup:
+        group = self.node.find_child(f"{role}-security-group")
+        assert isinstance(group, SecurityGroup)  # noqa: S101 - for the type checker
+        return group
 
     def _allow_https_out(self) -> None:
         VpcSecurityGroupEgressRule(
             self,
             "lambda-to-https",
             security_group_id=self.lambda_security_group.id,
-            description="Functions to AWS APIs",
+            description="From lambda to the APIs of AWS, through NAT",
             cidr_ipv4=_ANYWHERE,
             ip_protocol="tcp",
-            from_port=_HTTPS,
-            to_port=_HTTPS,
+            from_port=HTTPS,
+            to_port=HTTPS,
         )
 
     def _subnet(self, zone: Zone, tier: str, cidr: str) -> Subnet:
@@ -112,15 +146,15 @@ class Network(Construct):
             vpc_id=self.vpc.id,
             availability_zone=zone.name,
             cidr_block=cidr,
-            tags=self._name_tag(f"{tier}-{zone.name[-1]}"),
+            tags=self.name_tag(f"{tier}-{zone.name[-1]}"),
         )
 
-    def _route_public_subnets(self) -> None:
+    def _route_public_subnets(self) -> InternetGateway:
         gateway = InternetGateway(
-            self, "internet-gateway", vpc_id=self.vpc.id, tags=self._name_tag()
+            self, "internet-gateway", vpc_id=self.vpc.id, tags=self.name_tag()
         )
         table = RouteTable(
-            self, "public-route-table", vpc_id=self.vpc.id, tags=self._name_tag("public")
+            self, "public-route-table", vpc_id=self.vpc.id, tags=self.name_tag("public")
         )
         Route(
             self,
@@ -133,42 +167,43 @@ class Network(Construct):
             RouteTableAssociation(
                 self, f"public-routes-{zone}", subnet_id=subnet_id, route_table_id=table.id
             )
-        self._internet_gateway = gateway
+        return gateway
 
-    def _route_private_subnets(self) -> None:
-        nat = self._nat_gateway()
-        for zone, subnet_id in self.private_subnet_ids.items():
-            # One table per zone: a NAT gateway per zone is then a change of routes alone.
-            table = RouteTable(
-                self,
-                f"private-route-table-{zone}",
-                vpc_id=self.vpc.id,
-                tags=self._name_tag(f"private-{zone[-1]}"),
-            )
+    def _route_private_subnet(self, zone: str) -> str:
+        # One table per zone: a NAT gateway per zone is then a change of routes alone.
+        table = RouteTable(
+            self,
+            f"private-route-table-{zone}",
+            vpc_id=self.vpc.id,
+            tags=self.name_tag(f"private-{zone[-1]}"),
+        )
+        RouteTableAssociation(
+            self,
+            f"private-routes-{zone}",
+            subnet_id=self.private_subnet_ids[zone],
+            route_table_id=table.id,
+        )
+        if self.nat_gateway_ids:
+            (first, *_) = self.nat_gateway_ids.values()
             Route(
                 self,
                 f"private-default-route-{zone}",
                 route_table_id=table.id,
                 destination_cidr_block=_ANYWHERE,
-                nat_gateway_id=nat.id,
+                nat_gateway_id=self.nat_gateway_ids.get(zone, first),
             )
-            RouteTableAssociation(
-                self, f"private-routes-{zone}", subnet_id=subnet_id, route_table_id=table.id
-            )
+        return table.id
 
-    def _nat_gateway(self) -> NatGateway:
-        zone, subnet_id = next(iter(self.public_subnet_ids.items()))
-        address = Eip(self, f"nat-address-{zone}", domain="vpc", tags=self._name_tag("nat"))
-        return NatGateway(
+    def _nat_gateway(self, zone: str, internet_gateway: InternetGateway) -> str:
+        tags = self.name_tag(f"nat-{zone[-1]}")
+        address = Eip(self, f"nat-address-{zone}", domain="vpc", tags=tags)
+        gateway = NatGateway(
             self,
             f"nat-gateway-{zone}",
             allocation_id=address.id,
-            subnet_id=subnet_id,
-            tags=self._name_tag(),
+            subnet_id=self.public_subnet_ids[zone],
+            tags=tags,
             # A NAT gateway is of no use before its VPC can reach the internet.
-            depends_on=[self._internet_gateway],
+            depends_on=[internet_gateway],
         )
-
-    def _name_tag(self, role: str = "") -> Mapping[str, str]:
-        name = resource_name("security group", self._region, self._environment, role)
-        return {"Name": name}
+        return gateway.id

@@ -1,8 +1,11 @@
 """A small typed view of synthesized Terraform JSON."""
 
 import json
+import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +14,50 @@ from infra.main import synthesize
 
 Attributes = Mapping[str, Any]
 
+REGIONS = ("us-east-1", "us-east-2", "us-west-2")
+EVERYTHING = Path(__file__).parent / "environments" / "everything.toml"
+# The three profiles, and one with every option on.
+VARIANTS = ("dev", "standard", "production", "everything")
+
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack's JSON."""
+    """One stack's JSON. A resource is named by the path of its construct within the stack."""
 
     document: Mapping[str, Any]
 
     def resources(self, type_: str) -> dict[str, Attributes]:
-        """All resources of a type, by the path of their construct within the stack."""
+        """All resources of a type, by name."""
         found = self.document["resource"].get(type_, {})
-        return {body["//"]["metadata"]["path"].partition("/")[2]: body for body in found.values()}
+        return {_path(body): body for body in found.values()}
 
     def only(self, type_: str) -> Attributes:
         """The one resource of a type."""
         (resource,) = self.resources(type_).values()
         return resource
 
+    def all_resources(self) -> dict[tuple[str, str], Attributes]:
+        """All resources, by type and name."""
+        return {
+            (type_, _path(body)): body
+            for type_, found in self.document["resource"].items()
+            for body in found.values()
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many resources of each type there are."""
+        return dict(Counter(type_ for type_, _ in self.all_resources()))
+
     def reference(self, type_: str, path: str, attribute: str) -> str:
         """The Terraform expression for a resource's attribute."""
         for name, body in self.document["resource"][type_].items():
-            if body["//"]["metadata"]["path"].partition("/")[2] == path:
+            if _path(body) == path:
                 return f"${{{type_}.{name}.{attribute}}}"
         raise KeyError(path)
+
+    def references(self, type_: str, attribute: str) -> set[str]:
+        """The Terraform expressions for an attribute of all resources of a type."""
+        return {self.reference(type_, path, attribute) for path in self.resources(type_)}
 
     def addresses(self) -> set[str]:
         """The Terraform addresses of all resources."""
@@ -44,11 +68,56 @@ class Stack:
         }
 
 
-def synthesized(folder: Path, **variables: str) -> dict[str, Stack]:
-    """Synthesize an environment into `folder` and read the stacks back, by name."""
-    environment = load_environment({"CDKTF_OUTDIR": str(folder), **variables})
+def differences(one: Stack, other: Stack) -> dict[tuple[str, str], set[str]]:
+    """The resources in which two stacks differ, each with the attributes that do.
+
+    A resource that only one of them has differs in all attributes.
+    """
+    left, right = one.all_resources(), other.all_resources()
+    found = {}
+    for key in left.keys() | right.keys():
+        a, b = left.get(key, {}), right.get(key, {})
+        differing = {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)}
+        if differing - {"//"}:
+            found[key] = differing - {"//"}
+    return found
+
+
+def statements(policy: str) -> dict[str, Mapping[str, Any]]:
+    """The statements of a policy document by their Sid, or else by their number."""
+    return {
+        statement.get("Sid", str(number)): statement
+        for number, statement in enumerate(json.loads(policy)["Statement"])
+    }
+
+
+def synthesized(folder: Path, settings: str = "", **variables: str) -> dict[str, Stack]:
+    """Synthesize an environment into `folder` and read the stacks back, by name.
+
+    `settings` is the text of the environment's file.
+    """
+    file = folder / "environment.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(settings)
+    environment = load_environment(
+        {"CDKTF_OUTDIR": str(folder), "ENVIRONMENT_FILE": str(file), **variables}
+    )
     synthesize(environment)
     return {
         name: Stack(json.loads((folder / "stacks" / name / "cdk.tf.json").read_text()))
         for name in environment.stack_names()
     }
+
+
+@cache
+def variant(name: str) -> dict[str, Stack]:
+    """The stacks of one of the `VARIANTS`, with the suffix `qa`, by region."""
+    text = EVERYTHING.read_text() if name == "everything" else f'profile = "{name}"'
+    with tempfile.TemporaryDirectory() as folder:
+        stacks = synthesized(Path(folder), text, ENVIRONMENT_SUFFIX="qa", REGIONS=",".join(REGIONS))
+    return dict(zip(REGIONS, stacks.values(), strict=True))
+
+
+def _path(body: Attributes) -> str:
+    path: str = body["//"]["metadata"]["path"]
+    return path.partition("/")[2]

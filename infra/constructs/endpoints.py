@@ -1,0 +1,103 @@
+"""VPC endpoints: ways to services of AWS that do not leave its network."""
+
+from collections.abc import Sequence
+
+from constructs import Construct
+
+from infra.bindings import VpcEndpoint, VpcSecurityGroupEgressRule
+from infra.constructs.iam import Statement, policy
+from infra.constructs.network import HTTPS, Network
+
+# What the functions call, other than S3.
+_INTERFACES = ("kms", "logs", "secretsmanager", "ssm", "sts")
+
+
+class Endpoints(Construct):
+    """A gateway endpoint for S3, which is free; interface endpoints where `interfaces` is set.
+
+    Through an endpoint, only principals of this account get to a service, and only to buckets of
+    this account: nobody can carry data out to an account of their own.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        network: Network,
+        region: str,
+        account: str,
+        interfaces: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        s3 = VpcEndpoint(
+            self,
+            "s3",
+            vpc_id=network.vpc.id,
+            service_name=f"com.amazonaws.{region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=list(network.private_route_table_ids.values()),
+            policy=policy(*_s3_statements(account, region)),
+            tags=network.name_tag("s3"),
+        )
+        VpcSecurityGroupEgressRule(
+            self,
+            "lambda-to-s3",
+            security_group_id=network.lambda_security_group.id,
+            description="From lambda to S3, through the gateway endpoint",
+            prefix_list_id=s3.prefix_list_id,
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+        )
+        if interfaces:
+            self._interfaces(network, region, account)
+
+    def _interfaces(self, network: Network, region: str, account: str) -> None:
+        group = network.security_group("endpoints", "Interface endpoints of AWS services")
+        network.allow("lambda", "endpoints", HTTPS)
+        for service in _INTERFACES:
+            VpcEndpoint(
+                self,
+                service,
+                vpc_id=network.vpc.id,
+                service_name=f"com.amazonaws.{region}.{service}",
+                vpc_endpoint_type="Interface",
+                # The services' usual names lead to the endpoint: callers need not know of it.
+                private_dns_enabled=True,
+                subnet_ids=list(network.private_subnet_ids.values()),
+                security_group_ids=[group.id],
+                policy=policy(_own_principals(account)),
+                tags=network.name_tag(service),
+            )
+
+
+def _own_principals(account: str) -> Statement:
+    return {
+        "Sid": "OwnPrincipals",
+        "Principal": "*",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": account}},
+    }
+
+
+def _s3_statements(account: str, region: str) -> Sequence[Statement]:
+    answers = f"arn:aws:s3:::cloudformation-custom-resource-response-{region.replace('-', '')}"
+    return (
+        {
+            "Sid": "OwnBuckets",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
+        },
+        {
+            # A custom resource's function answers CloudFormation in a bucket of AWS.
+            # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-vpce-bucketnames.html
+            "Sid": "AnswersToCloudFormation",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": f"{answers}/*",
+        },
+    )

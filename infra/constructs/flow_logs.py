@@ -1,0 +1,70 @@
+"""The VPC's flow logs."""
+
+from constructs import Construct
+
+from infra.bindings import FlowLog, IamRolePolicy
+from infra.constructs.iam import policy, service_role
+from infra.constructs.logs import encrypted_log_group
+from infra.naming import log_group_name, resource_name
+
+
+class FlowLogs(Construct):
+    """Who talked to whom, accepted and rejected, in an encrypted log group."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        region: str,
+        environment: str,
+        account: str,
+        vpc_id: str,
+        key_arn: str,
+        retention_days: int,
+    ) -> None:
+        super().__init__(scope, id_)
+        log_group = encrypted_log_group(
+            self,
+            "log-group",
+            name=log_group_name(region, environment, "flow-logs"),
+            key_arn=key_arn,
+            retention_days=retention_days,
+        )
+        # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        role = service_role(
+            self,
+            "role",
+            name=resource_name("role", region, environment, "flow-logs"),
+            service="vpc-flow-logs.amazonaws.com",
+            account=account,
+        )
+        rights = IamRolePolicy(
+            self,
+            "rights",
+            name="write-flow-logs",
+            role=role.id,
+            policy=policy(
+                {
+                    "Action": [
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ],
+                    "Resource": f"{log_group.arn}:*",
+                },
+                {"Action": "logs:DescribeLogGroups", "Resource": "*"},
+            ),
+        )
+        FlowLog(
+            self,
+            "flow-log",
+            vpc_id=vpc_id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=log_group.arn,
+            iam_role_arn=role.arn,
+            # A tenth of the default, so that an incident is seen while it happens.
+            max_aggregation_interval=60,
+            depends_on=[rights],
+        )

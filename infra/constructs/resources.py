@@ -1,0 +1,22 @@
+"""What several constructs do to their resources."""
+
+from collections.abc import Sequence
+
+from infra.bindings import TerraformResource, TerraformResourceLifecycle
+
+
+def lifecycle(
+    *, prevent_destroy: bool = False, ignore_changes: Sequence[str] = ()
+) -> TerraformResourceLifecycle | None:
+    """The `lifecycle` block of a resource; None if there is nothing to say in it."""
+    if not prevent_destroy and not ignore_changes:
+        return None
+    return TerraformResourceLifecycle(
+        prevent_destroy=prevent_destroy or None, ignore_changes=list(ignore_changes) or None
+    )
+
+
+def accept(resource: TerraformResource, check: str, reason: str) -> None:
+    """Accept one finding of checkov on one resource, and say why; `infra.scan` reads it."""
+    # Terraform takes "//" for a comment.
+    resource.add_override(f"//.checkov.{check}", reason)

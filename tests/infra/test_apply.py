@@ -1,0 +1,210 @@
+"""The stacks, applied to the emulator with the real Terraform: from nothing to nothing again.
+
+Terraform spends nearly all the time waiting, so the environments live at the same time.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from local.emulator.settings import Settings
+from local.platform import aws_variables
+from tests.infra.synthesized import EVERYTHING, REGIONS
+from tests.local.test_emulator import Emulator, free_port_base
+
+ROOT = Path(__file__).resolve().parents[2]
+GUARDED = EVERYTHING.read_text()
+NO_CHANGES = "No changes. Your infrastructure matches the configuration."
+
+
+@dataclass
+class Life:
+    """One environment: what was done to it, and what Terraform said."""
+
+    folder: Path
+    variables: Mapping[str, str]
+    steps: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
+
+    def terraform(self, step: str, command: str, *arguments: str, settings: str = "") -> bool:
+        """Run one command with `settings` as the environment's file; whether it succeeded."""
+        file = self.folder / f"{step}.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(settings)
+        self.steps[step] = subprocess.run(
+            [sys.executable, "-m", "infra.terraform", command, "--", "-no-color", *arguments],
+            cwd=ROOT,
+            env={
+                **self.variables,
+                "ENVIRONMENT_FILE": str(file),
+                "STATE_DIR": str(self.folder / "state"),
+                "CDKTF_OUTDIR": str(self.folder / "out"),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return self.steps[step].returncode == 0
+
+    def output(self, step: str, *, succeeds: bool = True) -> str:
+        """What Terraform said in a step, which must have gone as told."""
+        assert step in self.steps, f"not reached; last: {list(self.steps.values())[-1].stdout}"
+        finished = self.steps[step]
+        assert (finished.returncode == 0) == succeeds, finished.stdout
+        return finished.stdout
+
+    def changes(self, step: str) -> dict[str, str]:
+        """What a plan with `-json` would do, by address."""
+        found = {}
+        for line in self.output(step).splitlines():
+            if line.startswith("{"):
+                message = json.loads(line)
+                if message["type"] == "planned_change":
+                    found[message["change"]["resource"]["addr"]] = message["change"]["action"]
+        return found
+
+
+def plain_life(life: Life, settings: str, growth: str = "") -> None:
+    """Apply, plan again, plan to grow, destroy."""
+    if life.terraform("apply", "apply", settings=settings):
+        life.terraform("second plan", "plan", settings=settings)
+        if growth:
+            life.terraform("growth", "plan", "-json", settings=growth)
+        life.terraform("destroy", "destroy", settings=settings)
+
+
+def guarded_life(life: Life) -> None:
+    """Apply, try to destroy in both ways, lift the protection, destroy."""
+    if life.terraform("apply", "apply", settings=GUARDED):
+        life.terraform("second plan", "plan", settings=GUARDED)
+        life.terraform("refused destroy", "destroy", settings=GUARDED)
+        life.terraform("refused plan", "plan", "-destroy", settings=GUARDED)
+        lifted = f"{GUARDED}\n[protection]\nprevent_destroy = false\n"
+        life.terraform("lift", "apply", settings=lifted)
+        life.terraform("destroy", "destroy", settings=lifted)
+
+
+GROWTH = '[network]\nzones = ["a", "b", "c"]\nnat = "per-az"\n[database]\nreaders = 3\n'
+LIVES: Mapping[str, Callable[[Life], None]] = {
+    "dev": lambda life: plain_life(life, 'profile = "dev"'),
+    "guarded": guarded_life,
+    **dict.fromkeys(REGIONS, lambda life: plain_life(life, "")),
+    "us-east-1": lambda life: plain_life(life, "", GROWTH),
+}
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path_factory.mktemp("applied") / "local", free_port_base())
+    emulator.start()
+    yield emulator
+    emulator.stop()
+    for pid in emulator.database_pids():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def lives(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
+    """All environments, from apply to destroy. Three of them are one, in three regions."""
+    folder = tmp_path_factory.mktemp("lives")
+    settings = Settings(folder, emulator.port)
+    started = {}
+    for name in LIVES:
+        region, suffix = (name, "std") if name in REGIONS else ("us-west-2", name)
+        variables = {**os.environ, "REGIONS": region, "ENVIRONMENT_SUFFIX": suffix}
+        started[name] = Life(folder / name, aws_variables(settings, variables))
+    with ThreadPoolExecutor(len(LIVES)) as pool:
+        for future in [pool.submit(LIVES[name], life) for name, life in started.items()]:
+            future.result()
+    return started
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_a_second_plan_after_the_apply_is_empty(lives: dict[str, Life], name: str) -> None:
+    assert "Apply complete!" in lives[name].output("apply")
+    assert NO_CHANGES in lives[name].output("second plan")
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_what_may_be_destroyed_is_destroyed_in_one_go(lives: dict[str, Life], name: str) -> None:
+    assert "Destroy complete!" in lives[name].output("destroy")
+
+
+def test_a_zone_a_reader_and_nat_gateways_are_added_beside_what_exists(
+    lives: dict[str, Life],
+) -> None:
+    changes = lives["us-east-1"].changes("growth")
+    added = {address for address, action in changes.items() if action == "create"}
+    assert {address.split(".")[0] for address in added} == {
+        "aws_cloudwatch_metric_alarm",
+        "aws_eip",
+        "aws_nat_gateway",
+        "aws_rds_cluster_instance",
+        "aws_route",
+        "aws_route_table",
+        "aws_route_table_association",
+        "aws_subnet",
+    }
+    assert len([address for address in added if "instance-4" in address]) == 1
+    # In place: lists of subnets and of alarms, and the route to the zone's own NAT gateway.
+    others = {address: action for address, action in changes.items() if address not in added}
+    assert set(others.values()) == {"update"}
+    assert {address.rpartition("_")[0] for address in others} == {
+        "aws_cloudwatch_dashboard.observability_dashboard",
+        "aws_db_subnet_group.database_subnet-group",
+        "aws_route.network_private-default-route-us-east-1b",
+        "aws_ssm_parameter.publication_PrivateSubnetIds",
+        "aws_ssm_parameter.publication_PublicSubnetIds",
+        "aws_vpc_endpoint.endpoints_s3",
+    }
+
+
+def test_a_protected_environment_is_not_destroyed_before_the_protection_is_lifted(
+    lives: dict[str, Life],
+) -> None:
+    guarded = lives["guarded"]
+    refusal = guarded.output("refused destroy", succeeds=False)
+    assert "guarded is protected" in refusal
+    assert "terraform" not in refusal
+    # Terraform itself refuses as well.
+    assert "Instance cannot be destroyed" in guarded.output("refused plan", succeeds=False)
+    assert "0 added" in guarded.output("lift")
+    assert "0 destroyed" in guarded.output("lift")
+
+
+def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator: Emulator) -> None:
+    assert all("destroy" in life.steps for life in lives.values())
+    for region in REGIONS:
+
+        def client(service: str, region: str = region) -> Any:
+            return boto3.client(
+                service,  # type: ignore[call-overload]
+                region_name=region,
+                endpoint_url=emulator.url,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+
+        assert client("rds").describe_db_clusters()["DBClusters"] == []
+        assert client("rds").describe_db_proxies()["DBProxies"] == []
+        assert client("logs").describe_log_groups()["logGroups"] == []
+        assert client("sns").list_topics()["Topics"] == []
+        assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+        assert client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+        assert client("ssm").describe_parameters()["Parameters"] == []
+        assert client("backup").list_backup_vaults()["BackupVaultList"] == []
+        assert client("kms").list_aliases()["Aliases"] == []
+        assert client("s3").list_buckets()["Buckets"] == []
+        assert client("iam").list_roles()["Roles"] == []
+        assert all(vpc["IsDefault"] for vpc in client("ec2").describe_vpcs()["Vpcs"])
+    assert emulator.database_pids() == []

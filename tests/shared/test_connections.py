@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from shared.connections import check_reserved_concurrency, default_reserved_concurrency
+from shared.errors import UserError
+
+
+@pytest.mark.parametrize("reserved", [0, 1, 54])
+def test_functions_for_whom_there_are_connections_are_let_through(reserved: int) -> None:
+    check_reserved_concurrency(reserved, budget=54)
+
+
+def test_more_functions_than_connections_are_refused_with_both_numbers() -> None:
+    with pytest.raises(UserError, match=r"ReservedConcurrency 55: .* for 54 functions"):
+        check_reserved_concurrency(55, budget=54)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ("{}", 0),
+        ("{ReservedConcurrency: {Type: Number}}", 0),
+        ("{ReservedConcurrency: {Type: Number, Default: 20}}", 20),
+    ],
+)
+def test_the_templates_default_counts(tmp_path: Path, parameters: str, expected: int) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(f"Parameters: {parameters}\n")
+    assert default_reserved_concurrency(template) == expected
