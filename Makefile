@@ -28,7 +28,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) and the standard AWS_* ones"
+	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
 setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
@@ -56,6 +56,14 @@ start-api: .venv/.installed build-service ## Serve the API with `sam local start
 
 ##@ The platform team: infra/
 
+.PHONY: bootstrap-state
+bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, once per account and region
+	@$(PY) -m infra.remote_state bootstrap
+
+.PHONY: migrate-state
+migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
+	@$(PY) -m infra.remote_state migrate
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
@@ -69,8 +77,12 @@ deploy-infra: tools ## Apply the data platform
 	@$(PY) -m infra.terraform apply
 
 .PHONY: destroy-infra
-destroy-infra: tools ## Destroy the data platform, data included
+destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
 	@$(PY) -m infra.terraform destroy
+
+.PHONY: outputs
+outputs: tools ## Print the outputs of both halves (JSON=1 for a program)
+	@$(PY) -m infra.outputs
 
 ##@ The app team: service/
 
@@ -123,7 +135,7 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks; do \
+	@for name in bootstrap dev emulator checks cdktn; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -132,7 +144,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
-	@rm -rf .venv .venv-emulator .venv-checks .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		service/.aws-sam infra/cdktf.out
 
 .PHONY: tools

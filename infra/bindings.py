@@ -20,6 +20,7 @@ from cdktf import (  # noqa: E402
     App,
     Fn,
     LocalBackend,
+    S3Backend,
     TerraformOutput,
     TerraformResource,
     TerraformResourceLifecycle,
@@ -47,8 +48,15 @@ from cdktf_cdktf_provider_aws.db_proxy_endpoint import DbProxyEndpoint  # noqa: 
 from cdktf_cdktf_provider_aws.db_proxy_target import DbProxyTarget  # noqa: E402
 from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup  # noqa: E402
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup  # noqa: E402
+from cdktf_cdktf_provider_aws.dynamodb_table import (  # noqa: E402
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableServerSideEncryption,
+)
 from cdktf_cdktf_provider_aws.eip import Eip  # noqa: E402
 from cdktf_cdktf_provider_aws.flow_log import FlowLog  # noqa: E402
+from cdktf_cdktf_provider_aws.iam_policy import IamPolicy  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role import IamRole  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role_policy_attachment import (  # noqa: E402
@@ -137,9 +145,14 @@ __all__ = [
     "DbProxyTarget",
     "DbSubnetGroup",
     "DefaultSecurityGroup",
+    "DynamodbTable",
+    "DynamodbTableAttribute",
+    "DynamodbTablePointInTimeRecovery",
+    "DynamodbTableServerSideEncryption",
     "Eip",
     "FlowLog",
     "Fn",
+    "IamPolicy",
     "IamRole",
     "IamRolePolicy",
     "IamRolePolicyAttachment",
@@ -156,6 +169,7 @@ __all__ = [
     "Route",
     "RouteTable",
     "RouteTableAssociation",
+    "S3Backend",
     "S3Bucket",
     "S3BucketLifecycleConfiguration",
     "S3BucketLifecycleConfigurationRule",

@@ -301,6 +301,8 @@ class EnvironmentConfig:
     regions: tuple[RegionConfig, ...]
     state_dir: Path
     out_dir: Path
+    # Terraform's states are kept in S3, or else in files of `state_dir`.
+    remote_state: bool = True
     profile: str = _DEFAULT_PROFILE
     settings: Settings = PROFILES[_DEFAULT_PROFILE]
     file: Path = ENVIRONMENTS
@@ -348,9 +350,9 @@ def load_environment(variables: Mapping[str, str]) -> EnvironmentConfig:
     """Read an environment's configuration from environment variables and its file.
 
     `ENVIRONMENT_SUFFIX` names the environment (default `dev`), `REGIONS` its regions (default
-    `us-east-1`), `STATE_DIR` the folder of Terraform's state files (default `.state` in the
-    project's folder) and `CDKTF_OUTDIR` that of the synthesized stacks (default
-    `infra/cdktf.out`).
+    `us-east-1`), `STATE` where Terraform's states are kept (`s3`, the default, or `local`),
+    `STATE_DIR` the folder of local ones (default `.state` in the project's folder) and
+    `CDKTF_OUTDIR` that of the synthesized stacks (default `infra/cdktf.out`).
 
     The file is `infra/environments/<suffix>.toml`, or the one that `ENVIRONMENT_FILE` names.
     Without one, the environment has the profile `standard` as it is.
@@ -377,6 +379,9 @@ def load_environment(variables: Mapping[str, str]) -> EnvironmentConfig:
                 f"{file}: regions.{region}: there is no such region; use one of "
                 f"{', '.join(REGION_CODES)}"
             )
+    state = variables.get("STATE") or "s3"
+    if state not in ("s3", "local"):
+        raise UserError(f"STATE {state!r}: use s3 (the default) or local")
     settings = override(PROFILES[profile], document, f"{file}: ")
     try:
         return EnvironmentConfig(
@@ -391,6 +396,7 @@ def load_environment(variables: Mapping[str, str]) -> EnvironmentConfig:
             ),
             state_dir=Path(variables.get("STATE_DIR") or _ROOT / ".state").resolve(),
             out_dir=Path(variables.get("CDKTF_OUTDIR") or _ROOT / "infra" / "cdktf.out").resolve(),
+            remote_state=state == "s3",
             profile=profile,
             settings=settings,
             file=file,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from infra.bindings import App
 from infra.config import EnvironmentConfig, load_environment
 from infra.stacks.data_platform import DataPlatform
+from infra.stacks.state_backend import StateBackend
 from shared.contract import load_contract
 from shared.errors import exit_code
 
@@ -16,6 +17,7 @@ def synthesize(environment: EnvironmentConfig) -> None:
     app = App(outdir=str(environment.out_dir))
     contract = load_contract()
     for region in environment.regions:
+        StateBackend(app, environment=environment, region=region.region)
         DataPlatform(app, environment=environment, region=region, contract=contract)
     app.synth()
 

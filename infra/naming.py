@@ -6,6 +6,7 @@ from shared.naming import PLATFORM, REGION_CODES
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 # https://docs.aws.amazon.com/aws-backup/latest/devguide/API_CreateBackupVault.html
 _MAX_LENGTH = {
     "alarm": 255,
@@ -20,6 +21,7 @@ _MAX_LENGTH = {
     "role": 64,
     "security group": 255,
     "subnet group": 255,
+    "table": 255,
     "topic": 256,
     "vault": 50,
 }
@@ -58,6 +60,26 @@ def key_alias(region: str, environment: str, role: str = "") -> str:
 def log_group_name(region: str, environment: str, role: str) -> str:
     """The name of a log group, such as `/trading-platform/useast1-dev/flow-logs`."""
     return _checked("log group", f"/{PLATFORM}/{REGION_CODES[region]}-{environment}/{role}")
+
+
+def state_stack_name(region: str) -> str:
+    """The stack that keeps Terraform's states of a region: `trading-platform-state-useast1`."""
+    return f"{PLATFORM}-state-{REGION_CODES[region]}"
+
+
+def state_bucket_name(region: str, account: str) -> str:
+    """The bucket of Terraform's states of a region, for all environments of an account."""
+    return bucket_name(region, "", "state", account)
+
+
+def state_lock_table_name(region: str) -> str:
+    """The DynamoDB table of Terraform's state locks of a region."""
+    return resource_name("table", region, "", "state-locks")
+
+
+def state_key_alias(region: str) -> str:
+    """The alias of the KMS key that encrypts Terraform's states of a region."""
+    return f"alias/{state_stack_name(region)}"
 
 
 def _checked(kind: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Runs Terraform on the synthesized stacks: `python -m infra.terraform apply`."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -8,11 +9,15 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from infra.config import load_environment
+from infra.backend import backend_arguments
+from infra.config import EnvironmentConfig, load_environment
 from infra.main import synthesize
+from infra.preflight import check_destroy
 from shared.errors import UserError, exit_code
+from shared.naming import stack_name
 
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "init": (),
@@ -24,6 +29,90 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The Terraform program, and the environment variables that it gets."""
+
+    program: str
+    variables: Mapping[str, str]
+
+    def init(self, folder: Path, *arguments: str, quiet: bool = True) -> None:
+        """Prepare a stack's folder; `quiet` shows Terraform's output only if it fails.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        # Which state belongs to a stack follows from its configuration alone, never from what was
+        # used in the folder the last time.
+        command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
+        finished = self._run(folder, command, output=subprocess.PIPE if quiet else None)
+        if quiet and finished.returncode != 0:
+            print(finished.stdout, file=sys.stderr)
+            if _NO_PROVIDER in finished.stdout:
+                raise UserError(
+                    "Terraform could not get the AWS provider: let this machine reach the "
+                    "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
+                )
+        _check(finished, folder, "init")
+
+    def run(self, folder: Path, command: str, *arguments: str) -> None:
+        """Run a command in a folder that is initialized.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        plain = () if command == "state" else _plain()
+        finished = self._run(folder, [command, *_COMMANDS.get(command, ()), *plain, *arguments])
+        _check(finished, folder, command)
+
+    def outputs(self, folder: Path) -> dict[str, str]:
+        """The outputs of the stack in a folder that is initialized; none before its first apply.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(folder, ["output", "-json"], output=subprocess.PIPE)
+        if finished.returncode != 0:
+            print(finished.stdout, file=sys.stderr)
+        _check(finished, folder, "output")
+        return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
+
+    def _run(
+        self, folder: Path, command: Sequence[str], output: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.program, f"-chdir={folder}", *command],
+            env=dict(self.variables),
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+
+def _plain() -> list[str]:
+    return [] if sys.stdout.isatty() else ["-no-color"]
+
+
+def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: str) -> None:
+    if finished.returncode != 0:
+        raise UserError(f"terraform {command} failed for {folder.name}; its output above says why")
+
+
+@contextmanager
+def installed_terraform(variables: Mapping[str, str]) -> Iterator[Terraform]:
+    """Terraform as PATH has it.
+
+    Raises:
+        UserError: there is none.
+    """
+    program = shutil.which("terraform")
+    if program is None:
+        raise UserError("terraform is not on PATH: run `make setup`")
+    with cli_config(variables) as complete:
+        yield Terraform(program, complete)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,54 +127,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=list(_COMMANDS))
     parser.add_argument("extra", nargs="*", help="further arguments for Terraform")
     options = parser.parse_args(arguments)
-    terraform = shutil.which("terraform")
-    if terraform is None:
-        raise UserError("terraform is not on PATH: run `make setup`")
+    command: str = options.command
     environment = load_environment(os.environ)
-    if options.command == "destroy":
-        environment.check_destroyable()
-    environment.state_dir.mkdir(parents=True, exist_ok=True)
-    synthesize(environment)
-    with cli_config(os.environ) as variables:
-        for stack in environment.stack_names():
-            _run_stack(
-                terraform,
-                environment.out_dir / "stacks" / stack,
-                options.command,
-                options.extra,
-                variables,
+    with installed_terraform(os.environ) as terraform:
+        if command == "destroy":
+            environment.check_destroyable()
+            check_destroy(environment)
+        synthesize(environment)
+        for region in environment.regions:
+            folder = stack_folder(environment, region.region)
+            print(f"==> {folder.name}: terraform {command}", flush=True)
+            # To validate needs neither a state nor an account.
+            backend = (
+                ("-backend=false",)
+                if command == "validate"
+                else backend_arguments(environment, region.region)
             )
+            terraform.init(folder, *backend, quiet=command != "init")
+            if command != "init":
+                terraform.run(folder, command, *options.extra)
 
 
-def _run_stack(
-    terraform: str, folder: Path, command: str, extra: Sequence[str], variables: Mapping[str, str]
-) -> None:
-    print(f"==> {folder.name}: terraform {command}", flush=True)
-    plain = [] if sys.stdout.isatty() else ["-no-color"]
-    steps = [["init", "-input=false", *plain]]
-    if command != "init":
-        steps.append([command, *_COMMANDS[command], *plain, *extra])
-    for step in steps:
-        quiet = step[0] == "init" and command != "init"
-        finished = subprocess.run(
-            [terraform, f"-chdir={folder}", *step],
-            env=dict(variables),
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-            text=True,
-            check=False,
-        )
-        if finished.returncode != 0:
-            if quiet:
-                print(finished.stdout, file=sys.stderr)
-            if quiet and _NO_PROVIDER in finished.stdout:
-                raise UserError(
-                    "Terraform could not get the AWS provider: let this machine reach the "
-                    "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
-                )
-            raise UserError(
-                f"terraform {step[0]} failed for {folder.name}; its output above says why"
-            )
+def stack_folder(environment: EnvironmentConfig, region: str) -> Path:
+    """The folder of a region's synthesized data platform."""
+    return environment.out_dir / "stacks" / stack_name(region, environment.suffix)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         "AWS_EC2_METADATA_DISABLED": "true",
         # An API that the emulator lacks fails at once instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
+        "STATE": "local",
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
         # The databases here prove who they are by this authority, and not by Amazon's.

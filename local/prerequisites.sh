@@ -4,7 +4,7 @@
 set -euo pipefail
 
 TERRAFORM_VERSION=1.11.4
-TERRAFORM_MINIMUM=1.9
+TERRAFORM_MINIMUM=1.10
 root=$(cd "$(dirname "$0")/.." && pwd)
 
 fail() {

@@ -7,7 +7,6 @@ from infra.bindings import (
     AwsProviderDefaultTags,
     DataAwsCallerIdentity,
     Fn,
-    LocalBackend,
     TerraformStack,
 )
 from infra.config import EnvironmentConfig, RegionConfig
@@ -23,6 +22,7 @@ from infra.constructs.publication import Publication, snake_case, stack_outputs
 from infra.constructs.resources import accept
 from infra.constructs.storage import Storage
 from infra.naming import bucket_name
+from infra.state import keep_state
 from shared.contract import Contract
 from shared.naming import PLATFORM, stack_name
 
@@ -42,8 +42,8 @@ class DataPlatform(TerraformStack):
         super().__init__(scope, name)
         # Both provider majors serve: no argument is used that only one of them has.
         self.add_override("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0")
-        self.add_override("terraform.required_version", ">= 1.9.0")
-        LocalBackend(self, path=str(environment.state_dir / f"{name}.tfstate"))
+        self.add_override("terraform.required_version", ">= 1.10.0")
+        keep_state(self, environment, region.region)
         self._provider("aws", region.region, environment)
         account = DataAwsCallerIdentity(self, "account").account_id
 

@@ -20,8 +20,10 @@ from local.emulator import (
     database_proxy_endpoints,
     flow_log_attributes,
     interrupted_stacks,
+    network_interface_filters,
     prefix_list_rules,
     secrets_without_value,
+    ssm_parameter_names,
     vpc_endpoint_attributes,
 )
 from local.emulator.aurora_database import AuroraDatabases
@@ -34,8 +36,10 @@ _GAPS = (
     change_set_contents,
     database_proxy_endpoints,
     flow_log_attributes,
+    network_interface_filters,
     prefix_list_rules,
     secrets_without_value,
+    ssm_parameter_names,
     vpc_endpoint_attributes,
 )
 

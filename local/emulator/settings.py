@@ -90,9 +90,12 @@ class Settings:
         """Make `environment` what ministack and the functions that it runs need, and no more."""
         temporary = self.state / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
+        enforce_iam = environment.get("LOCAL_ENFORCE_IAM") == "1"
         for name in set(environment) - set(_KEPT_VARIABLES):
             del environment[name]
         environment.update(
+            # Whether IAM policies are enforced on all but the key `test`.
+            AUTH="true" if enforce_iam else "false",
             BIND_HOST=HOST,
             GATEWAY_PORT=str(self.port),
             MINISTACK_REGION=REGION,

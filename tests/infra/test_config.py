@@ -36,6 +36,7 @@ def test_without_variables_it_is_dev_in_one_region() -> None:
     environment = load_environment({})
     assert environment.stack_names() == ("trading-platform-useast1-dev",)
     assert environment.profile == "dev"
+    assert environment.remote_state
     assert environment.state_dir.name == ".state"
     assert environment.out_dir.parts[-2:] == ("infra", "cdktf.out")
 
@@ -45,6 +46,7 @@ def test_variables_choose_environment_regions_and_folders(tmp_path: Path) -> Non
         {
             "ENVIRONMENT_SUFFIX": "qa",
             "REGIONS": "us-east-1,us-east-2,us-west-2",
+            "STATE": "local",
             "STATE_DIR": str(tmp_path / "state"),
             "CDKTF_OUTDIR": str(tmp_path / "out"),
         }
@@ -54,6 +56,7 @@ def test_variables_choose_environment_regions_and_folders(tmp_path: Path) -> Non
         "trading-platform-useast2-qa",
         "trading-platform-uswest2-qa",
     )
+    assert not environment.remote_state
     assert environment.state_dir == tmp_path / "state"
     assert environment.out_dir == tmp_path / "out"
 
@@ -63,6 +66,7 @@ def test_variables_choose_environment_regions_and_folders(tmp_path: Path) -> Non
     [
         {"ENVIRONMENT_SUFFIX": "Bad Name"},
         {"REGIONS": "mars-north-1"},
+        {"STATE": "consul"},
         {"ENVIRONMENT_FILE": "/nowhere.toml"},
     ],
 )

@@ -763,15 +763,14 @@ def test_no_argument_is_used_that_only_provider_6_has(stack: Stack) -> None:
         assert not (newer.get(type_, set()) | {"region"}) & set(resource), path
 
 
-def test_state_is_kept_by_stack_in_the_state_folder(name: str) -> None:
-    paths = [
-        Path(stack.document["terraform"]["backend"]["local"]["path"])
-        for stack in variant(name).values()
+def test_local_state_is_kept_by_stack_in_the_state_folder(tmp_path: Path) -> None:
+    stacks = synthesized(
+        tmp_path, STATE="local", STATE_DIR=str(tmp_path / "kept"), REGIONS=",".join(REGIONS)
+    )
+    backends = [stack.document["terraform"]["backend"] for stack in stacks.values()]
+    assert [backend["local"]["path"] for backend in backends] == [
+        str(tmp_path / "kept" / f"{name}.tfstate") for name in stacks
     ]
-    assert [path.name for path in paths] == [
-        f"trading-platform-{REGION_CODES[region]}-qa.tfstate" for region in REGIONS
-    ]
-    assert all(path.is_absolute() for path in paths)
 
 
 def test_regions_differ_in_nothing_but_their_names_and_addresses(name: str) -> None:
@@ -877,7 +876,10 @@ def test_every_name_fits_with_the_longest_suffix(tmp_path: Path) -> None:
 def test_the_app_reads_the_process_environment(tmp_path: Path) -> None:
     main({"CDKTF_OUTDIR": str(tmp_path)})
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert list(manifest["stacks"]) == ["trading-platform-useast1-dev"]
+    assert list(manifest["stacks"]) == [
+        "trading-platform-state-useast1",
+        "trading-platform-useast1-dev",
+    ]
 
 
 def test_lean_bindings_synthesize_what_the_whole_provider_package_does(tmp_path: Path) -> None:

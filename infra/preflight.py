@@ -1,0 +1,100 @@
+"""What must not be there any more before a data platform is destroyed."""
+
+import time
+from collections.abc import Callable
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.config import EnvironmentConfig
+from shared.contract import load_contract
+from shared.errors import UserError
+from shared.naming import stack_name
+
+# Lambda gives its network interfaces back some 20 minutes after the last function that used them
+# is gone, and no API hastens it.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+_LAMBDA_INTERFACES = "AWS Lambda VPC ENI*"
+_LIMIT_SECONDS = 45 * 60
+_POLL_SECONDS = 15.0
+
+
+def check_destroy(environment: EnvironmentConfig) -> None:
+    """Return once nothing that Terraform does not own holds on to the data platform.
+
+    Raises:
+        UserError: a deployed service consumes it, or functions' network interfaces stay too long.
+    """
+    try:
+        for region in environment.regions:
+            consumers = consuming_stacks(region.region, environment.suffix)
+            if consumers:
+                raise UserError(
+                    f"{', '.join(consumers)} in {region.region} uses this data platform: "
+                    "run `make destroy-service` first"
+                )
+        for region in environment.regions:
+            wait_for_lambda_interfaces(region.region, environment.suffix)
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"AWS does not say what uses the data platform: {error}") from None
+
+
+def consuming_stacks(region: str, environment: str) -> list[str]:
+    """The CloudFormation stacks that take one of the environment's published values.
+
+    Whatever they are called: a preview of a branch counts, too.
+    """
+    contract = load_contract()
+    published = {contract.path(parameter, environment) for parameter in contract.parameters}
+    cloudformation = boto3.client("cloudformation", region_name=region)
+    return sorted(
+        stack["StackName"]
+        for page in cloudformation.get_paginator("describe_stacks").paginate()
+        for stack in page["Stacks"]
+        if published & {p.get("ParameterValue") for p in stack.get("Parameters", [])}
+    )
+
+
+def wait_for_lambda_interfaces(
+    region: str,
+    environment: str,
+    *,
+    limit_seconds: float = _LIMIT_SECONDS,
+    poll_seconds: float = _POLL_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until Lambda has removed its network interfaces from the platform's VPC.
+
+    They hold the subnets and the security group, so that a destroy would hang for as long.
+
+    Raises:
+        UserError: some are still there after `limit_seconds`.
+    """
+    ec2 = boto3.client("ec2", region_name=region)
+    stack = stack_name(region, environment)
+    vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Stack", "Values": [stack]}])["Vpcs"]
+    if not vpcs:
+        return
+    started = time.monotonic()
+    while True:
+        found = ec2.describe_network_interfaces(
+            Filters=[
+                {"Name": "vpc-id", "Values": [vpc["VpcId"] for vpc in vpcs]},
+                {"Name": "description", "Values": [_LAMBDA_INTERFACES]},
+            ]
+        )["NetworkInterfaces"]
+        if not found:
+            return
+        names = ", ".join(interface["NetworkInterfaceId"] for interface in found)
+        waited = time.monotonic() - started
+        if waited >= limit_seconds:
+            raise UserError(
+                f"Lambda still has network interfaces in {stack} after {waited / 60:.0f} minutes "
+                f"({names}): does a function use its subnets?"
+            )
+        print(
+            f"==> {stack}: {len(found)} network interfaces of removed functions are left after "
+            f"{waited:.0f} s; AWS takes up to 40 minutes ({names})",
+            flush=True,
+        )
+        sleep(poll_seconds)

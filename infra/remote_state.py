@@ -1,0 +1,90 @@
+"""Sets up and fills Terraform's remote state: `python -m infra.remote_state bootstrap`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from infra.backend import account_id, backend_arguments, state_bucket_exists
+from infra.config import EnvironmentConfig, load_environment
+from infra.main import synthesize
+from infra.naming import state_stack_name
+from infra.state import local_state_file
+from infra.terraform import Terraform, installed_terraform
+from shared.errors import UserError, exit_code
+
+
+def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Make, or bring up to date, the state bucket and lock table of each region.
+
+    Their own state is kept in that bucket, too. The first time it cannot be: it begins as a local
+    file, which then moves; a run that is cut off in between goes on from that file.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    for region in (region.region for region in environment.regions):
+        name = state_stack_name(region)
+        folder = environment.out_dir / "stacks" / name
+        print(f"==> {name}: terraform apply", flush=True)
+        began_locally = local_state_file(environment, name).exists()
+        first = began_locally or not state_bucket_exists(region, account_id(region))
+        now = replace(environment, remote_state=not first)
+        synthesize(now)
+        terraform.init(folder, *backend_arguments(now, region))
+        terraform.run(folder, "apply")
+        if first:
+            synthesize(environment)
+            _move(environment, terraform, region, name)
+
+
+def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Move the environment's local states into the state buckets.
+
+    Terraform refuses to put a state over that of another deployment, or over a newer one. The
+    local file stays, under another name.
+
+    Raises:
+        UserError: a region has no local state, or Terraform failed; it has said why.
+    """
+    for name in environment.stack_names():
+        file = local_state_file(environment, name)
+        if not file.exists():
+            raise UserError(f"{file}: there is no such local state to move")
+    synthesize(environment)
+    for region, name in zip(environment.regions, environment.stack_names(), strict=True):
+        _move(environment, terraform, region.region, name)
+
+
+def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, name: str) -> None:
+    folder = environment.out_dir / "stacks" / name
+    file = local_state_file(environment, name)
+    terraform.init(folder, *backend_arguments(environment, region))
+    terraform.run(folder, "state", "push", str(file))
+    kept = file.rename(file.with_suffix(".moved"))
+    print(f"==> {name}: its state is in the state bucket now; the file is kept as {kept}")
+
+
+_COMMANDS: Mapping[str, Callable[[EnvironmentConfig, Terraform], None]] = {
+    "bootstrap": bootstrap,
+    "migrate": migrate,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command for the regions of the environment.
+
+    Raises:
+        UserError: it failed; the text says what to do.
+    """
+    parser = argparse.ArgumentParser(prog="python -m infra.remote_state", description=__doc__)
+    parser.add_argument("command", choices=list(_COMMANDS))
+    command = parser.parse_args(arguments).command
+    environment = replace(load_environment(os.environ), remote_state=True)
+    with installed_terraform(os.environ) as terraform:
+        _COMMANDS[command](environment, terraform)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

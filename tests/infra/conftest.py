@@ -1,0 +1,38 @@
+"""An emulated AWS account that enforces IAM, shared by the tests that need one."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.emulator.settings import Settings
+from local.platform import aws_variables
+from tests.local.test_emulator import Emulator, free_port_base
+
+ACCOUNT = "000000000000"
+
+
+@pytest.fixture(scope="session")
+def emulated_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path_factory.mktemp("aws") / "local", free_port_base())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_ENFORCE_IAM", "1")
+        emulator.start()
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The account, with the process environment leading to it and to folders of the test."""
+    variables = aws_variables(Settings(tmp_path, emulated_account.port), os.environ)
+    for name in set(os.environ) - set(variables):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("REGIONS", raising=False)
+    # boto3 keeps the credentials that it found first.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return emulated_account

@@ -1,0 +1,132 @@
+"""What keeps `make destroy-infra` from starting, on an emulated account."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import terraform
+from infra.preflight import wait_for_lambda_interfaces
+from shared.contract import load_contract
+from shared.errors import UserError
+from tests.local.test_emulator import Emulator, until
+
+REGION = "us-east-1"
+
+
+@pytest.fixture
+def environment(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An environment whose data platform is published, but was never deployed."""
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "going")
+    contract = load_contract()
+    aws.client("ssm").put_parameter(
+        Name=contract.path(contract["DatabaseName"], "going"),
+        Value="trading",
+        Type="String",
+        Overwrite=True,
+    )
+    return "going"
+
+
+@pytest.fixture
+def preview(aws: Emulator, environment: str) -> Iterator[str]:
+    """A stack with a name of its own that takes one of the environment's values."""
+    contract = load_contract()
+    cloudformation = aws.client("cloudformation")
+    template = {
+        "Parameters": {"Database": {"Type": "AWS::SSM::Parameter::Value<String>"}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+    }
+    cloudformation.create_stack(
+        StackName="preview-of-a-branch",
+        TemplateBody=json.dumps(template),
+        Parameters=[
+            {
+                "ParameterKey": "Database",
+                "ParameterValue": contract.path(contract["DatabaseName"], environment),
+            }
+        ],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="preview-of-a-branch", WaiterConfig={"Delay": 1}
+    )
+    yield "preview-of-a-branch"
+    cloudformation.delete_stack(StackName="preview-of-a-branch")
+
+
+@pytest.fixture
+def interface(aws: Emulator, environment: str) -> Iterator[str]:
+    """A network interface as Lambda leaves it in the platform's VPC, and one of another kind."""
+    ec2 = aws.client("ec2")
+    tag = {"Key": "Stack", "Value": f"trading-platform-useast1-{environment}"}
+    vpc = ec2.create_vpc(
+        CidrBlock="10.99.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": [tag]}],
+    )["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/24")["Subnet"]["SubnetId"]
+    made = [
+        ec2.create_network_interface(SubnetId=subnet, Description=description)["NetworkInterface"][
+            "NetworkInterfaceId"
+        ]
+        for description in ("AWS Lambda VPC ENI-service-1a2b", "RDSNetworkInterface")
+    ]
+    yield made[0]
+    remaining = ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])[
+        "NetworkInterfaces"
+    ]
+    for found in remaining:
+        ec2.delete_network_interface(NetworkInterfaceId=found["NetworkInterfaceId"])
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_a_deployed_service_is_named_and_the_destroy_refused(
+    preview: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError) as refused:
+        terraform.main(["destroy"])
+    assert str(refused.value) == (
+        f"{preview} in us-east-1 uses this data platform: run `make destroy-service` first"
+    )
+    assert "terraform destroy" not in capfd.readouterr().out
+
+
+def test_a_service_of_another_environment_does_not_matter(
+    preview: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "other")
+    terraform.main(["destroy"])
+    assert "Destroy complete! Resources: 0 destroyed." in capfd.readouterr().out
+
+
+def test_a_destroy_waits_for_lambdas_network_interfaces_and_says_so(
+    aws: Emulator, environment: str, interface: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ec2: Any = aws.client("ec2")
+    waiting = threading.Thread(
+        target=wait_for_lambda_interfaces,
+        args=(REGION, environment),
+        kwargs={"poll_seconds": 0.1},
+    )
+    waiting.start()
+    until(lambda: interface in capsys.readouterr().out, "the progress to be shown")
+    assert waiting.is_alive()
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    waiting.join(timeout=10)
+    assert not waiting.is_alive()
+
+
+def test_the_wait_has_an_end_and_names_what_is_left(environment: str, interface: str) -> None:
+    with pytest.raises(UserError, match=rf"after 0 minutes \({interface}\)"):
+        wait_for_lambda_interfaces(REGION, environment, limit_seconds=0)
+
+
+def test_an_account_that_does_not_answer_is_one_clear_line(
+    environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
+        terraform.main(["destroy"])

@@ -1,0 +1,267 @@
+"""Terraform's states: the backend in the synthesized JSON, and real Terraform on an emulated S3."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra import remote_state, terraform
+from infra.backend import backend_arguments
+from infra.bindings import App, TerraformStack
+from infra.config import EnvironmentConfig, load_environment
+from infra.main import synthesize
+from infra.state import keep_state, local_state_file
+from infra.terraform import Terraform, installed_terraform
+from shared.errors import UserError
+from tests.infra.conftest import ACCOUNT
+from tests.infra.synthesized import Stack, statements, synthesized
+from tests.local.test_emulator import Emulator, until
+
+BUCKET = f"trading-platform-state-{ACCOUNT}-useast1"
+STATE_STACK = "trading-platform-state-useast1"
+
+
+@pytest.fixture(scope="module")
+def state_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("state-stack")
+    synthesize(load_environment({"CDKTF_OUTDIR": str(folder)}))
+    return Stack(json.loads((folder / "stacks" / STATE_STACK / "cdk.tf.json").read_text()))
+
+
+def test_every_stack_keeps_its_state_encrypted_in_its_region_under_both_locks(
+    tmp_path: Path,
+) -> None:
+    stacks = synthesized(tmp_path, ENVIRONMENT_SUFFIX="qa", REGIONS="us-east-1,us-west-2")
+    assert {name: stack.document["terraform"]["backend"] for name, stack in stacks.items()} == {
+        f"trading-platform-{code}-qa": {
+            "s3": {
+                "key": f"trading-platform-{code}-qa/terraform.tfstate",
+                "region": region,
+                "encrypt": True,
+                "dynamodb_table": f"trading-platform-state-locks-{code}",
+                "use_lockfile": True,
+            }
+        }
+        for region, code in (("us-east-1", "useast1"), ("us-west-2", "uswest2"))
+    }
+
+
+def test_the_state_bucket_is_versioned_encrypted_private_and_takes_tls_alone(
+    state_stack: Stack,
+) -> None:
+    versioning = state_stack.only("aws_s3_bucket_versioning")["versioning_configuration"]
+    assert versioning == {"status": "Enabled"}
+    (rule,) = state_stack.only("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule["apply_server_side_encryption_by_default"]["sse_algorithm"] == "aws:kms"
+    block = state_stack.only("aws_s3_bucket_public_access_block")
+    switches = {"block_public_acls", "block_public_policy"} | {
+        "ignore_public_acls",
+        "restrict_public_buckets",
+    }
+    assert {name for name, value in block.items() if value is True} == switches
+    denied = statements(state_stack.only("aws_s3_bucket_policy")["policy"])["DenyPlainHttp"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_lock_table_can_be_restored_and_is_what_terraform_expects(state_stack: Stack) -> None:
+    table = state_stack.only("aws_dynamodb_table")
+    assert table["hash_key"] == "LockID"
+    assert table["attribute"] == [{"name": "LockID", "type": "S"}]
+    assert table["point_in_time_recovery"] == {"enabled": True}
+    assert table["server_side_encryption"]["enabled"] is True
+    assert table["deletion_protection_enabled"] is True
+
+
+@pytest.mark.parametrize("type_", ["aws_s3_bucket", "aws_dynamodb_table", "aws_kms_key"])
+def test_nothing_that_keeps_states_can_be_destroyed_by_terraform(
+    state_stack: Stack, type_: str
+) -> None:
+    assert state_stack.only(type_)["lifecycle"] == {"prevent_destroy": True}
+
+
+def test_an_account_without_a_state_bucket_is_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE", "s3")
+    monkeypatch.setenv("REGIONS", "us-west-2")
+    with pytest.raises(UserError) as refused:
+        terraform.main(["plan"])
+    assert str(refused.value) == (
+        f"there is no state bucket in us-west-2 for the account {ACCOUNT}: run `make "
+        "bootstrap-state` first, or keep the state on this machine with STATE=local"
+    )
+
+
+def test_missing_credentials_are_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE", "s3")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(UserError, match="credentials for AWS are needed: Unable to locate"):
+        terraform.main(["plan"])
+
+
+def test_a_bucket_of_that_name_in_another_account_is_not_used(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = f"trading-platform-state-{ACCOUNT}-useast2"
+    # An access key of twelve digits is an account of its own to the emulator.
+    boto3.client(
+        "s3", region_name="us-east-2", aws_access_key_id="1" * 12, aws_secret_access_key="test"
+    ).create_bucket(Bucket=taken, CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    monkeypatch.setenv("STATE", "s3")
+    monkeypatch.setenv("REGIONS", "us-east-2")
+    with pytest.raises(UserError, match=f"the state bucket {taken} cannot be used"):
+        terraform.main(["plan"])
+
+
+@pytest.fixture
+def remote(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> EnvironmentConfig:
+    """An environment whose states go to the state bucket, which is there."""
+    monkeypatch.setenv("STATE", "s3")
+    environment = load_environment(os.environ)
+    if BUCKET not in {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]}:
+        remote_state.main(["bootstrap"])
+    return environment
+
+
+def stored(aws: Emulator, key: str) -> dict[str, Any]:
+    answer = aws.client("s3").get_object(Bucket=BUCKET, Key=key)
+    assert answer["ServerSideEncryption"] == "aws:kms"
+    document: dict[str, Any] = json.loads(answer["Body"].read())
+    return document
+
+
+def test_bootstrap_keeps_its_own_state_in_the_bucket_and_changes_nothing_the_second_time(
+    aws: Emulator, remote: EnvironmentConfig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = stored(aws, f"{STATE_STACK}/terraform.tfstate")
+    assert "aws_dynamodb_table" in {resource["type"] for resource in own["resources"]}
+    capfd.readouterr()
+    remote_state.main(["bootstrap"])
+    assert "0 added, 0 changed, 0 destroyed" in capfd.readouterr().out
+
+
+class Small:
+    """A stack of one resource that takes until `go` exists, with the real backend."""
+
+    def __init__(self, folder: Path, environment: EnvironmentConfig, terraform: Terraform) -> None:
+        self.go = folder / "go"
+        self.started = folder / "started"
+        self._folder = folder
+        self._environment = environment
+        self._terraform = terraform
+        self.program = terraform.program
+
+    def prepared(self, name: str, **backend: Any) -> Path:
+        """Synthesized and initialized in a folder of its own; `backend` changes settings."""
+        app = App(outdir=str(self._folder / name))
+        stack = TerraformStack(app, "small")
+        keep_state(stack, self._environment, "us-east-1")
+        for setting, value in backend.items():
+            stack.add_override(f"terraform.backend.s3.{setting}", value)
+        wait = f"touch {self.started}; until [ -e {self.go} ]; do sleep 0.1; done"
+        stack.add_override(
+            "resource.terraform_data.slow.provisioner", [{"local-exec": {"command": wait}}]
+        )
+        app.synth()
+        folder = self._folder / name / "stacks" / "small"
+        self._terraform.init(folder, *backend_arguments(self._environment, "us-east-1"))
+        return folder
+
+    def apply(self, folder: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self._terraform.program, f"-chdir={folder}", "apply", "-auto-approve", "-no-color"],
+            env=dict(self._terraform.variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def small(remote: EnvironmentConfig, tmp_path: Path) -> Iterator[Small]:
+    with installed_terraform(os.environ) as program:
+        yield Small(tmp_path, remote, program)
+
+
+def test_two_applies_exclude_each_other_by_either_lock(aws: Emulator, small: Small) -> None:
+    both = small.prepared("both")
+    rivals = {
+        "both": small.prepared("rival"),
+        "the table alone, as before Terraform 1.10": small.prepared("table", use_lockfile=None),
+        "the lock file alone": small.prepared("file", dynamodb_table=None),
+    }
+    first = small.apply(both)
+    until(small.started.exists, "the first apply to begin", seconds=30)
+    for what, folder in rivals.items():
+        rival = small.apply(folder)
+        said, _ = rival.communicate(timeout=60)
+        assert rival.returncode == 1, what
+        assert "Error acquiring the state lock" in said, what
+    small.go.touch()
+    said, _ = first.communicate(timeout=60)
+    assert first.returncode == 0, said
+    state = stored(aws, "small/terraform.tfstate")
+    assert [resource["type"] for resource in state["resources"]] == ["terraform_data"]
+    # Both locks are free again, for each of them.
+    for folder in rivals.values():
+        following = small.apply(folder)
+        said, _ = following.communicate(timeout=60)
+        assert "0 added, 0 changed, 0 destroyed" in said
+
+
+def test_each_workspace_has_a_state_of_its_own(aws: Emulator, small: Small) -> None:
+    folder = small.prepared("workspaces")
+    small.go.touch()
+    create = [small.program, f"-chdir={folder}", "workspace", "new", "blue"]
+    subprocess.run(create, env=os.environ, check=True, capture_output=True)
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "1 added" in said
+    assert stored(aws, "env:/blue/small/terraform.tfstate")["resources"]
+
+
+def test_a_local_state_moves_to_the_bucket_as_it_is(
+    aws: Emulator, remote: EnvironmentConfig
+) -> None:
+    """With a state file as Terraform has written it; no resource is needed for that."""
+    (name,) = remote.stack_names()
+    file = local_state_file(remote, name)
+    with pytest.raises(UserError, match="there is no such local state"):
+        remote_state.main(["migrate"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_state(file, lineage="one", serial=7)
+    remote_state.main(["migrate"])
+    assert not file.exists()
+    assert file.with_suffix(".moved").exists()
+    moved = stored(aws, f"{name}/terraform.tfstate")
+    assert moved["outputs"]["vpc_id"]["value"] == "vpc-1"
+
+    # A state that is there already is never written over by another deployment's.
+    write_state(file, lineage="another", serial=8)
+    with pytest.raises(UserError, match="terraform state failed"):
+        remote_state.main(["migrate"])
+    assert file.exists()
+    assert stored(aws, f"{name}/terraform.tfstate") == moved
+
+
+def write_state(file: Path, *, lineage: str, serial: int) -> None:
+    file.write_text(
+        json.dumps(
+            {
+                "version": 4,
+                "terraform_version": "1.11.4",
+                "serial": serial,
+                "lineage": lineage,
+                "outputs": {"vpc_id": {"value": "vpc-1", "type": "string"}},
+                "resources": [],
+            }
+        )
+    )
