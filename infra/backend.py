@@ -63,6 +63,7 @@ def state_bucket_exists(region: str, account: str) -> bool:
 def _state_key_arn(region: str) -> str:
     kms = boto3.client("kms", region_name=region)
     try:
-        return kms.describe_key(KeyId=state_key_alias(region))["KeyMetadata"]["Arn"]
+        key = kms.describe_key(KeyId=state_key_alias(region))
     except ClientError as error:
         raise UserError(f"the key of the state bucket cannot be used: {error}") from None
+    return key["KeyMetadata"]["Arn"]

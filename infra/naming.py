@@ -17,6 +17,7 @@ _MAX_LENGTH = {
     "dashboard": 255,
     "log group": 512,
     "parameter group": 255,
+    "policy": 128,
     "proxy": 60,
     "role": 64,
     "security group": 255,

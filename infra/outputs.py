@@ -63,11 +63,9 @@ def _service_outputs(region: str, environment: str) -> Outputs:
     cloudformation = boto3.client("cloudformation", region_name=region)
     try:
         stacks = cloudformation.describe_stacks(StackName=service_stack_name(region, environment))
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         if "does not exist" in str(error):
             return {}
-        raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
-    except BotoCoreError as error:
         raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
     return {
         _snake_case(output["OutputKey"]): output["OutputValue"]

@@ -10,6 +10,7 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.config import EnvironmentConfig, RegionConfig
+from infra.constructs.access import Access
 from infra.constructs.backup import Backup
 from infra.constructs.database import PORT, Database
 from infra.constructs.database_proxy import DatabaseProxy
@@ -22,6 +23,7 @@ from infra.constructs.publication import Publication, snake_case, stack_outputs
 from infra.constructs.resources import accept
 from infra.constructs.storage import Storage
 from infra.naming import bucket_name
+from infra.policies import Place
 from infra.state import keep_state
 from shared.contract import Contract
 from shared.naming import PLATFORM, stack_name
@@ -187,6 +189,7 @@ class DataPlatform(TerraformStack):
                 "backup.plan is an option that production has; the cluster has its own backups",
             )
         observability.add_dashboard(database)
+        rights = Access(self, "access", place=Place(account, region.region, suffix))
 
         published = {
             "VpcId": network.vpc.id,
@@ -207,6 +210,7 @@ class DataPlatform(TerraformStack):
             "DatabaseResourceId": access.resource_id,
             "DatabaseConnectionBudget": str(settings.database.connection_budget),
             "AlarmTopicArn": observability.topic.arn,
+            "ServiceBoundaryArn": rights.boundary.arn,
         }
         Publication(self, "publication", contract=contract, environment=suffix, values=published)
         stack_outputs(
@@ -216,6 +220,7 @@ class DataPlatform(TerraformStack):
                 "rds_cluster_endpoint": database.cluster.endpoint,
                 "rds_cluster_reader_endpoint": database.cluster.reader_endpoint,
                 "s3_bucket_name": storage.bucket.bucket,
+                "service_deployer_policy_arn": rights.service_deployer.arn,
                 **{snake_case(name): value for name, value in published.items()},
             },
         )

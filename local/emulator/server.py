@@ -21,8 +21,11 @@ from local.emulator import (
     flow_log_attributes,
     interrupted_stacks,
     network_interface_filters,
+    policy_simulation,
     prefix_list_rules,
+    resource_arns,
     secrets_without_value,
+    secure_transport,
     ssm_parameter_names,
     vpc_endpoint_attributes,
 )
@@ -37,8 +40,11 @@ _GAPS = (
     database_proxy_endpoints,
     flow_log_attributes,
     network_interface_filters,
+    policy_simulation,
     prefix_list_rules,
+    resource_arns,
     secrets_without_value,
+    secure_transport,
     ssm_parameter_names,
     vpc_endpoint_attributes,
 )
