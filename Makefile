@@ -84,6 +84,10 @@ destroy-infra: tools ## Destroy the data platform, data included, once no servic
 outputs: tools ## Print the outputs of both halves (JSON=1 for a program)
 	@$(PY) -m infra.outputs
 
+.PHONY: policies
+policies: tools ## Print the IAM policies of the deployers and the boundary of services' roles
+	@$(PY) -m infra.policies
+
 ##@ The app team: service/
 
 .PHONY: build-service

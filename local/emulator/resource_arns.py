@@ -30,27 +30,19 @@ def install() -> None:
     """Name the resources."""
     original = iam_actions.extract_resource_arn
 
-    def extract(
-        service: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query_params: dict[str, Any],
-        region: str,
-        account_id: str,
-    ) -> str:
+    def extract(service: str, *request: Any) -> str:
+        _method, _path, _headers, body, parameters, region, account = request
         if service == "kms" and (alias := _json(body).get("AliasName")):
-            return f"arn:aws:kms:{region}:{account_id}:{alias}"
-        found = original(service, method, path, headers, body, query_params, region, account_id)
+            return f"arn:aws:kms:{region}:{account}:{alias}"
+        found = str(original(service, *request))
         if found != "*" or service not in _QUERY:
-            return str(found)
-        if arn := iam_actions._query_param(query_params, "ResourceName"):
+            return found
+        if arn := iam_actions._query_param(parameters, "ResourceName"):
             return str(arn)
         place = "" if service == "iam" else region
         for parameter, kind in _QUERY[service]:
-            if name := iam_actions._query_param(query_params, parameter):
-                return f"arn:aws:{service}:{place}:{account_id}:{kind}{name}"
+            if name := iam_actions._query_param(parameters, parameter):
+                return f"arn:aws:{service}:{place}:{account}:{kind}{name}"
         return "*"
 
     iam_actions.extract_resource_arn = extract

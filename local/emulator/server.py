@@ -27,6 +27,7 @@ from local.emulator import (
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
+    stack_role_boundaries,
     vpc_endpoint_attributes,
 )
 from local.emulator.aurora_database import AuroraDatabases
@@ -46,6 +47,7 @@ _GAPS = (
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
+    stack_role_boundaries,
     vpc_endpoint_attributes,
 )
 

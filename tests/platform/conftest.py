@@ -55,8 +55,8 @@ class Platform:
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
         )
 
 
@@ -69,6 +69,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "ENVIRONMENT_SUFFIX": "test",
         "LOCAL_DIR": str(folder),
         "LOCAL_PORT_BASE": str(settings.port),
+        "LOCAL_ENFORCE_IAM": "1",
     }
     platform = Platform(settings, "test", aws_variables(settings, variables))
     platform.make("up")

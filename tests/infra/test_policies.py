@@ -1,0 +1,338 @@
+"""What each deployer may do, decided by IAM's policy simulator."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra import policies
+from infra.policies import POLICIES, Document, Place
+from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
+from tests.infra.synthesized import synthesized
+from tests.local.test_emulator import Emulator
+
+PLACE = Place("123456789012", "us-east-1", "dev")
+SERVICE = "trading-platform-service-useast1-dev"
+HERE = "us-east-1:123456789012"
+ROLE = f"arn:aws:iam::123456789012:role/{SERVICE}-TradeFunctionRole-1"
+FUNCTION = f"arn:aws:lambda:{HERE}:function:{SERVICE}-TradeFunction-1"
+KEY = f"arn:aws:kms:{HERE}:key/1"
+STATE_BUCKET = "arn:aws:s3:::trading-platform-state-123456789012-useast1"
+OWN_KEY = {"kms:ResourceAliases": "alias/trading-us-east-1-dev"}
+FOREIGN_KEY = {"kms:ResourceAliases": "alias/payroll"}
+BOUNDED = {"iam:PermissionsBoundary": PLACE.boundary}
+ADMINISTRATOR = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+Decide = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def decide(emulated_account: Emulator) -> Decide:
+    """The simulator's decision on one request, under policies and perhaps a boundary."""
+    iam = emulated_account.client("iam")
+
+    def decision(
+        action: str,
+        resource: str,
+        *documents: Document,
+        context: Mapping[str, str] | None = None,
+        boundary: Document | None = None,
+    ) -> str:
+        more: dict[str, Any] = (
+            {"PermissionsBoundaryPolicyInputList": [json.dumps(boundary)]} if boundary else {}
+        )
+        answer = iam.simulate_custom_policy(
+            PolicyInputList=[json.dumps(document) for document in documents],
+            ActionNames=[action],
+            ResourceArns=[resource],
+            ContextEntries=[
+                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                for key, value in (context or {}).items()
+            ],
+            **more,
+        )
+        (result,) = answer["EvaluationResults"]
+        return str(result["EvalDecision"])
+
+    return decision
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("cloudformation:CreateChangeSet", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
+        (
+            "cloudformation:CreateChangeSet",
+            "arn:aws:cloudformation:us-east-1:aws:transform/Serverless-2016-10-31",
+            {},
+        ),
+        ("cloudformation:ExecuteChangeSet", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
+        ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
+        ("s3:PutObject", f"{PLACE.bucket('code')}/{SERVICE}/package", {}),
+        ("ssm:GetParameters", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id", {}),
+        ("kms:GenerateDataKey", KEY, OWN_KEY),
+        ("iam:CreateRole", ROLE, BOUNDED),
+        ("iam:PutRolePolicy", ROLE, BOUNDED),
+        ("iam:PassRole", ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
+        ("lambda:CreateFunction", FUNCTION, {}),
+        ("lambda:PublishLayerVersion", f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies", {}),
+        ("apigateway:POST", "arn:aws:apigateway:us-east-1::/restapis", {}),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade", {}),
+        ("scheduler:CreateSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-x", {}),
+        ("codedeploy:CreateDeployment", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-x", {}),
+        ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-errors", {}),
+        ("ec2:DescribeSubnets", "*", {}),
+    ],
+)
+def test_the_service_deployer_can_release_the_service(
+    decide: Decide, action: str, resource: str, context: dict[str, str]
+) -> None:
+    assert decide(action, resource, policies.service_deployer(PLACE), context=context) == "allowed"
+
+
+DATA_LAYER = [
+    ("ec2:DeleteVpc", f"arn:aws:ec2:{HERE}:vpc/vpc-1"),
+    ("ec2:CreateSubnet", f"arn:aws:ec2:{HERE}:vpc/vpc-1"),
+    ("ec2:AuthorizeSecurityGroupIngress", f"arn:aws:ec2:{HERE}:security-group/sg-1"),
+    ("ec2:ReplaceRoute", f"arn:aws:ec2:{HERE}:route-table/rtb-1"),
+    ("kms:ScheduleKeyDeletion", KEY),
+    ("kms:PutKeyPolicy", KEY),
+    ("kms:DisableKeyRotation", KEY),
+    ("kms:CreateGrant", KEY),
+    ("rds:ModifyDBCluster", f"arn:aws:rds:{HERE}:cluster:trading-platform-useast1-dev"),
+    ("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:trading-platform-useast1-dev-1"),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1"),
+    ("ssm:PutParameter", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id"),
+    ("ssm:DeleteParameters", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id"),
+    ("s3:GetObject", f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"),
+    ("s3:PutBucketPolicy", PLACE.bucket("data")),
+    (
+        "dynamodb:DeleteItem",
+        f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1",
+    ),
+    ("iam:CreatePolicyVersion", PLACE.boundary),
+    ("iam:DeleteRolePermissionsBoundary", ROLE),
+    ("iam:CreateAccessKey", "arn:aws:iam::123456789012:user/administrator"),
+    ("sts:AssumeRole", "arn:aws:iam::123456789012:role/trading-platform-monitoring"),
+]
+
+
+@pytest.mark.parametrize(("action", "resource"), DATA_LAYER)
+def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_administrators_policy(
+    decide: Decide, action: str, resource: str
+) -> None:
+    document = policies.service_deployer(PLACE)
+    assert decide(action, resource, document, ADMINISTRATOR, context=OWN_KEY) == "explicitDeny"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("iam:CreateRole", ROLE, {}),
+        ("iam:CreateRole", ROLE, {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/Any"}),
+        ("iam:AttachRolePolicy", ROLE, {}),
+        ("iam:PutRolePolicy", ROLE, {}),
+        ("iam:PutRolePermissionsBoundary", ROLE, {}),
+        ("iam:CreateRole", "arn:aws:iam::123456789012:role/administrator", BOUNDED),
+        ("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
+        (
+            "iam:PassRole",
+            "arn:aws:iam::123456789012:role/administrator",
+            {"iam:PassedToService": "lambda.amazonaws.com"},
+        ),
+        ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:payroll", {}),
+        ("kms:Decrypt", KEY, FOREIGN_KEY),
+        (
+            "cloudformation:UpdateStack",
+            f"arn:aws:cloudformation:{HERE}:stack/trading-platform-service-useast1-prod/1",
+            {},
+        ),
+        (
+            "lambda:CreateFunction",
+            FUNCTION.replace("us-east-1", "us-west-2"),
+            {},
+        ),
+    ],
+)
+def test_the_service_deployer_cannot_escalate_or_leave_its_place(
+    decide: Decide, action: str, resource: str, context: dict[str, str]
+) -> None:
+    document = policies.service_deployer(PLACE)
+    assert decide(action, resource, document, context=context) == "implicitDeny"
+
+
+# The migration reads the master user's secret.
+@pytest.mark.parametrize(
+    ("action", "resource"), [case for case in DATA_LAYER if "secret" not in case[0]]
+)
+def test_a_role_of_a_service_cannot_touch_the_data_layer_whatever_its_own_policies_allow(
+    decide: Decide, action: str, resource: str
+) -> None:
+    boundary = policies.service_boundary(PLACE)
+    assert decide(action, resource, ADMINISTRATOR, boundary=boundary) == "implicitDeny"
+
+
+def functions_statements() -> list[dict[str, Any]]:
+    """What the functions' own policies in the SAM template allow."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def value(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> str:
+        assert isinstance(node, yaml.ScalarNode)
+        return f"!{loader.construct_scalar(node)}"
+
+    Loader.add_multi_constructor("!", value)
+    template = Path(__file__).parents[2] / "service" / "template.yaml"
+    document = yaml.load(template.read_text(), Loader=Loader)
+    return [
+        statement
+        for resource in document["Resources"].values()
+        for policy in resource.get("Properties", {}).get("Policies", [])
+        for statement in policy["Statement"]
+    ]
+
+
+def test_the_boundary_leaves_the_functions_all_that_their_policies_allow(decide: Decide) -> None:
+    resources = {
+        "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/x",
+        "kms": KEY,
+    }
+    boundary = policies.service_boundary(PLACE)
+    statements = functions_statements()
+    assert statements
+    for statement in statements:
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            resource = resources[action.partition(":")[0]]
+            allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=OWN_KEY)
+            assert allowed == "allowed", action
+
+
+def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
+    boundary = policies.service_boundary(PLACE)
+    assert decide("ec2:CreateNetworkInterface", "*", boundary) == "allowed"
+    as_code = {"lambda:SourceFunctionArn": FUNCTION}
+    assert decide("ec2:CreateNetworkInterface", "*", boundary, context=as_code) == "explicitDeny"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context", "expected"),
+    [
+        ("ec2:CreateVpc", "*", {}, "allowed"),
+        ("ec2:RunInstances", "*", {}, "implicitDeny"),
+        (
+            "rds:CreateDBCluster",
+            f"arn:aws:rds:{HERE}:cluster:trading-platform-useast1-dev",
+            {},
+            "allowed",
+        ),
+        ("rds:DeleteDBCluster", f"arn:aws:rds:{HERE}:cluster:payroll", {}, "implicitDeny"),
+        ("kms:CreateKey", "*", {"aws:RequestTag/Project": "trading-platform"}, "allowed"),
+        ("kms:ScheduleKeyDeletion", KEY, {"aws:ResourceTag/Project": "payroll"}, "implicitDeny"),
+        (
+            "kms:ScheduleKeyDeletion",
+            KEY,
+            {
+                "aws:ResourceTag/Project": "trading-platform",
+                "kms:ResourceAliases": "alias/trading-platform-state-useast1",
+            },
+            "explicitDeny",
+        ),
+        (
+            "s3:PutObject",
+            f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate",
+            {},
+            "allowed",
+        ),
+        (
+            "s3:PutObject",
+            f"{STATE_BUCKET}/env:/blue/trading-platform-useast1-dev/terraform.tfstate",
+            {},
+            "allowed",
+        ),
+        (
+            "s3:GetObject",
+            f"{STATE_BUCKET}/trading-platform-useast1-prod/terraform.tfstate",
+            {},
+            "implicitDeny",
+        ),
+        ("s3:DeleteBucket", STATE_BUCKET, {}, "implicitDeny"),
+        (
+            "iam:PassRole",
+            "arn:aws:iam::123456789012:role/trading-platform-x",
+            {"iam:PassedToService": "lambda.amazonaws.com"},
+            "explicitDeny",
+        ),
+        (
+            "iam:PassRole",
+            "arn:aws:iam::123456789012:role/trading-platform-x",
+            {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"},
+            "allowed",
+        ),
+        (
+            "iam:AttachRolePolicy",
+            "arn:aws:iam::123456789012:role/trading-platform-x",
+            {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"},
+            "explicitDeny",
+        ),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/trading-platform-x", {}, "explicitDeny"),
+        (
+            "iam:CreatePolicyVersion",
+            "arn:aws:iam::123456789012:policy/trading-platform-infra-deployer-useast1-dev",
+            {},
+            "explicitDeny",
+        ),
+        ("lambda:CreateFunction", FUNCTION, {}, "implicitDeny"),
+    ],
+)
+def test_the_infra_deployer_has_the_platform_and_nothing_else(
+    decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
+) -> None:
+    document = policies.infra_deployer(PLACE)
+    assert decide(action, resource, document, context=context) == expected
+
+
+@pytest.mark.parametrize("region", REGION_CODES)
+@pytest.mark.parametrize("role", POLICIES)
+def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
+    role: str, region: str
+) -> None:
+    place = Place("1" * 12, region, "x" * ENVIRONMENT_SUFFIX_MAX)
+    text = json.dumps(POLICIES[role](place), separators=(",", ":"))
+    assert len(text) <= policies.MAX_CHARACTERS
+    assert len(place.policy_name(role)) <= 128
+
+
+@pytest.mark.parametrize("role", POLICIES)
+def test_statements_are_named_once(role: str) -> None:
+    statements: Any = POLICIES[role](PLACE)["Statement"]
+    names = [statement["Sid"] for statement in statements]
+    assert len(set(names)) == len(names)
+    assert all(name.isalnum() for name in names)
+
+
+def test_the_stack_makes_the_boundary_and_the_service_deployers_policy(tmp_path: Path) -> None:
+    (stack,) = synthesized(tmp_path, ENVIRONMENT_SUFFIX="dev").values()
+    made = stack.resources("aws_iam_policy")
+    account = "${data.aws_caller_identity.account.account_id}"
+    assert {body["name"]: json.loads(body["policy"]) for body in made.values()} == {
+        PLACE.policy_name(role): POLICIES[role](Place(account, "us-east-1", "dev"))
+        for role in (policies.BOUNDARY, policies.SERVICE_DEPLOYER)
+    }
+
+
+def test_the_policies_are_printed_for_the_account_of_the_credentials(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "dev")
+    policies.main()
+    printed = json.loads(capsys.readouterr().out)
+    place = Place("000000000000", "us-east-1", "dev")
+    assert printed == {place.policy_name(role): make(place) for role, make in POLICIES.items()}

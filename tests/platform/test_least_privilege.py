@@ -1,0 +1,96 @@
+"""Both deployers at work with their own policies, on the platform with IAM enforced."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.policies import Place, infra_deployer
+from tests.platform.conftest import REGION, Platform
+
+pytestmark = pytest.mark.platform
+
+ACCOUNT = "000000000000"
+
+
+def as_user(platform: Platform, name: str, **policy: str) -> Platform:
+    """The platform as a new IAM user sees it, who has one policy: a document or an ARN."""
+    iam: Any = platform.client("iam")
+    iam.create_user(UserName=name)
+    if "arn" in policy:
+        iam.attach_user_policy(UserName=name, PolicyArn=policy["arn"])
+    else:
+        iam.put_user_policy(UserName=name, PolicyName="deployer", PolicyDocument=policy["document"])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return replace(
+        platform,
+        env={
+            **platform.env,
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def app_team(platform: Platform) -> Platform:
+    place = Place(ACCOUNT, REGION, platform.environment)
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/{place.policy_name('service-deployer')}"
+    return as_user(platform, "app-team", arn=arn)
+
+
+@pytest.fixture(scope="module")
+def platform_team(platform: Platform) -> Platform:
+    document = json.dumps(infra_deployer(Place(ACCOUNT, REGION, platform.environment)))
+    return as_user(platform, "platform-team", document=document)
+
+
+def test_the_app_team_releases_the_service(app_team: Platform) -> None:
+    assert "No changes to deploy" in app_team.make("deploy-service").stdout
+    assert "SUCCESS" in app_team.make("invoke").stdout
+
+
+def test_the_app_team_removes_and_makes_the_whole_service(app_team: Platform) -> None:
+    app_team.make("destroy-service")
+    app_team.make("deploy-service")
+    assert "SUCCESS" in app_team.make("invoke").stdout
+
+
+@pytest.mark.parametrize("verb", ["deploy-infra", "destroy-infra"])
+def test_the_app_team_can_neither_change_nor_destroy_the_data_platform(
+    app_team: Platform, verb: str
+) -> None:
+    finished = app_team.make(verb, check=False)
+    assert finished.returncode != 0
+    assert "explicit deny" in finished.stdout or "AccessDenied" in finished.stdout
+
+
+def test_the_app_team_cannot_delete_a_key_or_the_database(app_team: Platform) -> None:
+    keys: Any = app_team.client("kms")
+    databases: Any = app_team.client("rds")
+    with pytest.raises(ClientError, match="explicit deny"):
+        keys.schedule_key_deletion(KeyId="alias/trading-us-east-1-test")
+    with pytest.raises(ClientError, match="explicit deny"):
+        databases.delete_db_cluster(
+            DBClusterIdentifier="trading-platform-useast1-test", SkipFinalSnapshot=True
+        )
+
+
+def test_the_platform_team_finds_nothing_to_change(platform_team: Platform) -> None:
+    printed = platform_team.make("plan").stdout
+    assert "No changes. Your infrastructure matches the configuration." in printed
+
+
+def test_every_role_of_the_service_has_the_boundary(platform: Platform) -> None:
+    iam: Any = platform.client("iam")
+    place = Place(ACCOUNT, REGION, platform.environment)
+    roles = [
+        iam.get_role(RoleName=role["RoleName"])["Role"]
+        for role in iam.list_roles()["Roles"]
+        if role["RoleName"].startswith("trading-platform-service-")
+    ]
+    assert roles
+    for role in roles:
+        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == place.boundary
