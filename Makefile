@@ -84,6 +84,10 @@ destroy-infra: tools ## Destroy the data platform, data included, once no servic
 outputs: tools ## Print the outputs of both halves (JSON=1 for a program)
 	@$(PY) -m infra.outputs
 
+.PHONY: cost
+cost: tools ## Estimate the cost per month of the environment and of each profile
+	@$(PY) -m infra.cost
+
 .PHONY: policies
 policies: tools ## Print the IAM policies of the deployers and the boundary of services' roles
 	@$(PY) -m infra.policies
@@ -119,7 +123,7 @@ invoke: .venv/.installed ## Invoke the deployed function (EVENT=file)
 ##@ Quality
 
 .PHONY: test
-test: setup .venv-checks/.installed ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
 .PHONY: lint

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.backend import account_id
 from infra.config import load_environment
 from infra.naming import (
     bucket_name,
     key_alias,
+    log_group_name,
     resource_name,
     state_bucket_name,
     state_key_alias,
@@ -346,6 +346,8 @@ def infra_deployer(place: Place) -> Document:
     """What `make deploy-infra` and its siblings need in one region."""
     state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
     here = {"StringEquals": {"aws:RequestedRegion": place.region}}
+    keys = f"arn:aws:kms:*:{place.account}:key/*"
+    own_log_groups = log_group_name(place.region, place.environment, "*")
     roles = place.iam(f"role/{PLATFORM}-*")
     return _document(
         # A VPC's parts have no names: the region is what bounds them.
@@ -374,18 +376,9 @@ def infra_deployer(place: Place) -> Document:
             "Database",
             ["rds:*"],
             [
-                place.arn("rds", f"{kind}:{name}*")
-                for kind, name in (
-                    ("cluster", place.platform),
-                    ("cluster-pg", place.platform),
-                    ("cluster-snapshot", place.platform),
-                    ("db", place.platform),
-                    ("db-proxy", ""),
-                    ("og", ""),
-                    ("pg", place.platform),
-                    ("subgrp", place.platform),
-                    ("target-group", ""),
-                )
+                place.arn("rds", f"*:{place.platform}*"),
+                # AWS names proxies and their parts; an instance without options has these.
+                *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
             ],
         ),
         _allow("DatabaseLookups", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], here),
@@ -399,18 +392,21 @@ def infra_deployer(place: Place) -> Document:
         _allow(
             "Keys",
             ["kms:*"],
-            [place.arn("kms", "key/*")],
+            [keys],
             {"StringEquals": {"aws:ResourceTag/Project": PLATFORM}},
         ),
         _allow(
             "KeyAliases",
             ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
-            [place.arn("kms", key_alias(place.region, place.environment))],
+            [
+                place.arn("kms", key_alias(place.region, place.environment)),
+                f"arn:aws:kms:*:{place.account}:{key_alias('*', place.environment, 'copy')}",
+            ],
         ),
         _deny(
             "StateKeyStays",
             ["kms:*Alias", "kms:Disable*", "kms:Put*", "kms:ScheduleKeyDeletion"],
-            [place.arn("kms", "key/*")],
+            [keys],
             {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
         ),
         _allow(
@@ -426,11 +422,13 @@ def infra_deployer(place: Place) -> Document:
             "NamedForThePlatform",
             ["backup:*", "cloudwatch:*", "logs:*", "secretsmanager:*", "sns:*", "ssm:*"],
             [
-                place.arn("backup", f"backup-vault:{PLATFORM}-*"),
+                # The copies of backups are in another region, as is their key.
+                f"arn:aws:backup:*:{place.account}:backup-vault:{PLATFORM}-*",
                 place.arn("backup", "backup-plan:*"),
                 place.arn("cloudwatch", f"alarm:{PLATFORM}-*"),
                 f"arn:aws:cloudwatch::{place.account}:dashboard/{PLATFORM}-*",
-                place.arn("logs", f"log-group:*{place.platform}*"),
+                place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
+                place.arn("logs", f"log-group:{own_log_groups}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
                 place.arn("sns", f"{PLATFORM}-*"),
@@ -453,7 +451,6 @@ def infra_deployer(place: Place) -> Document:
                 "ssm:DescribeParameters",
             ],
             ["*"],
-            here,
         ),
         _allow(
             "RolesAndPolicies",
@@ -586,6 +583,8 @@ def main() -> None:
     Raises:
         UserError: there are no credentials for AWS.
     """
+    from infra.backend import account_id  # boto3, which a synth does without
+
     environment = load_environment(os.environ)
     documents = {}
     for region in environment.regions:

@@ -100,8 +100,7 @@ def _synthesized(folder: Path, files: Sequence[str]) -> Iterator[Path]:
     for number, environment in enumerate(environments):
         out_dir = folder / str(number)
         synthesize(replace(environment, out_dir=out_dir))
-        for stack in environment.stack_names():
-            yield out_dir / "stacks" / stack / "cdk.tf.json"
+        yield from sorted(out_dir.glob("stacks/*/cdk.tf.json"))
 
 
 def _run(checkov: str, folder: str) -> Mapping[str, Any]:

@@ -1,28 +1,33 @@
 """The resources that IAM policies are compared with.
 
-AWS: a request to make a policy, an alias or a part of a database is for the one that it names.
-ministack: such requests are for `*`, which only a policy for all resources allows.
-Here: as on AWS. An alias is looked at instead of its key, though AWS looks at both. Droppable once
-ministack names them.
+AWS: a request to make a policy, an alias, a vault or a part of a database is for the one that it
+names, one about tags is for what has the tags, and one that names a key by its alias is for the
+key.
+ministack: such requests are for `*`, which only a policy for all resources allows, or the alias.
+Here: as on AWS, but that a change of an alias is for the alias alone, and not for its key as well.
+Droppable once ministack names them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from ministack.core import iam_actions
+from ministack.services import kms
 
-# Parameter that names the resource, and how its ARN goes on after the service.
-_QUERY = {
-    "iam": (("PolicyName", "policy/"),),
-    "rds": (
-        ("DBSubnetGroupName", "subgrp:"),
-        ("DBClusterParameterGroupName", "cluster-pg:"),
-        ("DBParameterGroupName", "pg:"),
-        ("DBProxyName", "db-proxy:"),
-    ),
+# Names the resource from the request's path, body and parameters, as in ARNs after the account.
+# A whole ARN stands for itself, and an empty text for what is not known.
+Namer = Callable[[str, bytes, Mapping[str, Any]], str]
+
+_RDS_NAMES = {
+    "DBSubnetGroupName": "subgrp:",
+    "DBClusterParameterGroupName": "cluster-pg:",
+    "DBParameterGroupName": "pg:",
+    "DBProxyName": "db-proxy:",
 }
 
 
@@ -31,26 +36,62 @@ def install() -> None:
     original = iam_actions.extract_resource_arn
 
     def extract(service: str, *request: Any) -> str:
-        _method, _path, _headers, body, parameters, region, account = request
-        if service == "kms" and (alias := _json(body).get("AliasName")):
-            return f"arn:aws:kms:{region}:{account}:{alias}"
+        _method, path, _headers, body, parameters, region, account = request
         found = str(original(service, *request))
-        if found != "*" or service not in _QUERY:
+        if service == "kms":
+            return _kms_arn(found, body, f"arn:aws:kms:{region}:{account}:")
+        if found != "*" or service not in _NAMERS:
             return found
-        if arn := iam_actions._query_param(parameters, "ResourceName"):
-            return str(arn)
+        name = _NAMERS[service](path, body, parameters)
         place = "" if service == "iam" else region
-        for parameter, kind in _QUERY[service]:
-            if name := iam_actions._query_param(parameters, parameter):
-                return f"arn:aws:{service}:{place}:{account}:{kind}{name}"
-        return "*"
+        return name if name.startswith("arn:") else f"arn:aws:{service}:{place}:{account}:{name}"
 
     iam_actions.extract_resource_arn = extract
 
 
-def _json(body: bytes) -> Mapping[str, Any]:
+def _kms_arn(found: str, body: bytes, prefix: str) -> str:
     try:
-        document = json.loads(body)
+        request = json.loads(body)
     except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        return found
+    if "AliasName" in request:
+        return f"{prefix}{request['AliasName']}"
+    key = kms._resolve_key(found) if found != "*" else None
+    return str(key["Arn"]) if key else found
+
+
+def _backup_name(path: str, _body: bytes, _parameters: Mapping[str, Any]) -> str:
+    kinds = {
+        r"/(?:un)?tags/(.+)": "",
+        r"/backup-vaults/([^/]+)": "backup-vault:",
+        r"/backup/plans/([^/]+)": "backup-plan:",
+    }
+    for pattern, kind in kinds.items():
+        if found := re.match(pattern, unquote(path)):
+            return f"{kind}{found[1]}"
+    return "*"
+
+
+def _iam_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
+    return f"policy/{iam_actions._query_param(parameters, 'PolicyName') or '*'}"
+
+
+def _rds_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
+    if arn := iam_actions._query_param(parameters, "ResourceName"):
+        return str(arn)
+    for parameter, kind in _RDS_NAMES.items():
+        if name := iam_actions._query_param(parameters, parameter):
+            return f"{kind}{name}"
+    return "*"
+
+
+def _sns_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
+    return str(iam_actions._query_param(parameters, "ResourceArn") or "*")
+
+
+_NAMERS: Mapping[str, Namer] = {
+    "backup": _backup_name,
+    "iam": _iam_name,
+    "rds": _rds_name,
+    "sns": _sns_name,
+}

@@ -728,12 +728,13 @@ def test_outputs_have_the_specified_names_and_the_contracts(stack: Stack) -> Non
         "rds_cluster_reader_endpoint",
         "s3_bucket_name",
         "kms_key_id",
+        "service_deployer_policy_arn",
     }
     values = published(stack)
     assert outputs["vpc_id"] == values["VpcId"]
     assert outputs["database_connection_budget"] == values["DatabaseConnectionBudget"]
     assert outputs["s3_bucket_name"] == values["DataBucketName"]
-    assert len(outputs) == len(values) + 3
+    assert len(outputs) == len(values) + 4
 
 
 @pytest.mark.parametrize(
@@ -841,6 +842,7 @@ LIMITS = {
     ("aws_db_proxy", "name"): 60,
     ("aws_db_proxy_endpoint", "db_proxy_endpoint_name"): 63,
     ("aws_db_subnet_group", "name"): 255,
+    ("aws_iam_policy", "name"): 128,
     ("aws_iam_role", "name"): 64,
     ("aws_iam_role_policy", "name"): 128,
     ("aws_kms_alias", "name"): 256,
