@@ -141,6 +141,10 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 
 ##@ Housekeeping
 
+.PHONY: diagram
+diagram: tools ## Draw docs/architecture.svg from both halves
+	@$(PY) -m docs.diagram
+
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@for name in bootstrap dev emulator checks cdktn; do \

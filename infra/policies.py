@@ -447,6 +447,8 @@ def infra_deployer(place: Place) -> Document:
                 "logs:DescribeLogGroups",
                 "logs:DescribeResourcePolicies",
                 "secretsmanager:GetRandomPassword",
+                "sns:*SubscriptionAttributes",
+                "sns:Unsubscribe",
                 "kms:ListAliases",
                 "ssm:DescribeParameters",
             ],

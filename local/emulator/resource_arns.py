@@ -31,6 +31,10 @@ _RDS_NAMES = {
 }
 
 
+# What has no region in its ARN.
+_GLOBAL = {"iam": "iam:", "monitoring": "cloudwatch:"}
+
+
 def install() -> None:
     """Name the resources."""
     original = iam_actions.extract_resource_arn
@@ -43,33 +47,42 @@ def install() -> None:
         if found != "*" or service not in _NAMERS:
             return found
         name = _NAMERS[service](path, body, parameters)
-        place = "" if service == "iam" else region
-        return name if name.startswith("arn:") else f"arn:aws:{service}:{place}:{account}:{name}"
+        start = _GLOBAL.get(service, f"{service}:{region}")
+        return name if name.startswith("arn:") else f"arn:aws:{start}:{account}:{name}"
 
     iam_actions.extract_resource_arn = extract
 
 
 def _kms_arn(found: str, body: bytes, prefix: str) -> str:
-    try:
-        request = json.loads(body)
-    except ValueError:
-        return found
-    if "AliasName" in request:
-        return f"{prefix}{request['AliasName']}"
+    if alias := _field(body, "AliasName"):
+        return f"{prefix}{alias}"
     key = kms._resolve_key(found) if found != "*" else None
     return str(key["Arn"]) if key else found
+
+
+def _field(body: bytes, name: str) -> str:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    return str(document.get(name, "")) if isinstance(document, dict) else ""
 
 
 def _backup_name(path: str, _body: bytes, _parameters: Mapping[str, Any]) -> str:
     kinds = {
         r"/(?:un)?tags/(.+)": "",
         r"/backup-vaults/([^/]+)": "backup-vault:",
-        r"/backup/plans/([^/]+)": "backup-plan:",
+        r"/backup/plans/([^/]*)": "backup-plan:",
     }
     for pattern, kind in kinds.items():
         if found := re.match(pattern, unquote(path)):
             return f"{kind}{found[1]}"
     return "*"
+
+
+def _dashboard_name(_path: str, body: bytes, parameters: Mapping[str, Any]) -> str:
+    names = [iam_actions._query_param(parameters, "DashboardName"), _field(body, "DashboardName")]
+    return next((f"dashboard/{name}" for name in names if name), "*")
 
 
 def _iam_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
@@ -92,6 +105,7 @@ def _sns_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
 _NAMERS: Mapping[str, Namer] = {
     "backup": _backup_name,
     "iam": _iam_name,
+    "monitoring": _dashboard_name,
     "rds": _rds_name,
     "sns": _sns_name,
 }
