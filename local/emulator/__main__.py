@@ -1,7 +1,8 @@
 """Run the emulator in the foreground: `python -m local.emulator`.
 
 LOCAL_DIR (default `.local`) is the folder of all its files, LOCAL_PORT_BASE (default 14560) its
-HTTP port; database servers take ports base+10 to base+39. SIGTERM or Ctrl-C ends it in order.
+HTTP port; database servers take ports base+10 to base+39. With LOCAL_ENFORCE_IAM=1, IAM policies
+count for every access key but `test`. SIGTERM or Ctrl-C ends it in order.
 """
 
 from __future__ import annotations
