@@ -15,12 +15,15 @@ from ministack import app
 
 from local.emulator import (
     alarm_attributes,
+    api_definitions,
     aurora_attributes,
     change_set_contents,
+    code_deploy,
     database_proxy_endpoints,
     flow_log_attributes,
     interrupted_stacks,
     prefix_list_rules,
+    sam_transform_parameters,
     secrets_without_value,
     vpc_endpoint_attributes,
 )
@@ -30,11 +33,14 @@ from local.emulator.settings import HOST, Settings
 
 _GAPS = (
     alarm_attributes,
+    api_definitions,
     aurora_attributes,
     change_set_contents,
+    code_deploy,
     database_proxy_endpoints,
     flow_log_attributes,
     prefix_list_rules,
+    sam_transform_parameters,
     secrets_without_value,
     vpc_endpoint_attributes,
 )
