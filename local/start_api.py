@@ -234,7 +234,11 @@ def main() -> None:
         name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
     }
     inside = reachable(values, endpoints, gateway)
-    own = {"EnvironmentSuffix": environment, "LambdaArchitecture": architecture()}
+    own = {
+        "EnvironmentSuffix": environment,
+        "LambdaArchitecture": architecture(),
+        "Documentation": "Enabled",
+    }
     template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
     options = (f"--template={template}", f"--region={region}", f"--port={port}")
     asyncio.run(serve(options, inside.endpoints, gateway, inside.ports))

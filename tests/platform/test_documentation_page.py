@@ -33,9 +33,9 @@ def test_a_person_books_a_trade_in_the_browser(platform: Platform, page: Page) -
 
     page.evaluate(f"document.querySelector('{POST} .opblock-summary-control').click()")
     page.wait_for(f"!!document.querySelector('{POST} .execute')")
+    body = page.wait_for(f"document.querySelector('{POST} textarea')?.value ?? ''")
     # The examples are those of the document, but no key that nobody has chosen.
-    order = json.loads(page.evaluate(f"document.querySelector('{POST} textarea').value"))
-    assert order == {"symbol": "AAPL", "quantity": 100}
+    assert json.loads(body) == {"symbol": "AAPL", "quantity": 100}
     assert page.evaluate(f"document.querySelector('{POST} input').value") == ""
     page.evaluate(f"document.querySelector('{POST} .execute').click()")
     answer = f"(document.querySelector('{POST} .live-responses-table')?.innerText ?? '')"

@@ -22,7 +22,8 @@ from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.emulator.settings import REGION
 from local.mariadb import MariaDBServer
-from tests.local.test_emulator import Emulator, free_port_base
+from tests.local.test_emulator import Emulator
+from tests.ports import free_port_base
 from tests.service.conftest import Secrets, context
 from tests.service.conftest import rows as query
 

@@ -39,7 +39,11 @@ _READINESS_SECONDS = 2.0
 _MARGIN_SECONDS = 1.0
 
 _JSON, _PROBLEM = "application/json", "application/problem+json"
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
 
 app = APIGatewayRestResolver()
 
