@@ -105,8 +105,9 @@ lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
 	@$(PY) -m service.rds_ca lock
 
 .PHONY: openapi
-openapi: .venv/.installed ## Write service/openapi.json from the service's code
+openapi: .venv/.installed ## Write service/openapi.json and what follows from it
 	@PYTHONPATH=service/src $(PY) -m service.openapi
+	@$(PY) -m service.request_model
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service
@@ -117,13 +118,14 @@ destroy-service: .venv/.installed ## Remove the service; its trades stay
 	@$(PY) -m service.stack delete
 
 .PHONY: invoke
-invoke: .venv/.installed ## Invoke the deployed function (EVENT=file)
+invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
 	@$(PY) -m service.stack invoke
 
 ##@ Quality
 
 .PHONY: test
 test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
+	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
 .PHONY: lint
@@ -136,6 +138,8 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
+	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
+		--skip-download --compact --quiet
 	$(PY) -m infra.terraform validate
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
 
@@ -151,8 +155,10 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
+	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate -o service/requirements.txt service/requirements.in
+		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
+		-o service/requirements.txt service/requirements.in
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches

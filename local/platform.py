@@ -33,6 +33,9 @@ _CLEAR_LINE = "\033[K"
 _LOG_TAIL_LINES = 25
 _EXAMPLE_TRADE = '{"symbol":"AAPL","quantity":100}'
 
+# What a sandbox differs in: its curl needs no signature.
+_SERVICE_PARAMETERS = "ApiAuthorization=NONE"
+
 # What belongs to the user's real AWS account must not reach the local deploys.
 _REAL_ACCOUNT_VARIABLES = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
 
@@ -55,6 +58,7 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         # An API that the emulator lacks fails at once instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
         "STATE": "local",
+        "SERVICE_PARAMETERS": f"{_SERVICE_PARAMETERS} {variables.get('SERVICE_PARAMETERS', '')}",
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
         # The databases here prove who they are by this authority, and not by Amazon's.
@@ -85,6 +89,7 @@ def up() -> None:
         url = trade_url(settings, region, environment)
         print(f"\nBook a trade in {region}:\n")
         print(f"  curl -sS -X POST {url} -d '{_EXAMPLE_TRADE}'")
+        print(f"\nor in the browser: {url.removesuffix('/trade')}/docs")
     print("\n`make status` shows what runs, `make down` stops it.")
 
 

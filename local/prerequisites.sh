@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that programs from outside PyPI are there, and installs what it can:
-#   local/prerequisites.sh python|node|terraform|mariadb ...
+#   local/prerequisites.sh python|node|terraform|mariadb|chromium ...
 set -euo pipefail
 
 TERRAFORM_VERSION=1.11.4
@@ -101,6 +101,22 @@ need_mariadb() {
 
 need_shellcheck() {
     command -v shellcheck >/dev/null || install_packages shellcheck shellcheck ShellCheck
+}
+
+need_chromium() {
+    if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
+        return
+    fi
+    echo "Installing Chromium"
+    local log
+    log=$(mktemp)
+    if command -v apt-get >/dev/null; then
+        { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends chromium; } >"$log" 2>&1
+    else
+        false
+    fi || fail "Chromium is missing and was not installed (see $log): install chromium or google-chrome"
+    rm -f "$log"
 }
 
 for program in "$@"; do

@@ -30,12 +30,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.lambda_image import architecture, ensure_image, require_engine
 from local.platform import aws_variables, local_settings
+from service.deployed import deployed_values
 from service.stack import BUILT_TEMPLATE
 from shared.contract import load_contract
 from shared.errors import UserError, exit_code
@@ -46,7 +45,6 @@ DEFAULT_PORT = 3000
 # The name under which a function finds this machine. The database's certificate has to hold it.
 HOST_NAME = "host.docker.internal"
 
-_SSM_BATCH = 10  # the most names that GetParameters takes
 _RELAY_BYTES = 64 * 1024
 _HIGHEST_PORT = 65535
 _PATHS = {"CodeUri", "ContentUri"}  # what `sam build` has written relative to its template
@@ -59,31 +57,6 @@ class Reachable:
     parameters: Mapping[str, str]
     endpoints: Mapping[str, str]
     ports: frozenset[int]
-
-
-def deployed_values(template: Path, region: str, environment: str) -> dict[str, str]:
-    """The deployed value of each contract parameter that `template` takes, by logical name.
-
-    Raises:
-        UserError: a value is not deployed, or AWS (or the emulator) does not answer.
-    """
-    names = parameter_overrides(template, load_contract(), environment)
-    paths = list(names.values())
-    values: dict[str, str] = {}
-    try:
-        ssm = boto3.client("ssm", region_name=region)
-        for start in range(0, len(paths), _SSM_BATCH):
-            answer = ssm.get_parameters(Names=paths[start : start + _SSM_BATCH])
-            values |= {found["Name"]: found["Value"] for found in answer["Parameters"]}
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"SSM Parameter Store in {region} does not answer: {error}") from None
-    missing = [path for path in paths if path not in values]
-    if missing:
-        raise UserError(
-            f"there is no data platform for the environment {environment} in {region} "
-            f"({missing[0]} is not there): run `make deploy-infra` first"
-        )
-    return {logical_name: values[path] for logical_name, path in names.items()}
 
 
 def reachable(
@@ -253,14 +226,19 @@ def main() -> None:
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
     require_engine()
-    values = deployed_values(BUILT_TEMPLATE, region, environment)
+    names = parameter_overrides(BUILT_TEMPLATE, load_contract(), environment)
+    values = deployed_values(names, region, environment)
     ensure_image()
     gateway = _bridge_gateway()
     endpoints = {
         name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
     }
     inside = reachable(values, endpoints, gateway)
-    own = {"EnvironmentSuffix": environment, "LambdaArchitecture": architecture()}
+    own = {
+        "EnvironmentSuffix": environment,
+        "LambdaArchitecture": architecture(),
+        "Documentation": "Enabled",
+    }
     template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
     options = (f"--template={template}", f"--region={region}", f"--port={port}")
     asyncio.run(serve(options, inside.endpoints, gateway, inside.ports))

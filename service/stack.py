@@ -1,15 +1,15 @@
 """Deploys the service with the SAM CLI: `python -m service.stack deploy`."""
 
 import argparse
+import hashlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from service.deployed import deployed_values
 from shared.connections import (
     RESERVED_CONCURRENCY,
     check_reserved_concurrency,
@@ -18,11 +18,18 @@ from shared.connections import (
 from shared.contract import Contract, load_contract
 from shared.errors import UserError, exit_code
 from shared.naming import check_environment_suffix, check_regions, service_stack_name
-from shared.template import parameter_overrides
+from shared.template import declared_parameters, parameter_overrides
 
 FOLDER = Path(__file__).parent
 TEMPLATE = FOLDER / "template.yaml"
 BUILT_TEMPLATE = FOLDER / ".aws-sam" / "build" / "template.yaml"
+
+# The environments with real callers, and the template's parameters that depend on it.
+PRODUCTION = ("prod", "production")
+_BY_ENVIRONMENT: Mapping[bool, Mapping[str, str]] = {
+    True: {"DeploymentPreferenceType": "Canary10Percent5Minutes", "Documentation": "Disabled"},
+    False: {"DeploymentPreferenceType": "AllAtOnce", "Documentation": "Enabled"},
+}
 
 
 def deploy(region: str, environment: str) -> None:
@@ -36,14 +43,18 @@ def deploy(region: str, environment: str) -> None:
         raise UserError("the service is not built: run `make build-service`")
     contract = load_contract()
     stack = service_stack_name(region, environment)
-    overrides = {
+    own = {
         "EnvironmentSuffix": environment,
         "LambdaArchitecture": os.environ.get("LAMBDA_ARCHITECTURE", "arm64"),
-        **parameter_overrides(TEMPLATE, contract, environment),
+        **_BY_ENVIRONMENT[environment in PRODUCTION],
+        **service_parameters(os.environ.get("SERVICE_PARAMETERS", "")),
     }
-    reserved = overrides.get(RESERVED_CONCURRENCY) or default_reserved_concurrency(TEMPLATE)
+    reserved = own.get(RESERVED_CONCURRENCY) or default_reserved_concurrency(TEMPLATE)
     budget = _published(contract, "DatabaseConnectionBudget", region, environment)
     check_reserved_concurrency(int(reserved), int(budget))
+    names = parameter_overrides(TEMPLATE, contract, environment)
+    values = deployed_values(names, region, environment)
+    overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, {**own, **values})}
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",
@@ -55,6 +66,42 @@ def deploy(region: str, environment: str) -> None:
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in overrides.items()),
     )
+
+
+def release_digest(built_template: Path, values: Mapping[str, str]) -> str:
+    """SHA-256 of the built code, the template and the values of its parameters, in hexadecimal.
+
+    CloudFormation publishes a version of a function when this changes. What SAM hashes by itself
+    leaves out the values of SSM parameters: a database with a new address alone would reach no
+    version, and so no caller.
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html#sam-function-autopublishcodesha256
+    """
+    digest = hashlib.sha256(repr(sorted(values.items())).encode())
+    folder = built_template.parent
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"\0{file.relative_to(folder)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def service_parameters(text: str) -> dict[str, str]:
+    """Read `SERVICE_PARAMETERS`, parameters of the template such as `A=1 B="x y"`; the last counts.
+
+    Raises:
+        UserError: this is not of that form, or the template has no such parameter.
+    """
+    try:
+        pairs = [part.partition("=") for part in shlex.split(text)]
+    except ValueError as error:
+        raise UserError(f"SERVICE_PARAMETERS {text!r}: {error}") from None
+    known = declared_parameters(TEMPLATE)
+    for name, equals, _ in pairs:
+        if not equals or name not in known:
+            raise UserError(
+                f"SERVICE_PARAMETERS: {name!r} is no parameter; write Name=value with a name from "
+                f"{TEMPLATE}"
+            )
+    return {name: value for name, _, value in pairs}
 
 
 def delete(region: str, environment: str) -> None:
@@ -75,7 +122,9 @@ def delete(region: str, environment: str) -> None:
 
 
 def invoke(region: str, environment: str) -> None:
-    """Send the event in the file `EVENT` to the deployed function and print its answer.
+    """Send the event in the file `EVENT` to a deployed function and print its answer.
+
+    `FUNCTION` is the function's name in the template, TradeFunction if not given.
 
     Raises:
         UserError: there is no such file, or SAM failed.
@@ -83,13 +132,17 @@ def invoke(region: str, environment: str) -> None:
     event = Path(os.environ.get("EVENT") or FOLDER / "events" / "post_trade.json")
     if not event.is_file():
         raise UserError(f"EVENT {event}: there is no such file")
+    function = os.environ.get("FUNCTION") or "TradeFunction"
+    # Callers reach this function by its alias alone: it may lead to an older version.
+    qualifier = ("--parameter=Qualifier=live",) if function == "TradeFunction" else ()
     _sam(
         "remote",
         "invoke",
-        "TradeFunction",
+        function,
         f"--stack-name={service_stack_name(region, environment)}",
         f"--region={region}",
         f"--event-file={event}",
+        *qualifier,
     )
 
 
@@ -116,18 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _published(contract: Contract, name: str, region: str, environment: str) -> str:
-    ssm = boto3.client("ssm", region_name=region)
-    try:
-        answer = ssm.get_parameter(Name=contract.path(contract[name], environment))
-    except ssm.exceptions.ParameterNotFound:
-        raise UserError(
-            f"there is no data platform for the environment {environment} in {region}: "
-            "run `make deploy-infra` first"
-        ) from None
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"SSM Parameter Store in {region} does not answer: {error}") from None
-    value: str = answer["Parameter"]["Value"]
-    return value
+    path = contract.path(contract[name], environment)
+    return deployed_values({name: path}, region, environment)[name]
 
 
 def _sam(*arguments: str) -> None:

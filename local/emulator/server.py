@@ -15,8 +15,10 @@ from ministack import app
 
 from local.emulator import (
     alarm_attributes,
+    api_definitions,
     aurora_attributes,
     change_set_contents,
+    code_deploy,
     database_proxy_endpoints,
     flow_log_attributes,
     iam_condition_keys,
@@ -25,6 +27,7 @@ from local.emulator import (
     policy_simulation,
     prefix_list_rules,
     resource_arns,
+    sam_transform_parameters,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
@@ -37,8 +40,10 @@ from local.emulator.settings import HOST, Settings
 
 _GAPS = (
     alarm_attributes,
+    api_definitions,
     aurora_attributes,
     change_set_contents,
+    code_deploy,
     database_proxy_endpoints,
     flow_log_attributes,
     iam_condition_keys,
@@ -46,6 +51,7 @@ _GAPS = (
     policy_simulation,
     prefix_list_rules,
     resource_arns,
+    sam_transform_parameters,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,

@@ -47,12 +47,14 @@ def test_trades_are_booked_and_ctrl_c_leaves_nothing_behind(
         booked = requests.post(url, json={"symbol": "AAPL", "quantity": 100}, timeout=60)
         warm = requests.post(url, json={"symbol": "AAPL", "quantity": 100}, timeout=10)
         refused = requests.post(url, json={"symbol": "AAPL", "quantity": -1}, timeout=10)
+        page = requests.get(url.replace("/trade", "/docs"), timeout=60)
 
     assert booked.status_code == 200, (tmp_path / "start-api.log").read_text()
     assert booked.json()["environment"] == platform.environment
     assert warm.status_code == 200
     assert warm.json()["trade_id"] != booked.json()["trade_id"]
     assert refused.status_code == 400
+    assert "swagger-ui.js" in page.text
     assert lambda_containers() == containers
     with pytest.raises(requests.ConnectionError):
         requests.post(url, timeout=10)

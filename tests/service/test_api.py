@@ -339,3 +339,4 @@ def test_answers_are_neither_kept_nor_guessed_at_by_browsers(call: Call) -> None
     for _, _, headers in (call(ORDER), call("{}")):
         assert headers["Cache-Control"] == ["no-store"]
         assert headers["X-Content-Type-Options"] == ["nosniff"]
+        assert headers["Strict-Transport-Security"] == ["max-age=31536000"]

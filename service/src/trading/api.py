@@ -14,14 +14,14 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trading import fields, paging
+from trading import fields, paging, snapshot, telemetry
 from trading.database import Database, Deadline
 from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
 from trading.models import SUCCESS, Caller, Order, Place, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import Settings, load_settings
 from trading.store import TradeStore
-from trading.telemetry import logger
+from trading.telemetry import logger, measured, traced
 from trading.trades import (
     book_trade,
     check_trade_id,
@@ -39,7 +39,11 @@ _READINESS_SECONDS = 2.0
 _MARGIN_SECONDS = 1.0
 
 _JSON, _PROBLEM = "application/json", "application/problem+json"
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
 
 app = APIGatewayRestResolver()
 
@@ -67,6 +71,9 @@ def environment() -> Environment:
     )
 
 
+snapshot.prepare(forget=environment.cache_clear)
+
+
 @app.post("/trade")
 def post_trade() -> Response[str]:
     """Book a trade."""
@@ -77,6 +84,7 @@ def post_trade() -> Response[str]:
     booking = book_trade(order, _caller(), _store())
     trade_id = booking.trade.trade_id
     logger.info("trade replayed" if booking.is_replay else "trade booked", trade_id=trade_id)
+    telemetry.count(telemetry.TRADES_REPLAYED if booking.is_replay else telemetry.TRADES_ACCEPTED)
     settings = environment().settings
     # The first answer, also for a trade that was voided since.
     document = {
@@ -161,6 +169,8 @@ def ready() -> Response[str]:
 @app.exception_handler(TradingError)  # type: ignore[untyped-decorator]
 def on_trading_error(error: TradingError) -> Response[str]:
     """Tell the caller what is wrong with the request, or that the database is away."""
+    if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and app.current_event.http_method == "POST":
+        telemetry.count(telemetry.TRADES_REJECTED)
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
     return _problem(error.status, error.code, str(error), error.headers)
 
@@ -189,7 +199,9 @@ def on_unexpected_error(_error: Exception) -> Response[str]:
     )
 
 
+@traced
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
     return app.resolve(event, context)

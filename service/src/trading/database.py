@@ -22,7 +22,7 @@ from pymysql.err import MySQLError
 from trading.errors import DatabaseUnavailable
 from trading.secret import Credentials, CredentialStore, SecretUnavailable
 from trading.settings import Address
-from trading.telemetry import logger
+from trading.telemetry import DATABASE_RETRIES, count, logger
 
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
@@ -141,6 +141,7 @@ class Database:
                 if deadline.remaining() <= pause:
                     raise DatabaseUnavailable from error
                 repetitions += 1
+                count(DATABASE_RETRIES)
                 logger.warning("database retry", repetition=repetitions, reason=str(error))
                 time.sleep(pause)
 

@@ -1,0 +1,44 @@
+"""SAM templates whose result depends on parameter values.
+
+AWS: hands the values of a template's parameters to the SAM transform, which resolves references to
+them in some properties (`AutoPublishCodeSha256`, `DefaultAuthorizer`, `DeploymentPreference`).
+ministack: hands it the parameters' defaults alone.
+Here: the values of the operation are handed over. Droppable once ministack does so.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from ministack.services.cloudformation import changesets, engine, handlers
+from samtranslator.translator import transform as sam
+
+_values: ContextVar[dict[str, Any]] = ContextVar("values", default={})  # noqa: B039 - never changed
+
+
+def install() -> None:
+    """Note the values before a template is transformed, and use them in the transform."""
+    sam.transform = _with_values(sam.transform)
+    apply = _noting_values(engine._apply_transforms)
+    for module in (engine, changesets, handlers):
+        module._apply_transforms = apply
+
+
+def _noting_values(original: Any) -> Any:
+    def apply(template: Any, provided_params: Any = None, previous_params: Any = None) -> Any:
+        values = engine._transform_parameters(template, provided_params, previous_params)
+        token = _values.set(values)
+        try:
+            return original(template, provided_params, previous_params)
+        finally:
+            _values.reset(token)
+
+    return apply
+
+
+def _with_values(original: Any) -> Any:
+    def transform(template: Any, parameters: dict[str, Any], policies: Any) -> Any:
+        return original(template, {**_values.get(), **parameters}, policies)
+
+    return transform

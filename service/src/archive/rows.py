@@ -1,0 +1,47 @@
+"""The trades of a day, streamed from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor, SSCursor
+
+from archive.days import bounds
+
+# The columns of an archived trade, in their order: all that the table has.
+COLUMNS = (
+    "trade_id", "created_at", "symbol", "quantity", "side", "price", "client_order_id",
+    "caller", "account", "principal", "status", "voided_at", "voided_by",
+)  # fmt: skip
+
+_FETCH_ROWS = 1000
+
+_SELECT_DAY = f"""
+    SELECT {", ".join(COLUMNS)} FROM trades
+    WHERE created_at >= %s AND created_at < %s
+    ORDER BY created_at, trade_id
+"""  # noqa: S608 - the columns above and no others
+_SELECT_FIRST = "SELECT MIN(created_at) FROM trades"
+
+
+def first_day(connection: Connection[Cursor]) -> date | None:
+    """The day of the first trade; None if there is no trade."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT_FIRST)
+        row = cursor.fetchone()
+    created_at: datetime | None = row[0] if row else None
+    return created_at.date() if created_at else None
+
+
+def rows_of(connection: Connection[Cursor], day: date) -> Iterator[tuple[Any, ...]]:
+    """The trades booked on a day, in the order of `COLUMNS`.
+
+    The server hands the rows over as they are read: memory holds a thousand at a time.
+    """
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(_SELECT_DAY, bounds(day))
+        while rows := cursor.fetchmany(_FETCH_ROWS):
+            yield from rows

@@ -1,0 +1,1 @@
+"""What stands between a new version of the service and its callers."""

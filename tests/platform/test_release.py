@@ -1,0 +1,127 @@
+"""Releases on the whole platform: what reaches callers, what does not, and who is a caller."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from service.stack import BUILT_TEMPLATE
+from shared.contract import load_contract
+from tests.platform.conftest import REGION, ROOT, Platform
+
+pytestmark = pytest.mark.platform
+
+ORDER = {"symbol": "AAPL", "quantity": 100}
+
+
+def signed_post(url: str, document: dict[str, Any]) -> requests.Response:
+    """Send a document as a principal of the account."""
+    request = AWSRequest("POST", url, {"Content-Type": "application/json"}, json.dumps(document))
+    SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)
+    return requests.post(url, data=request.data, headers=dict(request.headers), timeout=30)
+
+
+@pytest.fixture
+def moved_database(platform: Platform) -> Iterator[str]:
+    """Another name for the database's server, published as the data platform would."""
+    contract = load_contract()
+    endpoint = contract["DatabaseWriterEndpoint"]
+    name = contract.path(endpoint, platform.environment)
+    ssm: Any = platform.client("ssm")
+
+    def publish(value: str) -> None:
+        ssm.put_parameter(
+            Name=name,
+            Value=value,
+            Type=endpoint.ssm_type,
+            Description=endpoint.description,
+            Overwrite=True,
+        )
+
+    published = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    publish("localhost")
+    yield "localhost"
+    publish(published)
+    platform.make("deploy-service")
+
+
+def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
+    platform: Platform, moved_database: str
+) -> None:
+    url = platform.trade_url
+    assert requests.post(url, json=ORDER, timeout=30).json()["db_endpoint"] != moved_database
+
+    platform.make("deploy-service", "SERVICE_PARAMETERS=ApiAuthorization=AWS_IAM")
+
+    assert platform.trade_url == url
+    unsigned = requests.post(url, json=ORDER, timeout=30)
+    assert unsigned.status_code == 403
+    assert unsigned.headers["Content-Type"] == "application/problem+json"
+    assert unsigned.headers["Cache-Control"] == "no-store"
+    booked = signed_post(url, ORDER)
+    assert booked.status_code == 200, booked.text
+    assert booked.json()["db_endpoint"] == moved_database
+    refused = signed_post(url, {"symbol": "AAPL"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_TRADE")
+
+
+def test_a_version_that_fails_its_check_reaches_nobody(platform: Platform) -> None:
+    before = requests.post(platform.trade_url, json=ORDER, timeout=30)
+    assert before.status_code == 200
+    api = BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "api.py"
+    built = api.read_text()
+    api.write_text(f"{built}\nraise ImportError('broken')\n")
+    try:
+        deploy = subprocess.run(
+            [sys.executable, "-m", "service.stack", "deploy"],
+            cwd=ROOT,
+            env={**platform.env, "PATH": f"{ROOT}/.venv/bin:{platform.env['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        api.write_text(built)
+    assert deploy.returncode == 1
+    assert "UPDATE_ROLLBACK_COMPLETE" in deploy.stdout + deploy.stderr
+    after = requests.post(platform.trade_url, json=ORDER, timeout=30)
+    assert after.status_code == 200, after.text
+    assert "No changes to deploy" in platform.make("deploy-service").stdout
+
+
+def test_the_archive_writes_a_day_on_request(platform: Platform) -> None:
+    event = "EVENT=service/events/archive/day.json"
+    printed = platform.make("invoke", "FUNCTION=ArchiveFunction", event).stdout
+    assert '{"2026-01-31": 0}' in printed
+    contract = load_contract()
+    ssm: Any = platform.client("ssm")
+    s3: Any = platform.client("s3")
+    name = contract.path(contract["DataBucketName"], platform.environment)
+    bucket = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    file = s3.get_object(Bucket=bucket, Key="trades/dt=2026-01-31/trades.ndjson.gz")
+    assert file["ServerSideEncryption"] == "aws:kms"
+    assert gzip.decompress(file["Body"].read()) == b""
+
+
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [
+        ("ready", "ready"),
+        ("post_trade_validate_only", "VALID"),
+        ("post_trade", "TRADE-"),
+    ],
+)
+def test_ready_events_are_answered(platform: Platform, event: str, answer: str) -> None:
+    printed = platform.make("invoke", f"EVENT=service/events/{event}.json").stdout
+    assert '"statusCode": 200' in printed
+    assert answer in printed

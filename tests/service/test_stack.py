@@ -1,0 +1,62 @@
+"""What the deploy passes to the SAM CLI; tests/platform runs it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.stack import release_digest, service_parameters
+from shared.errors import UserError
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    (tmp_path / "TradeFunction").mkdir()
+    (tmp_path / "TradeFunction" / "api.py").write_text("code")
+    template = tmp_path / "template.yaml"
+    template.write_text("Resources: {}")
+    return template
+
+
+VALUES = {"EnvironmentSuffix": "dev", "DatabasePort": "3306"}
+
+
+def test_a_release_changes_with_a_value_alone(built: Path) -> None:
+    assert release_digest(built, VALUES) != release_digest(
+        built, {**VALUES, "DatabasePort": "3307"}
+    )
+
+
+def test_a_release_changes_with_the_code_alone(built: Path) -> None:
+    before = release_digest(built, VALUES)
+    (built.parent / "TradeFunction" / "api.py").write_text("edoc")
+    assert release_digest(built, VALUES) != before
+
+
+def test_a_release_changes_with_the_name_of_a_file_alone(built: Path) -> None:
+    before = release_digest(built, VALUES)
+    (built.parent / "TradeFunction" / "api.py").rename(built.parent / "TradeFunction" / "ap.py")
+    assert release_digest(built, VALUES) != before
+
+
+def test_building_the_same_again_is_the_same_release(built: Path) -> None:
+    before = release_digest(built, VALUES)
+    os.utime(built.parent / "TradeFunction" / "api.py", (1, 1))
+    assert release_digest(built, dict(reversed(VALUES.items()))) == before
+
+
+def test_parameters_of_the_template_can_be_given() -> None:
+    assert service_parameters("") == {}
+    assert service_parameters(
+        'ApiAuthorization=NONE SnapStart="None" ApiAuthorization=AWS_IAM'
+    ) == {
+        "ApiAuthorization": "AWS_IAM",
+        "SnapStart": "None",
+    }
+
+
+@pytest.mark.parametrize("text", ["Nonsense=1", "ApiAuthorization", "=1", "'unclosed"])
+def test_what_is_no_parameter_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UserError, match="SERVICE_PARAMETERS") as error:
+        service_parameters(text)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,312 @@
+"""What a deploy makes of the template: roles, alarms, releases and who may call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.stack import TEMPLATE
+from shared.template import declared_parameters
+from tests.service.transformed import Stack, stack
+
+FUNCTIONS = {
+    "TradeFunction",
+    "MigrationFunction",
+    "SmokeCheckFunction",
+    "ArchiveFunction",
+    "DocumentationFunction",
+}
+APP_SECRET, MASTER_SECRET = {"Ref": "DatabaseAppSecretArn"}, {"Ref": "DatabaseMasterSecretArn"}
+
+
+def operations(made: Stack) -> dict[tuple[str, str], dict[str, Any]]:
+    """The API's operations, those of conditional functions included."""
+    found = {}
+    for path, item in made.properties("TradeApi")["Body"]["paths"].items():
+        methods = item["Fn::If"][1] if "Fn::If" in item else item
+        for method, operation in methods.items():
+            found[path, method] = operation["Fn::If"][1] if "Fn::If" in operation else operation
+    return found
+
+
+def test_a_changed_value_alone_makes_a_new_version_and_leads_the_alias_to_it() -> None:
+    first, second = stack(ReleaseDigest="a" * 64), stack(ReleaseDigest="b" * 64)
+    for function in ("TradeFunction", "MigrationFunction"):
+        assert first.version(function) != second.version(function)
+        # Lambda makes no version of code and settings that it has one of: the digest is a setting.
+        assert "b" * 64 in second.properties(function)["Description"]
+    assert first.version("TradeFunction") == stack(ReleaseDigest="a" * 64).version("TradeFunction")
+
+
+def test_the_api_calls_the_alias_and_never_the_newest_code() -> None:
+    for (path, _), operation in operations(stack()).items():
+        uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
+        alias = (
+            "DocumentationFunction.Arn" if path.startswith("/docs") else "TradeFunctionAliaslive"
+        )
+        assert f"${{{alias}}}/invocations" in uri
+
+
+def test_every_operation_wants_a_signature_unless_told_otherwise() -> None:
+    for operation in operations(stack()).values():
+        assert operation["security"] == [{"AWS_IAM": []}]
+        # The function is called in API Gateway's name: callers need no right to call it.
+        assert "credentials" not in operation["x-amazon-apigateway-integration"]
+    definition = stack().properties("TradeApi")["Body"]["securityDefinitions"]
+    assert definition["AWS_IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    for operation in operations(stack(ApiAuthorization="NONE")).values():
+        assert "security" not in operation
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("ApiAuthorization", "NONE"),
+        ("ApiKeys", "required"),
+        ("CallerAccounts", "111122223333"),
+        ("CallerVpcEndpoints", "vpce-1"),
+    ],
+)
+def test_who_may_call_is_deployed_anew_when_it_changes(parameter: str, value: str) -> None:
+    (before,) = stack().of_type("AWS::ApiGateway::Deployment")
+    (after,) = stack(**{parameter: value}).of_type("AWS::ApiGateway::Deployment")
+    assert before != after
+    stage = stack(**{parameter: value}).properties("TradeApiStage")
+    assert stage["DeploymentId"] == {"Ref": after}
+
+
+def test_api_keys_are_wanted_besides_the_signature_where_required() -> None:
+    for operation in operations(stack(ApiKeys="required")).values():
+        assert {"AWS_IAM", "api_key"} == {
+            name for scheme in operation["security"] for name in scheme
+        }
+    usage_plan = stack().resources["TradeApiUsagePlan"]
+    assert usage_plan["Condition"] == "RequiresApiKeys"
+    assert usage_plan["Properties"]["Quota"] == {"Limit": {"Ref": "DailyQuota"}, "Period": "DAY"}
+
+
+def test_the_resource_policy_names_accounts_and_refuses_other_vpc_endpoints() -> None:
+    policy = stack(CallerAccounts="111122223333", CallerVpcEndpoints="vpce-1").properties(
+        "TradeApi"
+    )["Body"]["x-amazon-apigateway-policy"]
+    allow, deny = policy["Statement"]
+    condition, of_accounts, of_all = allow["Principal"]["Fn::If"]
+    assert (condition, of_all) == ("IamAuthorization", "*")
+    assert of_accounts["AWS"]["Fn::If"][1] == {
+        "Fn::Split": [",", {"Fn::Sub": "${AWS::AccountId},111122223333"}]
+    }
+    assert deny["Fn::If"][1]["Effect"] == "Deny"
+    assert deny["Fn::If"][1]["Condition"] == {
+        "StringNotEquals": {"aws:SourceVpce": {"Fn::Split": [",", "vpce-1"]}}
+    }
+
+
+def test_the_body_of_a_new_trade_is_checked_by_the_model_of_the_openapi_document() -> None:
+    body = stack().properties("TradeApi")["Body"]
+    operation = operations(stack())["/trade", "post"]
+    validator = body["x-amazon-apigateway-request-validators"][
+        operation["x-amazon-apigateway-request-validator"]
+    ]
+    assert validator["validateRequestBody"] is True
+    (parameter,) = (p for p in operation["parameters"] if p["in"] == "body")
+    model = body["definitions"][parameter["schema"]["$ref"].rpartition("/")[2]]
+    assert model["required"] == ["symbol", "quantity"]
+
+
+def test_what_api_gateway_answers_itself_is_a_problem_document_that_nobody_keeps() -> None:
+    responses = stack().properties("TradeApi")["Body"]["x-amazon-apigateway-gateway-responses"]
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "ACCESS_DENIED", "THROTTLED"} <= responses.keys()
+    for response in responses.values():
+        headers = response["responseParameters"]
+        assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'"
+        template = response["responseTemplates"]["application/json"]
+        problem = json.loads(template.replace("$context.error.messageString", '"text"'))
+        assert {"type", "title", "code", "detail", "request_id"} <= problem.keys()
+
+
+def test_requests_are_limited_and_logged_without_their_content() -> None:
+    stage = stack().properties("TradeApiStage")
+    (settings,) = stage["MethodSettings"]
+    assert settings["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "ThrottlingBurstLimit"}
+    assert settings["DataTraceEnabled"] is False
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert line["request_id"] == "$context.requestId"
+    assert line["principal"] == "$context.identity.userArn"
+
+
+def test_all_logs_are_encrypted_and_deleted_in_time() -> None:
+    groups = stack().of_type("AWS::Logs::LogGroup")
+    assert len(groups) == len(FUNCTIONS) + 1
+    for group in groups.values():
+        assert group["Properties"]["KmsKeyId"] == {"Ref": "KmsKeyArn"}
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    for function in stack().of_type("AWS::Lambda::Function").values():
+        assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+
+def test_each_function_has_a_role_of_its_own() -> None:
+    functions = stack().of_type("AWS::Lambda::Function")
+    assert functions.keys() == FUNCTIONS
+    roles = {json.dumps(function["Properties"]["Role"]) for function in functions.values()}
+    assert len(roles) == len(FUNCTIONS)
+
+
+def test_the_master_secret_is_for_migrations_alone() -> None:
+    readers = {
+        function
+        for function in FUNCTIONS
+        if "DatabaseMasterSecretArn" in json.dumps(stack().properties(f"{function}Role"))
+    }
+    assert readers == {"MigrationFunction"}
+    told = {
+        function
+        for function in FUNCTIONS
+        if "DatabaseMasterSecretArn" in json.dumps(stack().properties(function))
+    }
+    assert told == {"MigrationFunction"}
+
+
+def test_the_trade_function_may_read_its_secret_and_do_nothing_else() -> None:
+    read, decrypt = stack().statements("TradeFunction")
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", APP_SECRET)
+    assert decrypt["Action"] == "kms:Decrypt"
+    assert "secretsmanager" in json.dumps(decrypt["Condition"]["StringEquals"]["kms:ViaService"])
+
+
+def test_the_archive_may_write_archives_and_change_nothing_else_in_the_bucket() -> None:
+    actions = {
+        action
+        for statement in stack().statements("ArchiveFunction")
+        for action in (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
+    }
+    assert {action for action in actions if action.startswith("s3:")} == {
+        "s3:ListBucket",
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+    }
+    (put,) = (s for s in stack().statements("ArchiveFunction") if "s3:PutObject" in s["Action"])
+    assert put["Resource"]["Fn::Sub"].endswith(":${DataBucketName}/trades/*")
+
+
+def test_no_function_may_do_everything_to_something_or_something_to_everything() -> None:
+    for function in FUNCTIONS - {"DocumentationFunction"}:
+        for statement in stack().statements(function):
+            assert "*" not in json.dumps(statement["Action"])
+            assert statement["Resource"] != "*"
+    assert "Policies" not in stack().properties("DocumentationFunctionRole")
+
+
+def test_functions_that_need_no_database_are_outside_its_network() -> None:
+    inside = {name for name in FUNCTIONS if "VpcConfig" in stack().properties(name)}
+    assert inside == {"TradeFunction", "MigrationFunction", "ArchiveFunction"}
+
+
+def test_a_release_is_checked_first_and_watched_by_alarms() -> None:
+    made = stack(DeploymentPreferenceType="Canary10Percent5Minutes")
+    policy = made.resources["TradeFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert policy["BeforeAllowTrafficHook"] == {"Ref": "SmokeCheckFunction"}
+    group = made.properties(policy["DeploymentGroupName"]["Ref"])
+    assert group["DeploymentConfigName"] == {
+        "Fn::Sub": [
+            "CodeDeployDefault.Lambda${ConfigName}",
+            {"ConfigName": "Canary10Percent5Minutes"},
+        ]
+    }
+    watched = {alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]}
+    assert watched == {"TradeErrorsAlarm", "ApiServerErrorsAlarm"}
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+
+
+def test_the_check_calls_the_new_version_and_codedeploy_may_call_the_check() -> None:
+    check = stack().properties("SmokeCheckFunction")
+    version = check["Environment"]["Variables"]["CHECKED_VERSION_ARN"]
+    assert version == {"Ref": stack().version("TradeFunction")}
+    invoke, report = stack().statements("SmokeCheckFunction")
+    assert invoke["Resource"] == version
+    assert report["Action"] == "codedeploy:PutLifecycleEventHookExecutionStatus"
+    name = check["FunctionName"]["Fn::Sub"]
+    # CodeDeploy's managed role takes this prefix alone, and Lambda 64 characters.
+    assert name.startswith("CodeDeployHook_")
+    longest = declared_parameters(TEMPLATE)["EnvironmentSuffix"]["MaxLength"]
+    assert len(name.replace("${EnvironmentSuffix}", "x" * longest)) <= 64
+
+
+def test_without_codedeploy_the_alias_moves_at_once() -> None:
+    made = stack(DeploymentPreferenceType="Disabled")
+    assert "UpdatePolicy" not in made.resources["TradeFunctionAliaslive"]
+    assert not [r for r in made.resources.values() if r["Type"].startswith("AWS::CodeDeploy")]
+
+
+def test_every_way_to_release_that_can_be_chosen_is_mapped() -> None:
+    for value in declared_parameters(TEMPLATE)["DeploymentPreferenceType"]["AllowedValues"]:
+        made = stack(DeploymentPreferenceType=value)
+        assert bool(made.of_type("AWS::CodeDeploy::DeploymentGroup")) is (value != "Disabled")
+
+
+def test_migrations_run_before_new_code_takes_requests() -> None:
+    assert stack().resources["TradeFunction"]["DependsOn"] == "DatabaseMigration"
+    migration = stack().properties("DatabaseMigration")
+    assert migration["ServiceToken"] == {"Ref": "MigrationFunctionAliaslive"}
+
+
+def test_snapshots_and_concurrency_are_options() -> None:
+    function = stack().properties("TradeFunction")
+    assert function["SnapStart"] == {"ApplyOn": {"Ref": "SnapStart"}}
+    assert function["ReservedConcurrentExecutions"]["Fn::If"][1:] == [
+        {"Ref": "ReservedConcurrency"},
+        {"Ref": "AWS::NoValue"},
+    ]
+    alias = stack().properties("TradeFunctionAliaslive")
+    assert alias["ProvisionedConcurrencyConfig"]["Fn::If"][0] == "ProvisionsConcurrency"
+
+
+def test_functions_run_on_arm_unless_told_otherwise() -> None:
+    assert declared_parameters(TEMPLATE)["LambdaArchitecture"]["Default"] == "arm64"
+    for name in FUNCTIONS:
+        assert stack().properties(name)["Architectures"] == [{"Ref": "LambdaArchitecture"}]
+
+
+def test_all_alarms_go_to_the_platforms_topic_and_say_what_silence_means() -> None:
+    alarms = stack().of_type("AWS::CloudWatch::Alarm")
+    assert alarms.keys() == {
+        "TradeErrorsAlarm",
+        "TradeThrottlesAlarm",
+        "ApiServerErrorsAlarm",
+        "ApiLatencyAlarm",
+        "ArchiveFailedAlarm",
+        "ArchiveMissingAlarm",
+    }
+    for name, alarm in alarms.items():
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+        silence = "breaching" if name == "ArchiveMissingAlarm" else "notBreaching"
+        assert alarm["Properties"]["TreatMissingData"] == silence
+
+
+def test_a_dead_archive_is_noticed() -> None:
+    schedule = stack().properties("ArchiveFunctionEachHour")
+    failures = {"Fn::GetAtt": ["ArchiveFailures", "Arn"]}
+    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": failures}
+    invocations = stack().properties("ArchiveFunctionEventInvokeConfig")
+    assert invocations["DestinationConfig"]["OnFailure"]["Destination"] == failures
+    missing = stack().properties("ArchiveMissingAlarm")
+    # Longer than the time between two runs, and within what CloudWatch evaluates: seven days.
+    assert 3600 < missing["Period"] * missing["EvaluationPeriods"] <= 7 * 24 * 3600
+
+
+def test_the_dashboard_is_json_that_shows_the_services_metrics() -> None:
+    body = stack().properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    document = json.loads(body.replace("${LatencyAlarmMilliseconds}", "1000"))
+    assert len(document["widgets"]) == 6
+    for name in ("TradesAccepted", "TradesReplayed", "TradesRejected", "DatabaseRetries"):
+        assert name in body
+
+
+def test_the_documentation_is_off_unless_told_otherwise() -> None:
+    assert declared_parameters(TEMPLATE)["Documentation"]["Default"] == "Disabled"
+    assert stack().resources["DocumentationFunction"]["Condition"] == "ServesDocumentation"
