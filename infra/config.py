@@ -42,7 +42,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class RegionConfig:
-    """One region of an environment. The VPC's range, a /16, has a default for each region."""
+    """One region of an environment; `cidr` and `backup_region` stand for other than the default."""
 
     region: str = field(metadata=FIXED)
     zone_letters: Collection[str] = field(default=("a", "b"), metadata=FIXED)
@@ -50,27 +50,33 @@ class RegionConfig:
     backup_region: Annotated[str, OneOf(REGION_CODES)] = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cidr", self.cidr or _REGION_CIDRS[self.region])
-        backup_region = self.backup_region or _BACKUP_REGIONS[self.region]
-        object.__setattr__(self, "backup_region", backup_region)
         try:
-            network = IPv4Network(self.cidr)
+            network = self.network
         except ValueError as error:
             raise ValueError(f"cidr {self.cidr!r}: {error}") from None
         if network.prefixlen != _VPC_PREFIX or not network.is_private:
             raise ValueError(
                 f"cidr {self.cidr!r}: use a private /{_VPC_PREFIX}, as in 10.10.0.0/16"
             )
-        if self.backup_region == self.region:
+        if self.copy_region == self.region:
             raise ValueError("backup_region: copies are for when this region fails: name another")
+
+    @property
+    def network(self) -> IPv4Network:
+        """The VPC's address range, a /16."""
+        return IPv4Network(self.cidr or _REGION_CIDRS[self.region])
+
+    @property
+    def copy_region(self) -> str:
+        """The region that copies of backups go to."""
+        return self.backup_region or _BACKUP_REGIONS[self.region]
 
     @property
     def zones(self) -> tuple[Zone, ...]:
         """The zones in use. A zone's addresses follow from its letter alone, so that a further
         zone changes nothing of the others."""
-        network = IPv4Network(self.cidr)
-        public = list(network.subnets(new_prefix=24))[:16]
-        private = list(network.subnets(new_prefix=20))[1:]
+        public = list(self.network.subnets(new_prefix=24))[:16]
+        private = list(self.network.subnets(new_prefix=20))[1:]
         return tuple(
             Zone(f"{self.region}{letter}", str(public[place]), str(private[place]))
             for letter in self.zone_letters
@@ -316,9 +322,9 @@ class EnvironmentConfig:
                     f"{', '.join(letters)}"
                 )
         for one, other in combinations(self.regions, 2):
-            if IPv4Network(one.cidr).overlaps(IPv4Network(other.cidr)):
+            if one.network.overlaps(other.network):
                 raise ValueError(
-                    f"regions.{one.region}.cidr {one.cidr!r}: it overlaps with that of "
+                    f"regions.{one.region}.cidr '{one.network}': it overlaps with that of "
                     f"{other.region}"
                 )
 

@@ -95,7 +95,7 @@ class Backup(Construct):
         )
 
     def _add_copy_vault(self, account: str, provider: AwsProvider) -> None:
-        region, copy_region = self._region.region, self._region.backup_region
+        region, copy_region = self._region.region, self._region.copy_region
         key = KmsKey(
             self,
             "copy-key",

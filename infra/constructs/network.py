@@ -50,7 +50,7 @@ class Network(Construct):
         self.vpc = Vpc(
             self,
             "vpc",
-            cidr_block=region.cidr,
+            cidr_block=str(region.network),
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self.name_tag(),

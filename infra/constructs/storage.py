@@ -114,7 +114,7 @@ class Storage(Construct):
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
                     # One data key per bucket and hour rather than one KMS request per object.
-                    bucket_key_enabled=True,
+                    bucket_key_enabled=key_arn is not None,
                     apply_server_side_encryption_by_default=(
                         S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
                             sse_algorithm=algorithm, kms_master_key_id=key_arn

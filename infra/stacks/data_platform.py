@@ -177,7 +177,7 @@ class DataPlatform(TerraformStack):
                 account=account,
                 cluster_arn=database.cluster.arn,
                 key_arn=key_arn,
-                copy_provider=self._provider("copy", region.backup_region, environment)
+                copy_provider=self._provider("copy", region.copy_region, environment)
                 if settings.backup.cross_region_copy
                 else None,
             )

@@ -112,7 +112,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert settings.database == override(production.database, {"readers": 1}, "")
     assert settings.protection == production.protection
     (region,) = environment.regions
-    assert region.cidr == "172.16.0.0/16"
+    assert str(region.network) == "172.16.0.0/16"
     assert [zone.name for zone in region.zones] == ["us-east-1a", "us-east-1c"]
 
 
@@ -279,6 +279,13 @@ def test_whatever_a_file_says_is_used_or_refused_in_one_line(table: dict[str, An
             assert used == (tuple(value) if isinstance(value, list) else value)
 
 
+def test_a_database_that_pauses_can_be_told_when(tmp_path: Path) -> None:
+    environment = loaded(tmp_path, 'profile = "dev"\n[database]\nauto_pause_seconds = 900')
+    assert environment.settings.database.auto_pause_seconds == 900
+    back = loaded(tmp_path, 'profile = "dev"\n[database]\nserverless = false\nreaders = 1')
+    assert back.settings.database.capacity == PROVISIONED["db.r5.large"]
+
+
 def test_profiles_can_be_compared_in_one_environment() -> None:
     environment = load_environment({"ENVIRONMENT_SUFFIX": "qa", "REGIONS": "us-east-1,us-west-2"})
     for profile, settings in PROFILES.items():
@@ -330,7 +337,7 @@ def test_a_further_zone_leaves_the_others_addresses_alone(letters: list[str], mo
 
 @pytest.mark.parametrize("region", REGION_CODES)
 def test_backups_go_to_another_region(region: str) -> None:
-    assert RegionConfig(region).backup_region in set(REGION_CODES) - {region}
+    assert RegionConfig(region).copy_region in set(REGION_CODES) - {region}
 
 
 @given(st.sampled_from(sorted(PROVISIONED)), st.integers(10, 90), st.booleans())

@@ -31,6 +31,29 @@ def test_the_synthesized_stacks_of_all_regions_are_valid_terraform(
     assert "==> trading-platform-uswest2-unit: terraform validate" in output
 
 
+def test_a_protected_environment_is_not_even_planned_to_be_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.toml"
+    file.write_text('profile = "production"')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    with pytest.raises(UserError, match="unit is protected from being destroyed"):
+        terraform.main(["destroy"])
+    assert "==>" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("profile", ["dev", "production"])
+def test_each_profile_is_valid_terraform_in_all_regions(
+    profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.toml"
+    file.write_text(f'profile = "{profile}"')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    monkeypatch.setenv("REGIONS", "us-east-1,us-east-2,us-west-2")
+    terraform.main(["validate"])
+    assert capfd.readouterr().out.count("The configuration is valid") == 3
+
+
 def test_init_alone_shows_its_output(capfd: pytest.CaptureFixture[str]) -> None:
     terraform.main(["init"])
     assert "successfully initialized" in capfd.readouterr().out
