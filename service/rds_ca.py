@@ -4,20 +4,25 @@ AWS publishes one bundle for all regions:
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.SSL.html
 The build takes exactly the bundle whose SHA-256 is in `rds-ca.sha256`. When AWS publishes another
 one, `make lock-rds-ca` pins that; the change is then reviewed like any other.
+
+RDS Proxy has certificates of AWS Certificate Manager instead, whose authorities are not in that
+bundle: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.howitworks.html
+They come from certifi, which `requirements/` pins.
 """
 
 import argparse
 import hashlib
 import os
 import re
-import shutil
 import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import certifi
 
 from shared.errors import UserError, exit_code
 
@@ -28,7 +33,9 @@ _TIMEOUT_SECONDS = 30
 
 
 def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: str = URL) -> None:
-    """Put the bundle at `target`: the file `named`, or the pinned one, fetched once.
+    """Put what is trusted at `target`: the file `named`, or the authorities of Amazon.
+
+    Amazon's are those of the pinned bundle, which is fetched once, and those of RDS Proxy.
 
     Raises:
         UserError: the named file has no certificates, or the pinned bundle cannot be had.
@@ -36,14 +43,24 @@ def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: st
     if named:
         if not certificate_names(Path(named)):
             raise UserError(f"RDS_CA_BUNDLE {named}: there is no such file with PEM certificates")
-        bundle = Path(named)
+        content = Path(named).read_bytes()
     else:
         bundle = cache / f"rds-ca-{_pinned(lock)[:16]}.pem"
         if not bundle.is_file():
             _store(bundle, _fetch_pinned(url, _pinned(lock)))
+        content = bundle.read_bytes() + proxy_authorities().encode()
     # SAM builds anew what has changed: an equal file keeps its time.
-    if not target.is_file() or target.read_bytes() != bundle.read_bytes():
-        shutil.copyfile(bundle, target)
+    if not target.is_file() or target.read_bytes() != content:
+        target.write_bytes(content)
+
+
+def proxy_authorities() -> str:
+    """The authorities of AWS Certificate Manager, as PEM."""
+    return "".join(
+        ssl.DER_cert_to_PEM_cert(certificate)
+        for name, certificate in _authorities(Path(certifi.where()))
+        if name.startswith("Amazon Root CA ")
+    )
 
 
 def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
@@ -64,16 +81,20 @@ def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
 
 def certificate_names(bundle: Path) -> list[str]:
     """The common names of the authorities in a PEM file; none if there is no such file."""
+    return [name for name, _ in _authorities(bundle)]
+
+
+def _authorities(bundle: Path) -> Iterator[tuple[str, bytes]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(bundle)
     except OSError:  # also ssl.SSLError
-        return []
-    names = []
-    for authority in context.get_ca_certs():
-        subject: Any = authority["subject"]
-        names.append(dict(pair for part in subject for pair in part).get("commonName", ""))
-    return names
+        return
+    for facts, certificate in zip(
+        context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True
+    ):
+        subject: Any = facts["subject"]
+        yield dict(pair for part in subject for pair in part).get("commonName", ""), certificate
 
 
 def _pinned(lock: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from local.mariadb import TLSFiles
 from service import rds_ca
-from service.rds_ca import pin, provide
+from service.rds_ca import certificate_names, pin, provide
 from shared.errors import UserError
 
 
@@ -54,11 +54,22 @@ def test_the_pinned_bundle_is_fetched_once(tmp_path: Path, site: tuple[Path, str
     content = authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
     lock, target = locked(tmp_path, content), tmp_path / "target.pem"
     provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
-    assert target.read_bytes() == content
+    assert target.read_bytes().startswith(content)
     published.unlink()
     target.unlink()
     provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
-    assert target.read_bytes() == content
+    assert target.read_bytes().startswith(content)
+
+
+def test_the_authorities_of_the_proxy_are_trusted_besides(
+    tmp_path: Path, site: tuple[Path, str]
+) -> None:
+    published, url = site
+    name = "Amazon RDS us-east-1 Root CA RSA2048 G1"
+    lock, target = locked(tmp_path, authority(published, name)), tmp_path / "target.pem"
+    provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
+    roots = [f"Amazon Root CA {number}" for number in range(1, 5)]
+    assert sorted(certificate_names(target)) == sorted([name, *roots])
 
 
 def test_another_bundle_than_the_pinned_one_is_refused(
