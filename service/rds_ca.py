@@ -4,31 +4,42 @@ AWS publishes one bundle for all regions:
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.SSL.html
 The build takes exactly the bundle whose SHA-256 is in `rds-ca.sha256`. When AWS publishes another
 one, `make lock-rds-ca` pins that; the change is then reviewed like any other.
+
+RDS Proxy has certificates of AWS Certificate Manager instead, whose authorities are not in that
+bundle: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.howitworks.html
+They come from certifi, which `requirements/` pins.
 """
 
 import argparse
 import hashlib
 import os
 import re
-import shutil
 import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import certifi
+
 from shared.errors import UserError, exit_code
+from shared.naming import REGION_CODES
 
 URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 
+_REGIONS = re.compile(rf"Amazon RDS ({'|'.join(REGION_CODES)}) ")
+_PROXY = re.compile("Amazon Root CA ")
 _FOLDER = Path(__file__).parent
 _TIMEOUT_SECONDS = 30
 
 
 def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: str = URL) -> None:
-    """Put the bundle at `target`: the file `named`, or the pinned one, fetched once.
+    """Put what is trusted at `target`: the file `named`, or the authorities of Amazon.
+
+    Amazon's are those of the platform's regions in the pinned bundle, which is fetched once, and
+    those of RDS Proxy. Each one more makes functions start a little later: all 108 take 20 ms.
 
     Raises:
         UserError: the named file has no certificates, or the pinned bundle cannot be had.
@@ -36,14 +47,15 @@ def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: st
     if named:
         if not certificate_names(Path(named)):
             raise UserError(f"RDS_CA_BUNDLE {named}: there is no such file with PEM certificates")
-        bundle = Path(named)
+        content = Path(named).read_bytes()
     else:
         bundle = cache / f"rds-ca-{_pinned(lock)[:16]}.pem"
         if not bundle.is_file():
             _store(bundle, _fetch_pinned(url, _pinned(lock)))
+        content = _trusted(bundle, _REGIONS) + _trusted(Path(certifi.where()), _PROXY)
     # SAM builds anew what has changed: an equal file keeps its time.
-    if not target.is_file() or target.read_bytes() != bundle.read_bytes():
-        shutil.copyfile(bundle, target)
+    if not target.is_file() or target.read_bytes() != content:
+        target.write_bytes(content)
 
 
 def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
@@ -64,16 +76,28 @@ def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
 
 def certificate_names(bundle: Path) -> list[str]:
     """The common names of the authorities in a PEM file; none if there is no such file."""
+    return [name for name, _ in _authorities(bundle)]
+
+
+def _trusted(bundle: Path, names: re.Pattern[str]) -> bytes:
+    return "".join(
+        ssl.DER_cert_to_PEM_cert(certificate)
+        for name, certificate in _authorities(bundle)
+        if names.match(name)
+    ).encode()
+
+
+def _authorities(bundle: Path) -> Iterator[tuple[str, bytes]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(bundle)
     except OSError:  # also ssl.SSLError
-        return []
-    names = []
-    for authority in context.get_ca_certs():
-        subject: Any = authority["subject"]
-        names.append(dict(pair for part in subject for pair in part).get("commonName", ""))
-    return names
+        return
+    for facts, certificate in zip(
+        context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True
+    ):
+        subject: Any = facts["subject"]
+        yield dict(pair for part in subject for pair in part).get("commonName", ""), certificate
 
 
 def _pinned(lock: Path) -> str:

@@ -16,8 +16,9 @@ CREATE TABLE trades (
     voided_by VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin NULL,
     PRIMARY KEY (trade_id),
     UNIQUE KEY trades_by_client_order_id (caller, client_order_id),
-    KEY trades_by_time (created_at, trade_id),
-    KEY trades_by_symbol (symbol, created_at, trade_id),
+    -- Lists are filtered, and positions summed, from an index alone: rows lie elsewhere on the disk.
+    KEY trades_by_time (created_at, trade_id, status, side),
+    KEY trades_by_symbol (symbol, created_at, trade_id, status, side, quantity),
     CONSTRAINT trades_side CHECK (side IN ('BUY', 'SELL')),
     CONSTRAINT trades_quantity CHECK (quantity > 0),
     CONSTRAINT trades_price CHECK (price > 0),

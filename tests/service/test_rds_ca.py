@@ -12,8 +12,10 @@ import pytest
 
 from local.mariadb import TLSFiles
 from service import rds_ca
-from service.rds_ca import pin, provide
+from service.rds_ca import certificate_names, pin, provide
 from shared.errors import UserError
+
+RDS = "Amazon RDS us-east-1 Root CA RSA2048 G1"
 
 
 @pytest.fixture
@@ -51,21 +53,40 @@ def locked(tmp_path: Path, content: bytes) -> Path:
 
 def test_the_pinned_bundle_is_fetched_once(tmp_path: Path, site: tuple[Path, str]) -> None:
     published, url = site
-    content = authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
-    lock, target = locked(tmp_path, content), tmp_path / "target.pem"
+    lock, target = locked(tmp_path, authority(published, RDS)), tmp_path / "target.pem"
+    for _ in range(2):
+        provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
+        assert RDS in certificate_names(target)
+        published.unlink(missing_ok=True)
+        target.unlink()
+
+
+def test_the_authorities_of_the_platforms_regions_and_of_the_proxy_are_trusted(
+    tmp_path: Path, site: tuple[Path, str]
+) -> None:
+    published, url = site
+    of_all_regions = b"".join(
+        authority(published, f"Amazon RDS {region} Root CA {kind} G1")
+        for region in ("us-east-1", "us-west-2", "eu-west-1", "us-east-11")
+        for kind in ("RSA2048", "ECC384")
+    )
+    published.write_bytes(of_all_regions)
+    lock, target = locked(tmp_path, of_all_regions), tmp_path / "target.pem"
     provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
-    assert target.read_bytes() == content
-    published.unlink()
-    target.unlink()
-    provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
-    assert target.read_bytes() == content
+    assert sorted(certificate_names(target)) == [
+        "Amazon RDS us-east-1 Root CA ECC384 G1",
+        "Amazon RDS us-east-1 Root CA RSA2048 G1",
+        "Amazon RDS us-west-2 Root CA ECC384 G1",
+        "Amazon RDS us-west-2 Root CA RSA2048 G1",
+        *(f"Amazon Root CA {number}" for number in range(1, 5)),
+    ]
 
 
 def test_another_bundle_than_the_pinned_one_is_refused(
     tmp_path: Path, site: tuple[Path, str]
 ) -> None:
     published, url = site
-    authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
+    authority(published, RDS)
     lock, target = locked(tmp_path, b"another"), tmp_path / "target.pem"
     with pytest.raises(UserError, match=r"not the pinned one.*make lock-rds-ca"):
         provide(None, lock=lock, cache=tmp_path / "cache", target=target, url=url)
@@ -109,8 +130,8 @@ def test_pinning_takes_what_is_published_if_it_is_amazons(
     authority(published, "Someone Else")
     with pytest.raises(UserError, match="does not hold the Amazon RDS authorities alone"):
         pin(lock=lock, cache=tmp_path, url=url)
-    authority(published, "Amazon RDS us-east-1 Root CA RSA2048 G1")
-    assert pin(lock=lock, cache=tmp_path, url=url) == ["Amazon RDS us-east-1 Root CA RSA2048 G1"]
+    authority(published, RDS)
+    assert pin(lock=lock, cache=tmp_path, url=url) == [RDS]
     provide(None, lock=lock, cache=tmp_path, target=tmp_path / "target.pem", url=url)
 
 

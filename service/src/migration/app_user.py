@@ -48,7 +48,7 @@ def ensure_app_user(
     with connection.cursor() as cursor:
         identified = (APP_USER, secret["password"])
         cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
-        if not any(_opens(log_in, password) for password in passwords):
+        if stored is None or not any(_opens(log_in, password) for password in passwords):
             cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
         for right in _RIGHTS:
             cursor.execute(right, (APP_USER,))

@@ -58,6 +58,7 @@ _CURES = {
     1040: _Cure.RECONNECT,  # in all
     1203: _Cure.RECONNECT,  # of this user
     1226: _Cure.RECONNECT,  # of this user, as the account is limited
+    9501: _Cure.RECONNECT,  # from RDS Proxy: none to lend
     # The server is no longer the writer: the endpoint's name leads to the new one by now.
     1290: _Cure.RECONNECT,
     1836: _Cure.RECONNECT,

@@ -21,7 +21,13 @@ _INSERT_TRADE = (
     f"INSERT INTO trades ({_COLUMNS}) "  # noqa: S608 - column names only
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
-_SELECT_TRADES = f"SELECT {_COLUMNS} FROM trades WHERE "  # noqa: S608 - column names only
+_SELECT_TRADE = f"SELECT {_COLUMNS} FROM trades WHERE "  # noqa: S608 - column names only
+# An index alone finds the page; its rows are looked up then, and not those that a filter drops.
+_SELECT_PAGE = (
+    f"SELECT {_COLUMNS} FROM trades JOIN (SELECT trade_id FROM trades WHERE "  # noqa: S608
+    "{where} ORDER BY created_at DESC, trade_id DESC LIMIT %s) AS page USING (trade_id) "
+    "ORDER BY created_at DESC, trade_id DESC"
+)
 _VOID_TRADE = (
     "UPDATE trades SET status = %s, voided_at = %s, voided_by = %s "
     "WHERE trade_id = %s AND status = %s"
@@ -118,11 +124,8 @@ class TradeStore:
             conditions.append(("created_at <= %s", (after.created_at,)))
         where = " AND ".join(condition for condition, _ in conditions) or "TRUE"
         values = [value for _, values in conditions for value in values]
-        return self._select(
-            f"{where} ORDER BY created_at DESC, trade_id DESC LIMIT %s",
-            [*values, limit],
-            consistent,
-        )
+        rows = self._fetch(_SELECT_PAGE.format(where=where), [*values, limit], consistent)
+        return [_trade(row) for row in rows]
 
     def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
         """Void a trade unless it is void, and return it; None if there is none.
@@ -159,14 +162,11 @@ class TradeStore:
         self._fetch("SELECT 1", (), True)
 
     def _find(self, where: str, values: Sequence[object], consistent: bool) -> Trade | None:
-        found = self._select(where, values, consistent)
+        rows = self._fetch(_SELECT_TRADE + where, values, consistent)
         # The reader may not have it yet.
-        if not found and not consistent:
-            found = self._select(where, values, True)
-        return found[0] if found else None
-
-    def _select(self, where: str, values: Sequence[object], consistent: bool) -> list[Trade]:
-        return [_trade(row) for row in self._fetch(_SELECT_TRADES + where, values, consistent)]
+        if not rows and not consistent:
+            rows = self._fetch(_SELECT_TRADE + where, values, True)
+        return _trade(rows[0]) if rows else None
 
     def _fetch(
         self, statement: str, values: Sequence[object], consistent: bool
