@@ -166,7 +166,7 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
 
 
 def test_a_run_makes_up_for_all_missing_days_and_the_next_finds_nothing_to_do(
-    run: Any, s3: Any, schema: Connection[Cursor]
+    run: Any, s3: Any, schema: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book(schema, "2026-01-28 09:00:00")
     book(schema, "2026-01-30 09:00:00")
@@ -174,6 +174,8 @@ def test_a_run_makes_up_for_all_missing_days_and_the_next_finds_nothing_to_do(
 
     assert run({}) == {"2026-01-28": 1, "2026-01-29": 0, "2026-01-30": 1}
     assert archived(s3, "2026-01-29") == []
+    # Not even the database is asked: it may be paused.
+    monkeypatch.setenv("DATABASE_PORT", "1")
     assert run({"source": "aws.scheduler"}) == {}
 
 
@@ -198,7 +200,15 @@ def test_archiving_a_day_again_gives_the_same_bytes_unless_a_trade_was_voided(
     assert archived(s3, "2026-01-30")[0]["status"] == "VOID"
 
 
-def test_without_trades_there_is_nothing_to_archive(run: Any, s3: Any) -> None:
+def test_without_trades_the_last_day_is_archived_as_empty(run: Any, s3: Any) -> None:
+    assert run({}) == {"2026-01-30": 0}
+    assert archived(s3, "2026-01-30") == []
+
+
+def test_before_the_day_of_the_first_trade_is_over_there_is_nothing_to_archive(
+    run: Any, s3: Any, schema: Connection[Cursor]
+) -> None:
+    book(schema, "2026-01-31 09:00:00")
     assert run({}) == {}
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
 
@@ -306,7 +316,6 @@ def test_missing_days_are_made_up_for_as_far_back_as_the_window_reaches() -> Non
 
 def test_the_day_of_the_first_trade_is_not_missing_before_it_is_over() -> None:
     assert list(missing_days(NOW.date(), set(), NOW)) == []
-    assert list(missing_days(None, set(), NOW)) == []
 
 
 def test_a_day_that_is_not_over_cannot_be_archived() -> None:

@@ -22,9 +22,12 @@ def last_complete_day(now: datetime) -> date:
 
 
 def missing_days(first: date | None, archived: Set[date], now: datetime) -> Iterator[date]:
-    """The days that are over and not archived, oldest first; `first` is that of the first trade."""
+    """The days that are over and not archived, oldest first.
+
+    They begin with `first`, the day of the first trade; without one, there is the last day alone.
+    """
     last = last_complete_day(now)
-    day = max(first or last + _ONE_DAY, last - timedelta(days=CATCH_UP_DAYS - 1))
+    day = max(first or last, last - timedelta(days=CATCH_UP_DAYS - 1))
     while day <= last:
         if day not in archived:
             yield day

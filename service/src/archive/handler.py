@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
 
-from archive.days import missing_days, requested_day
+from archive.days import last_complete_day, missing_days, requested_day
 from archive.files import Archive
 from archive.rows import COLUMNS, first_day, rows_of
 from trading.database import connect
@@ -21,6 +23,8 @@ from trading.telemetry import count, logger, measured, traced
 
 # A day that cannot be finished in this time is left to the next run.
 _MINIMUM_MILLISECONDS = 300_000
+# A paused database takes some 15 s to start.
+_CONNECT_SECONDS = 30.0
 # The longest that the reader may take until a day's first rows come, or more of them.
 _STATEMENT_SECONDS = 60.0
 
@@ -38,21 +42,39 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         DayNotOver: the date is not over.
     """
     now = datetime.now(UTC)
-    settings = load_settings()
-    credentials = CredentialStore(lambda stage: fetch_credentials(settings.app_secret_arn, stage))
     archive = Archive(
         boto3.client("s3"), os.environ["DATA_BUCKET_NAME"], os.environ["DATA_KEY_ARN"]
     )
     archived: dict[str, int] = {}
+    if "date" in event:
+        archived = _archive(archive, context, lambda _: [requested_day(event["date"], now)])
+    else:
+        done = archive.days()
+        # The usual case: days are archived in their order, so nothing is missing. A database that
+        # pauses when nobody uses it is not woken up for that.
+        if last_complete_day(now) not in done:
+            archived = _archive(
+                archive, context, lambda reader: missing_days(first_day(reader), done, now)
+            )
+    count("ArchiveRuns")
+    return archived
+
+
+def _archive(
+    archive: Archive, context: LambdaContext, days: Callable[[Connection[Cursor]], Iterable[date]]
+) -> dict[str, int]:
+    archived: dict[str, int] = {}
+    settings = load_settings()
+    credentials = CredentialStore(lambda stage: fetch_credentials(settings.app_secret_arn, stage))
     with closing(
-        connect(settings.reader, credentials.get(), statement_seconds=_STATEMENT_SECONDS)
+        connect(
+            settings.reader,
+            credentials.get(),
+            connect_seconds=_CONNECT_SECONDS,
+            statement_seconds=_STATEMENT_SECONDS,
+        )
     ) as connection:
-        days: Iterable[date]
-        if "date" in event:
-            days = [requested_day(event["date"], now)]
-        else:
-            days = missing_days(first_day(connection), archive.days(), now)
-        for day in days:
+        for day in days(connection):
             if archived and context.get_remaining_time_in_millis() < _MINIMUM_MILLISECONDS:
                 logger.warning("the rest is left to the next run", next_day=str(day))
                 break
@@ -61,7 +83,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             archived[str(day)] = rows.number
             count("ArchivedTrades", rows.number)
             logger.info("day archived", day=str(day), trades=rows.number)
-    count("ArchiveRuns")
     return archived
 
 
