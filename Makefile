@@ -48,6 +48,10 @@ down: .venv/.installed ## Stop the platform (PURGE=1 also deletes its data)
 status: .venv/.installed ## Show what runs on this machine and where
 	@$(PY) -m local.platform status
 
+.PHONY: local-env
+local-env: .venv/.installed ## Print the variables that send any tool to it: eval "$$(make local-env)"
+	@$(PY) -m local.platform env
+
 .PHONY: start-api
 start-api: export LAMBDA_ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 start-api: export RDS_CA_BUNDLE := $(or $(RDS_CA_BUNDLE),$(or $(LOCAL_DIR),.local)/tls/ca.pem)
@@ -74,6 +78,7 @@ plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
+	@$(PY) -m infra.remote_state ensure
 	@$(PY) -m infra.terraform apply
 
 .PHONY: destroy-infra

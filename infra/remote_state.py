@@ -39,6 +39,21 @@ def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
             _move(environment, terraform, region, name)
 
 
+def ensure(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Bootstrap the regions that have no state bucket yet: a first deploy needs no step before it.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    missing = tuple(
+        region
+        for region in environment.regions
+        if not state_bucket_exists(region.region, account_id(region.region))
+    )
+    if missing:
+        bootstrap(replace(environment, regions=missing), terraform)
+
+
 def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
     """Move the environment's local states into the state buckets.
 
@@ -68,6 +83,7 @@ def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, nam
 
 _COMMANDS: Mapping[str, Callable[[EnvironmentConfig, Terraform], None]] = {
     "bootstrap": bootstrap,
+    "ensure": ensure,
     "migrate": migrate,
 }
 
@@ -81,7 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.remote_state", description=__doc__)
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
-    environment = replace(load_environment(os.environ), remote_state=True)
+    environment = load_environment(os.environ)
+    if command == "ensure" and not environment.remote_state:
+        return
+    environment = replace(environment, remote_state=True)
     with installed_terraform(os.environ) as terraform:
         _COMMANDS[command](environment, terraform)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,8 +26,7 @@ from shared.naming import check_environment_suffix, check_regions, service_stack
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 
-_START_TIMEOUT_SECONDS = 60
-_STOP_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 0.5
 _CLEAR_LINE = "\033[K"
@@ -58,7 +58,9 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         # An API that the emulator lacks fails at once instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
         "STATE": "local",
-        "SERVICE_PARAMETERS": f"{_SERVICE_PARAMETERS} {variables.get('SERVICE_PARAMETERS', '')}",
+        "SERVICE_PARAMETERS": " ".join(
+            filter(None, (_SERVICE_PARAMETERS, variables.get("SERVICE_PARAMETERS")))
+        ),
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
         # The databases here prove who they are by this authority, and not by Amazon's.
@@ -133,6 +135,17 @@ def status() -> None:
         raise UserError("the platform is not up: run `make up`")
     for region in regions:
         print(f"{f'trade API {region}':<20}{trade_url(settings, region, environment)}")
+
+
+def env() -> None:
+    """Print the shell commands that send the standard tools to the platform on this machine.
+
+    Raises:
+        UserError: a variable has a value that cannot be used.
+    """
+    print(f"unset {' '.join(_REAL_ACCOUNT_VARIABLES)}")
+    for name, value in aws_variables(local_settings(), {}).items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 def trade_url(settings: Settings, region: str, environment: str) -> str:
@@ -285,10 +298,10 @@ def _lines(log: Path) -> list[str]:
 
 
 def _wait(done: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not done():
         if time.monotonic() > deadline:
-            raise UserError(f"waited {_START_TIMEOUT_SECONDS} s for {what}")
+            raise UserError(f"waited {_TIMEOUT_SECONDS} s for {what}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -304,7 +317,12 @@ def _step(name: str) -> Iterator[None]:
     print(f"{time.monotonic() - started:6.1f} s", flush=True)
 
 
-_COMMANDS: Mapping[str, Callable[[], None]] = {"up": up, "down": down, "status": status}
+_COMMANDS: Mapping[str, Callable[[], None]] = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "env": env,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

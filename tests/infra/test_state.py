@@ -128,7 +128,7 @@ def remote(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> EnvironmentConfig:
     monkeypatch.setenv("STATE", "s3")
     environment = load_environment(os.environ)
     if BUCKET not in {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]}:
-        remote_state.main(["bootstrap"])
+        remote_state.main(["ensure"])
     return environment
 
 
@@ -147,6 +147,19 @@ def test_bootstrap_keeps_its_own_state_in_the_bucket_and_changes_nothing_the_sec
     capfd.readouterr()
     remote_state.main(["bootstrap"])
     assert "0 added, 0 changed, 0 destroyed" in capfd.readouterr().out
+
+
+def test_a_deploy_bootstraps_only_where_nothing_was(
+    aws: Emulator,
+    remote: EnvironmentConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    remote_state.main(["ensure"])
+    monkeypatch.setenv("STATE", "local")
+    monkeypatch.setenv("REGIONS", "us-west-2")
+    remote_state.main(["ensure"])
+    assert "terraform apply" not in capfd.readouterr().out
 
 
 class Small:

@@ -147,6 +147,25 @@ def test_status_names_what_runs_and_where(platform: Platform) -> None:
     assert platform.trade_url in printed
 
 
+def test_the_printed_variables_send_any_tool_to_the_platform(platform: Platform) -> None:
+    variables = platform.make("--no-print-directory", "local-env").stdout
+    found = subprocess.run(
+        ["bash", "-euc", f"{variables}\nmake --no-print-directory outputs JSON=1"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ENVIRONMENT_SUFFIX": platform.environment,
+            "AWS_PROFILE": "of-the-real-account",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    outputs = json.loads(found.stdout)["us-east-1"]
+    assert outputs["rds_cluster_endpoint"] == published(platform)["DatabaseWriterEndpoint"]
+    assert "lambda_function_name" in outputs
+
+
 @pytest.mark.parametrize("victim", ["local.emulator", "mariadbd"])
 def test_up_mends_a_part_that_was_killed_and_keeps_the_trades(
     platform: Platform, victim: str
