@@ -107,6 +107,7 @@ def down() -> None:
         with _step("emulator"):
             os.kill(pid, signal.SIGTERM)
             _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
+            _wait(lambda: not _function_pids(settings), "the functions' processes to end")
     # Database servers outlive an emulator that was killed.
     for server in _database_servers(settings):
         if server.running():
@@ -236,6 +237,20 @@ def _emulator_pid(settings: Settings) -> int | None:
         return None
     # The number may since have gone to another process.
     return pid if b"local.emulator" in arguments else None
+
+
+def _function_pids(settings: Settings) -> list[int]:
+    """The processes in which the emulator runs functions: their programs are in its folder."""
+    folder = os.fsencode(settings.state)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(argument.startswith(folder) for argument in arguments):
+            found.append(int(process.name))
+    return found
 
 
 def _answers(settings: Settings) -> bool:
