@@ -11,9 +11,8 @@ from pathlib import Path
 
 from service.deployed import deployed_values
 from shared.connections import (
-    RESERVED_CONCURRENCY,
     check_reserved_concurrency,
-    default_reserved_concurrency,
+    reserved_concurrency,
 )
 from shared.contract import Contract, load_contract
 from shared.errors import UserError, exit_code
@@ -49,9 +48,8 @@ def deploy(region: str, environment: str) -> None:
         **_BY_ENVIRONMENT[environment in PRODUCTION],
         **service_parameters(os.environ.get("SERVICE_PARAMETERS", "")),
     }
-    reserved = own.get(RESERVED_CONCURRENCY) or default_reserved_concurrency(TEMPLATE)
     budget = _published(contract, "DatabaseConnectionBudget", region, environment)
-    check_reserved_concurrency(int(reserved), int(budget))
+    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), int(budget))
     names = parameter_overrides(TEMPLATE, contract, environment)
     values = deployed_values(names, region, environment)
     overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, {**own, **values})}

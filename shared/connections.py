@@ -1,5 +1,6 @@
 """How many of the database's connections a service may take."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from shared.errors import UserError
@@ -25,7 +26,14 @@ def check_reserved_concurrency(reserved: int, budget: int) -> None:
         )
 
 
-def default_reserved_concurrency(template: Path) -> int:
-    """The reserved concurrency that a template has by default; 0 for none."""
+def reserved_concurrency(template: Path, given: Mapping[str, str]) -> int:
+    """The reserved concurrency that a release has: the one given, or the template's; 0 for none.
+
+    Raises:
+        UserError: what is given is no number of functions.
+    """
     declaration = declared_parameters(template).get(RESERVED_CONCURRENCY, {})
-    return int(declaration.get("Default", 0))
+    value = given.get(RESERVED_CONCURRENCY, str(declaration.get("Default", 0)))
+    if not value.isdecimal():
+        raise UserError(f"{RESERVED_CONCURRENCY} {value!r}: use a whole number, 0 for no limit")
+    return int(value)

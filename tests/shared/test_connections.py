@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.connections import check_reserved_concurrency, default_reserved_concurrency
+from shared.connections import check_reserved_concurrency, reserved_concurrency
 from shared.errors import UserError
 
 
@@ -27,4 +27,12 @@ def test_more_functions_than_connections_are_refused_with_both_numbers() -> None
 def test_the_templates_default_counts(tmp_path: Path, parameters: str, expected: int) -> None:
     template = tmp_path / "template.yaml"
     template.write_text(f"Parameters: {parameters}\n")
-    assert default_reserved_concurrency(template) == expected
+    assert reserved_concurrency(template, {}) == expected
+    assert reserved_concurrency(template, {"ReservedConcurrency": "7"}) == 7
+
+
+def test_what_is_no_number_of_functions_is_refused(tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text("Parameters: {}\n")
+    with pytest.raises(UserError, match="ReservedConcurrency '-1': use a whole number"):
+        reserved_concurrency(template, {"ReservedConcurrency": "-1"})
