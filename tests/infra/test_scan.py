@@ -15,7 +15,7 @@ def test_no_profile_has_a_finding_that_is_not_accepted_with_a_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     scan.main([str(EVERYTHING)])
-    assert "no unexplained finding in 4 stacks" in capsys.readouterr().out
+    assert "no unexplained finding in 8 stacks" in capsys.readouterr().out
 
 
 def test_every_acceptance_gives_a_reason() -> None:
