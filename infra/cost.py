@@ -131,10 +131,9 @@ def report(columns: Mapping[str, Estimate], prices: Prices) -> str:
     every = [item for column in columns.values() for item in column.items]
     for region in dict.fromkeys(item.region for item in every):
         lines.append(region)
-        for label in sorted({item.label for item in every}):
+        for label in sorted({item.label for item in every if item.region == region}):
             cells = [_cell(column, region, label) for column in columns.values()]
-            if any(cells):
-                lines.append(_row(f"  {label}", cells))
+            lines.append(_row(f"  {label}", cells))
         lines += _totals(columns, region, "  ")
     lines += ["", *_totals(columns, "", "all regions: "), "", "Assumed:"]
     assumptions = {item.charge.assumption: None for item in every if item.charge.assumption}

@@ -47,7 +47,8 @@ class Terraform:
         # Which state belongs to a stack follows from its configuration alone, never from what was
         # used in the folder the last time.
         command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
-        finished = self._run(folder, command, output=subprocess.PIPE if quiet else None)
+        output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+        finished = self._run(folder, command, *output)
         if quiet and finished.returncode != 0:
             print(finished.stdout, file=sys.stderr)
             if _NO_PROVIDER in finished.stdout:
@@ -73,20 +74,22 @@ class Terraform:
         Raises:
             UserError: Terraform failed; it has said why.
         """
-        finished = self._run(folder, ["output", "-json"], output=subprocess.PIPE)
-        if finished.returncode != 0:
-            print(finished.stdout, file=sys.stderr)
+        finished = self._run(folder, ["output", "-json"], stdout=subprocess.PIPE)
         _check(finished, folder, "output")
         return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
 
     def _run(
-        self, folder: Path, command: Sequence[str], output: int | None = None
+        self,
+        folder: Path,
+        command: Sequence[str],
+        stdout: int | None = None,
+        stderr: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.program, f"-chdir={folder}", *command],
             env=dict(self.variables),
-            stdout=output,
-            stderr=output and subprocess.STDOUT,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             check=False,
         )

@@ -61,6 +61,8 @@ def deploy(region: str, environment: str) -> None:
         f"--region={region}",
         f"--s3-bucket={_published(contract, 'ArtifactBucketName', region, environment)}",
         f"--s3-prefix={stack}",
+        # Without a key, SAM asks for AES256, which the bucket refuses.
+        f"--kms-key-id={_published(contract, 'KmsKeyArn', region, environment)}",
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in overrides.items()),
     )

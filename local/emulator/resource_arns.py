@@ -72,7 +72,7 @@ def _backup_name(path: str, _body: bytes, _parameters: Mapping[str, Any]) -> str
     kinds = {
         r"/(?:un)?tags/(.+)": "",
         r"/backup-vaults/([^/]+)": "backup-vault:",
-        r"/backup/plans/([^/]*)": "backup-plan:",
+        r"/backup/plans/?([^/]*)": "backup-plan:",
     }
     for pattern, kind in kinds.items():
         if found := re.match(pattern, unquote(path)):

@@ -75,3 +75,13 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UserError, match="CloudFormation in us-east-1 does not answer"):
         outputs.main()
+
+
+def test_a_state_that_cannot_be_read_shows_what_terraform_said(
+    deployed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = load_environment(os.environ)
+    local_state_file(environment, environment.stack_names()[0]).write_text("not a state")
+    with pytest.raises(UserError, match="terraform init failed"):
+        outputs.main()
+    assert "Error" in capsys.readouterr().err

@@ -122,6 +122,19 @@ def test_a_bucket_of_that_name_in_another_account_is_not_used(
         terraform.main(["plan"])
 
 
+def test_a_state_bucket_without_its_key_is_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = BUCKET.replace("useast1", "uswest2")
+    s3 = boto3.client("s3", region_name="us-west-2")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    monkeypatch.setenv("STATE", "s3")
+    monkeypatch.setenv("REGIONS", "us-west-2")
+    with pytest.raises(UserError, match="the key of the state bucket cannot be used"):
+        terraform.main(["plan"])
+    s3.delete_bucket(Bucket=bucket)
+
+
 @pytest.fixture
 def remote(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> EnvironmentConfig:
     """An environment whose states go to the state bucket, which is there."""
