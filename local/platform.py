@@ -107,6 +107,8 @@ def down() -> None:
         with _step("emulator"):
             os.kill(pid, signal.SIGTERM)
             _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
+            # They end by themselves, but not at the same moment.
+            _wait(lambda: not _functions_run(settings), "the functions to end")
     # Database servers outlive an emulator that was killed.
     for server in _database_servers(settings):
         if server.running():
@@ -236,6 +238,18 @@ def _emulator_pid(settings: Settings) -> int | None:
         return None
     # The number may since have gone to another process.
     return pid if b"local.emulator" in arguments else None
+
+
+def _functions_run(settings: Settings) -> bool:
+    """Whether processes of functions, whose code is in the emulator's folder, are still there."""
+    folder = f"{settings.state}/".encode()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if any(part.startswith(folder) for part in file.read_bytes().split(b"\0")):
+                return True
+        except OSError:
+            continue  # it has ended meanwhile
+    return False
 
 
 def _answers(settings: Settings) -> bool:
