@@ -20,6 +20,9 @@ from trading.telemetry import logger
 _MIGRATIONS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "migrations"
 # A change of a large table takes its time; the function's own limit is 300 s.
 _STATEMENT_SECONDS = 240
+# A paused database takes the connection up to half a minute later:
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
+_CONNECT_SECONDS = 60
 _ANSWER_TIMEOUT_SECONDS = 30
 
 
@@ -44,7 +47,12 @@ def migrate() -> None:
     master = CredentialStore(
         lambda stage: fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"], stage)
     )
-    connection = connect(settings.writer, master.get(), statement_seconds=_STATEMENT_SECONDS)
+    connection = connect(
+        settings.writer,
+        master.get(),
+        connect_seconds=_CONNECT_SECONDS,
+        statement_seconds=_STATEMENT_SECONDS,
+    )
     with connection:
         applied = apply_migrations(connection, load_migrations(_MIGRATIONS))
         ensure_app_user(
