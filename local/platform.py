@@ -107,7 +107,12 @@ def down() -> None:
         with _step("emulator"):
             os.kill(pid, signal.SIGTERM)
             _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
+<<<<<<< HEAD
             _wait(lambda: not _function_pids(settings), "the functions' processes to end")
+=======
+            # They end by themselves, but not at the same moment.
+            _wait(lambda: not _functions_run(settings), "the functions to end")
+>>>>>>> release
     # Database servers outlive an emulator that was killed.
     for server in _database_servers(settings):
         if server.running():
@@ -239,6 +244,7 @@ def _emulator_pid(settings: Settings) -> int | None:
     return pid if b"local.emulator" in arguments else None
 
 
+<<<<<<< HEAD
 def _function_pids(settings: Settings) -> list[int]:
     """The processes in which the emulator runs functions: their programs are in its folder."""
     folder = os.fsencode(settings.state)
@@ -251,6 +257,18 @@ def _function_pids(settings: Settings) -> list[int]:
         if any(argument.startswith(folder) for argument in arguments):
             found.append(int(process.name))
     return found
+=======
+def _functions_run(settings: Settings) -> bool:
+    """Whether processes of functions, whose code is in the emulator's folder, are still there."""
+    folder = f"{settings.state}/".encode()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if any(part.startswith(folder) for part in file.read_bytes().split(b"\0")):
+                return True
+        except OSError:
+            continue  # it has ended meanwhile
+    return False
+>>>>>>> release
 
 
 def _answers(settings: Settings) -> bool:
