@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -146,6 +149,30 @@ def test_all_logs_are_encrypted_and_deleted_in_time() -> None:
         assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     for function in stack().of_type("AWS::Lambda::Function").values():
         assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+
+PROGRAM = """
+import importlib, sys
+
+class OnlyOfTheLayer:
+    def find_spec(self, name, path=None, target=None):
+        # What the tests have, and neither the layer nor Lambda's Python.
+        if name in ("pydantic", "snapshot_restore_py"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, OnlyOfTheLayer())
+importlib.import_module(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_each_handler_is_there_and_needs_no_package_that_the_layer_lacks(function: str) -> None:
+    module, _, _name = stack().properties(function)["Handler"].rpartition(".")
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, module],
+        env={**os.environ, "PYTHONPATH": str(TEMPLATE.parent / "src")},
+        check=True,
+    )
 
 
 def test_each_function_has_a_role_of_its_own() -> None:

@@ -9,13 +9,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import aws_lambda_powertools
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _HERE = Path(__file__).parent
-# Powertools brings Swagger UI along, in the version that its hash in requirements.txt pins.
-_SWAGGER_UI = Path(swagger_ui.__file__).parent
+# Powertools brings Swagger UI along, in the version that its hash in requirements.txt pins. The
+# package around these files cannot be imported: it wants Pydantic, which is not in the layer.
+_SWAGGER_UI = Path(aws_lambda_powertools.__file__).parent / "event_handler/openapi/swagger_ui"
 _DEFINITION = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "openapi.json"
 
 _HEADERS = {
