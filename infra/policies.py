@@ -75,6 +75,7 @@ class Place:
         return self.iam(f"policy/{self.policy_name(BOUNDARY)}")
 
 
+API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 BOUNDARY = "service-boundary"
 SERVICE_DEPLOYER = "service-deployer"
 INFRA_DEPLOYER = "infra-deployer"
@@ -89,7 +90,18 @@ def service_boundary(place: Place) -> Document:
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [place.arn("logs", f"log-group:/aws/*/{place.service}*")],
         ),
-        _allow("Traces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+        # API Gateway looks for its log groups, X-Ray has no resources.
+        _allow(
+            "LogsAndTraces",
+            [
+                "logs:DescribeLogGroups",
+                "logs:DescribeLogStreams",
+                "xray:GetSampling*",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            ],
+            ["*"],
+        ),
         # Lambda itself attaches functions to the VPC, as their role: these have no resource.
         _allow("NetworkInterfaces", list(_NETWORK_INTERFACES), ["*"]),
         # … and the code of a function does not.
@@ -122,15 +134,26 @@ def service_boundary(place: Place) -> Document:
         ),
         _allow(
             "Data",
-            ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+            [
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:ListBucket",
+                "s3:PutObject",
+            ],
             [place.bucket("data"), f"{place.bucket('data')}/*"],
         ),
         _allow("Database", ["rds-db:connect"], [place.arn("rds-db", "dbuser:*/trade_app")]),
         _allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [_contract(place)]),
         _allow(
             "Invocation",
-            ["lambda:GetAlias", "lambda:GetFunction", "lambda:InvokeFunction"],
-            [functions, f"{functions}:*"],
+            [
+                "lambda:GetAlias",
+                "lambda:GetFunction",
+                "lambda:GetProvisionedConcurrencyConfig",
+                "lambda:InvokeFunction",
+            ],
+            [functions, f"{functions}:*", _hook(place), f"{_hook(place)}:*"],
         ),
         _allow(
             "Queues",
@@ -176,7 +199,7 @@ def service_deployer(place: Place) -> Document:
             ],
             [
                 place.arn("cloudformation", f"stack/{place.service}/*"),
-                f"arn:aws:cloudformation:{place.region}:aws:transform/Serverless-2016-10-31",
+                f"arn:aws:cloudformation:{place.region}:aws:transform/*",
             ],
         ),
         _allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [_contract(place)]),
@@ -192,13 +215,29 @@ def service_deployer(place: Place) -> Document:
             [place.arn("kms", "key/*")],
             _of_the_environments_key(place),
         ),
-        _allow("Functions", ["lambda:*"], [functions, f"{functions}:*", layers, f"{layers}:*"]),
+        _allow(
+            "Functions",
+            ["lambda:*"],
+            [
+                *(f"{name}{version}" for name in (functions, layers) for version in ("", ":*")),
+                f"{_hook(place)}*",
+            ],
+        ),
         _allow(
             "Api",
-            ["apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:P*T"],
             [
-                f"arn:aws:apigateway:{place.region}::/{path}"
-                for path in ("restapis", "restapis/*", "tags/*")
+                *(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT")),
+                "apigateway:SetWebACL",
+                "apigateway:UpdateRestApiPolicy",
+                "wafv2:*WebACL",
+                "wafv2:GetWebACLForResource",
+            ],
+            [
+                *(
+                    f"arn:aws:apigateway:{place.region}::/{path}"
+                    for path in ("account", "restapis*", "tags/*", "usageplans*")
+                ),
+                place.arn("wafv2", "regional/webacl/*"),
             ],
         ),
         _allow(
@@ -227,6 +266,18 @@ def service_deployer(place: Place) -> Document:
             ],
             [roles],
         ),
+        # This role outlives the environment, and so has no boundary: its one policy bounds it.
+        _allow(
+            "RoleOfApiGateway",
+            ["iam:CreateRole"],
+            [place.iam(f"role/{_SERVICE}-*ApiGatewayRole-*")],
+        ),
+        _allow(
+            "LogsOfApiGateway",
+            ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+            [place.iam(f"role/{_SERVICE}-*ApiGatewayRole-*")],
+            {"ArnEquals": {"iam:PolicyARN": API_GATEWAY_LOGS}},
+        ),
         _allow(
             "RolesForServices",
             ["iam:PassRole"],
@@ -235,7 +286,7 @@ def service_deployer(place: Place) -> Document:
                 "StringEquals": {
                     "iam:PassedToService": [
                         f"{service}.amazonaws.com"
-                        for service in ("codedeploy", "lambda", "scheduler")
+                        for service in ("apigateway", "codedeploy", "lambda", "scheduler")
                     ]
                 }
             },
@@ -529,6 +580,11 @@ _NETWORK_INTERFACES = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+
+
+def _hook(place: Place) -> str:
+    # CodeDeploy calls functions whose names begin so, and no others.
+    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}")
 
 
 def _contract(place: Place) -> str:

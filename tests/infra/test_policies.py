@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from infra import policies
 from infra.policies import POLICIES, Document, Place
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.infra.synthesized import synthesized
 from tests.local.test_emulator import Emulator
+from tests.service.transformed import stack
 
 PLACE = Place("123456789012", "us-east-1", "dev")
 SERVICE = "trading-platform-service-useast1-dev"
@@ -178,41 +178,118 @@ def test_a_role_of_a_service_cannot_touch_the_data_layer_whatever_its_own_polici
     assert decide(action, resource, ADMINISTRATOR, boundary=boundary) == "implicitDeny"
 
 
-def functions_statements() -> list[dict[str, Any]]:
-    """What the functions' own policies in the SAM template allow."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def value(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> str:
-        assert isinstance(node, yaml.ScalarNode)
-        return f"!{loader.construct_scalar(node)}"
-
-    Loader.add_multi_constructor("!", value)
-    template = Path(__file__).parents[2] / "service" / "template.yaml"
-    document = yaml.load(template.read_text(), Loader=Loader)
-    return [
-        statement
-        for resource in document["Resources"].values()
-        for policy in resource.get("Properties", {}).get("Policies", [])
-        for statement in policy["Statement"]
-    ]
+# A resource of the environment for each service that functions' own policies name.
+RESOURCES = {
+    "codedeploy": f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-Application-1/group",
+    "kms": KEY,
+    "lambda": f"{FUNCTION}:1",
+    "s3": f"{PLACE.bucket('data')}/trades/1",
+    "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/x",
+    "sqs": f"arn:aws:sqs:{HERE}:{SERVICE}-ArchiveFailures-1",
+}
 
 
-def test_the_boundary_leaves_the_functions_all_that_their_policies_allow(decide: Decide) -> None:
-    resources = {
-        "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/x",
-        "kms": KEY,
-    }
+def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide: Decide) -> None:
     boundary = policies.service_boundary(PLACE)
-    statements = functions_statements()
+    statements = [
+        statement
+        for role in stack().of_type("AWS::IAM::Role").values()
+        for policy in role["Properties"].get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
     assert statements
     for statement in statements:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
-            resource = resources[action.partition(":")[0]]
+            resource = RESOURCES[action.partition(":")[0]]
             allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=OWN_KEY)
             assert allowed == "allowed", action
+
+
+def test_every_role_of_the_service_has_the_boundary_or_one_policy_that_bounds_it() -> None:
+    roles = stack().of_type("AWS::IAM::Role")
+    own = roles.pop("ApiGatewayRole")["Properties"]
+    assert "Policies" not in own
+    (managed,) = own["ManagedPolicyArns"]
+    assert policies.API_GATEWAY_LOGS.rpartition(":")[2] in str(managed)
+    for name, role in roles.items():
+        boundary = role["Properties"].get("PermissionsBoundary")
+        assert boundary == {"Ref": "ServiceBoundaryArn"}, name
+
+
+# What a deploy of each type of resource does with the deployer's own rights, as CloudFormation
+# acts for its caller. A type that is not here is one that nobody has thought of yet.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+API = "arn:aws:apigateway:us-east-1::/restapis/abc"
+DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
+    "AWS::ApiGateway::Account": [("PATCH", "arn:aws:apigateway:us-east-1::/account")],
+    "AWS::ApiGateway::Deployment": [("POST", f"{API}/deployments")],
+    "AWS::ApiGateway::RestApi": [("PUT", API), ("UpdateRestApiPolicy", API)],
+    "AWS::ApiGateway::Stage": [("POST", f"{API}/stages"), ("SetWebACL", f"{API}/stages/dev")],
+    "AWS::ApiGateway::UsagePlan": [("POST", "arn:aws:apigateway:us-east-1::/usageplans")],
+    "AWS::CloudWatch::Alarm": [("PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-x")],
+    "AWS::CloudWatch::Dashboard": [
+        ("PutDashboard", f"arn:aws:cloudwatch::123456789012:dashboard/{SERVICE}")
+    ],
+    "AWS::CodeDeploy::Application": [
+        ("CreateApplication", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-x")
+    ],
+    "AWS::CodeDeploy::DeploymentGroup": [
+        ("CreateDeploymentGroup", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
+        ("CreateDeployment", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
+    ],
+    "AWS::IAM::Role": [("CreateRole", ROLE), ("PutRolePolicy", ROLE), ("DeleteRole", ROLE)],
+    "AWS::Lambda::Alias": [("CreateAlias", FUNCTION), ("UpdateAlias", FUNCTION)],
+    "AWS::Lambda::EventInvokeConfig": [("PutFunctionEventInvokeConfig", FUNCTION)],
+    "AWS::Lambda::Function": [
+        ("CreateFunction", FUNCTION),
+        ("CreateFunction", f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev"),
+        ("PutFunctionConcurrency", FUNCTION),
+    ],
+    "AWS::Lambda::LayerVersion": [
+        ("PublishLayerVersion", f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies")
+    ],
+    "AWS::Lambda::Permission": [("AddPermission", FUNCTION)],
+    "AWS::Lambda::Version": [("PublishVersion", FUNCTION)],
+    "AWS::Logs::LogGroup": [
+        ("CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}"),
+        ("AssociateKmsKey", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade"),
+    ],
+    "AWS::SQS::Queue": [("CreateQueue", f"arn:aws:sqs:{HERE}:{SERVICE}-x")],
+    "AWS::Scheduler::Schedule": [
+        ("CreateSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive")
+    ],
+    "AWS::WAFv2::WebACLAssociation": [
+        ("AssociateWebACL", f"arn:aws:wafv2:{HERE}:regional/webacl/x/1"),
+        ("AssociateWebACL", f"{API}/stages/dev"),
+    ],
+    "Custom::DatabaseMigration": [("InvokeFunction", f"{FUNCTION}:live")],
+}
+
+
+def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
+    document = policies.service_deployer(PLACE)
+    for type_ in {resource["Type"] for resource in stack().resources.values()}:
+        for name, resource in DEPLOYS[type_]:
+            service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
+            action = f"{service}:{name}"
+            assert decide(action, resource, document, context=BOUNDED) == "allowed", action
+
+
+def test_the_role_of_api_gateway_can_be_made_and_given_nothing_but_its_logs(
+    decide: Decide,
+) -> None:
+    role = f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1"
+    document = policies.service_deployer(PLACE)
+
+    def attach(policy: str) -> str:
+        context = {"iam:PolicyARN": policy}
+        return decide("iam:AttachRolePolicy", role, document, context=context)
+
+    assert decide("iam:CreateRole", role, document) == "allowed"
+    assert attach(policies.API_GATEWAY_LOGS) == "allowed"
+    assert attach("arn:aws:iam::aws:policy/AdministratorAccess") == "implicitDeny"
+    assert decide("iam:PutRolePolicy", role, document) == "implicitDeny"
 
 
 def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
