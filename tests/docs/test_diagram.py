@@ -58,10 +58,10 @@ def test_all_of_it_lies_within_the_picture(drawn: str) -> None:
 def test_a_template_with_more_functions_shows_them_all(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     more = """
-  ArchiveFunction:
+  ReplayFunction:
     Type: AWS::Serverless::Function
     Properties:
-      Description: Moves old trades to the data bucket
+      Description: Sends trades again
       Events:
         EachNight:
           Type: ScheduleV2
@@ -72,4 +72,4 @@ def test_a_template_with_more_functions_shows_them_all(tmp_path: Path) -> None:
 """
     template.write_text(TEMPLATE.read_text().replace("\nResources:\n", f"\nResources:\n{more}"))
     found = texts(draw(standard_stack(), CONTRACT, template))
-    assert {"Lambda · ArchiveFunction", "rate(1 day)", "SQS"} <= set(found)
+    assert {"Lambda · ReplayFunction", "rate(1 day)", "SQS"} <= set(found)
