@@ -34,6 +34,7 @@ _ENVIRONMENT = "standard"
 _GAP = 12
 _MARGIN = 24
 _PLATFORM_WIDTH, _CONTRACT_WIDTH, _SERVICE_WIDTH = 660, 262, 330
+_SERVICE_CHARACTERS = 44
 _BETWEEN = 60
 _CLIENTS = 62
 _HEADER = 60
@@ -319,7 +320,7 @@ def _draw_service(canvas: Canvas, panel: Place, service: _Service) -> float:
     y = api.bottom + 26
     left = panel.x + 12
     for function in service.functions:
-        lines = [*_wrapped(function.description, 44), *function.triggers]
+        lines = _function_lines(function)
         place = canvas.box(Place(x, y, width, 0), f"Lambda · {function.name}", lines, _COMPUTE)
         if any(trigger.split()[0] in _METHODS for trigger in function.triggers):
             canvas.arrow([(left, api.middle), (left, place.middle), (x - 1, place.middle)])
@@ -372,7 +373,7 @@ def _service(template: Path) -> _Service:
     others = [
         f"{count} {_words(kind)}{'s' if count > 1 else ''}" for kind, count in sorted(kinds.items())
     ]
-    return _Service(api, functions, others)
+    return _Service(api, functions, _flowed(others, ", "))
 
 
 def _trigger(event: Mapping[str, Any]) -> str:
@@ -385,17 +386,22 @@ def _trigger(event: Mapping[str, Any]) -> str:
 
 
 def _words(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()
 
 
-def _wrapped(text: str, width: int) -> Sequence[str]:
+def _flowed(items: Sequence[str], separator: str = " ") -> Sequence[str]:
+    """The items in as few lines as they need in a box of the service."""
     lines: list[str] = []
-    for word in text.split():
-        if lines and len(lines[-1]) + len(word) < width:
-            lines[-1] += f" {word}"
+    for item in items:
+        if lines and len(lines[-1]) + len(separator) + len(item) <= _SERVICE_CHARACTERS:
+            lines[-1] += separator + item
         else:
-            lines.append(word)
+            lines.append(item)
     return lines
+
+
+def _function_lines(function: Function) -> Sequence[str]:
+    return [*_flowed(function.description.split()), *_flowed(function.triggers, " · ")]
 
 
 def _panel(
@@ -427,8 +433,7 @@ def _platform_height(stack: Stack) -> float:
 def _service_height(service: _Service) -> float:
     height = _HEADER + 8 + box_height(0) + 26
     for function in service.functions:
-        lines = len(_wrapped(function.description, 44)) + len(function.triggers)
-        height += box_height(lines) + _GAP
+        height += box_height(len(_function_lines(function))) + _GAP
     return height + LINE * len(service.others) + 24
 
 

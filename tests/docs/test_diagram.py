@@ -35,7 +35,8 @@ def test_both_halves_and_the_contract_are_in_it(drawn: str) -> None:
     assert found.count("instance · db.r5.large") == 3
     assert found.count("NAT gateway") == 1
     assert {parameter.name for parameter in CONTRACT.parameters} <= set(found)
-    assert {"API Gateway · TradeApi", "Lambda · TradeFunction", "POST /trade"} <= set(found)
+    assert {"API Gateway · TradeApi", "Lambda · TradeFunction"} <= set(found)
+    assert "POST /trade" in " · ".join(found).split(" · ")
 
 
 def test_another_shape_gives_another_picture() -> None:
@@ -72,4 +73,4 @@ def test_a_template_with_more_functions_shows_them_all(tmp_path: Path) -> None:
 """
     template.write_text(TEMPLATE.read_text().replace("\nResources:\n", f"\nResources:\n{more}"))
     found = texts(draw(standard_stack(), CONTRACT, template))
-    assert {"Lambda · ReplayFunction", "rate(1 day)", "SQS"} <= set(found)
+    assert {"Lambda · ReplayFunction", "rate(1 day) · SQS"} <= set(found)
