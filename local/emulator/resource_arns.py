@@ -4,8 +4,8 @@ AWS: a request to make a policy, an alias, a vault or a part of a database is fo
 names, one about tags is for what has the tags, and one that names a key by its alias is for the
 key.
 ministack: such requests are for `*`, which only a policy for all resources allows, or the alias.
-Here: as on AWS, but that a change of an alias is for the alias alone, and not for its key as well.
-Droppable once ministack names them.
+Here: as on AWS, but that a change of an alias is for the alias alone, and not for its key as well,
+and a request for several SSM parameters is for the first. Droppable once ministack names them.
 """
 
 from __future__ import annotations
@@ -102,10 +102,16 @@ def _sns_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
     return str(iam_actions._query_param(parameters, "ResourceArn") or "*")
 
 
+def _ssm_name(_path: str, body: bytes, _parameters: Mapping[str, Any]) -> str:
+    names = json.loads(body).get("Names") or ["*"]
+    return f"parameter/{names[0].lstrip('/')}"
+
+
 _NAMERS: Mapping[str, Namer] = {
     "backup": _backup_name,
     "iam": _iam_name,
     "monitoring": _dashboard_name,
     "rds": _rds_name,
     "sns": _sns_name,
+    "ssm": _ssm_name,
 }

@@ -90,7 +90,8 @@ def test_every_role_of_the_service_has_the_boundary(platform: Platform) -> None:
         iam.get_role(RoleName=role["RoleName"])["Role"]
         for role in iam.list_roles()["Roles"]
         if role["RoleName"].startswith("trading-platform-service-")
-        and "ApiGatewayRole" not in role["RoleName"]
+        # The emulator cuts the names of roles.
+        and "ApiGateway" not in role["RoleName"]
     ]
     assert roles
     for role in roles:
