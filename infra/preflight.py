@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import EnvironmentConfig
+from infra.policies import SERVICE_DEPLOYER, Place
 from shared.contract import load_contract
 from shared.errors import UserError
 from shared.naming import stack_name
@@ -23,7 +24,8 @@ def check_destroy(environment: EnvironmentConfig) -> None:
     """Return once nothing that Terraform does not own holds on to the data platform.
 
     Raises:
-        UserError: a deployed service consumes it, or functions' network interfaces stay too long.
+        UserError: a deployed service consumes it, its deployer's policy is in use, or functions'
+            network interfaces stay too long.
     """
     try:
         for region in environment.regions:
@@ -32,6 +34,12 @@ def check_destroy(environment: EnvironmentConfig) -> None:
                 raise UserError(
                     f"{', '.join(consumers)} in {region.region} uses this data platform: "
                     "run `make destroy-service` first"
+                )
+            holders = deployer_policy_holders(region.region, environment.suffix)
+            if holders:
+                raise UserError(
+                    f"the policy of the service's deployer in {region.region} is attached to "
+                    f"{', '.join(holders)}: detach it first"
                 )
         for region in environment.regions:
             wait_for_lambda_interfaces(region.region, environment.suffix)
@@ -53,6 +61,26 @@ def consuming_stacks(region: str, environment: str) -> list[str]:
         for stack in page["Stacks"]
         if published & {p.get("ParameterValue") for p in stack.get("Parameters", [])}
     )
+
+
+def deployer_policy_holders(region: str, environment: str) -> list[str]:
+    """The users, groups and roles that deploy services by the environment's policy.
+
+    IAM deletes no policy that is attached, and Terraform does not know to whom it is.
+    """
+    account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
+    place = Place(account, region, environment)
+    arn = f"arn:aws:iam::{account}:policy/{place.policy_name(SERVICE_DEPLOYER)}"
+    iam = boto3.client("iam", region_name=region)
+    try:
+        found = iam.list_entities_for_policy(PolicyArn=arn)
+    except iam.exceptions.NoSuchEntityException:
+        return []
+    return [
+        *(f"user {user['UserName']}" for user in found["PolicyUsers"]),
+        *(f"group {group['GroupName']}" for group in found["PolicyGroups"]),
+        *(f"role {role['RoleName']}" for role in found["PolicyRoles"]),
+    ]
 
 
 def wait_for_lambda_interfaces(

@@ -9,7 +9,8 @@ import pytest
 
 from local.emulator.settings import Settings
 from local.platform import aws_variables
-from tests.local.test_emulator import Emulator, free_port_base
+from tests.local.test_emulator import Emulator
+from tests.ports import free_port_base
 
 ACCOUNT = "000000000000"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import terraform
-from infra.preflight import wait_for_lambda_interfaces
+from infra.preflight import deployer_policy_holders, wait_for_lambda_interfaces
 from shared.contract import load_contract
 from shared.errors import UserError
 from tests.local.test_emulator import Emulator, until
@@ -130,3 +130,29 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
         terraform.main(["destroy"])
+
+
+def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
+    aws: Emulator, environment: str
+) -> None:
+    iam = aws.client("iam")
+    policy = iam.create_policy(
+        PolicyName=f"trading-platform-service-deployer-useast1-{environment}",
+        PolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+            }
+        ),
+    )["Policy"]["Arn"]
+    iam.create_user(UserName="releaser")
+    iam.attach_user_policy(UserName="releaser", PolicyArn=policy)
+    iam.create_group(GroupName="app-team")
+    iam.attach_group_policy(GroupName="app-team", PolicyArn=policy)
+    with pytest.raises(UserError, match="attached to user releaser, group app-team: detach it"):
+        terraform.main(["destroy"])
+    iam.detach_user_policy(UserName="releaser", PolicyArn=policy)
+    iam.detach_group_policy(GroupName="app-team", PolicyArn=policy)
+    assert deployer_policy_holders(REGION, environment) == []
+    iam.delete_policy(PolicyArn=policy)
+    assert deployer_policy_holders(REGION, environment) == []

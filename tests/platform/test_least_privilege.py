@@ -1,6 +1,7 @@
 """Both deployers at work with their own policies, on the platform with IAM enforced."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -35,10 +36,12 @@ def as_user(platform: Platform, name: str, **policy: str) -> Platform:
 
 
 @pytest.fixture(scope="module")
-def app_team(platform: Platform) -> Platform:
+def app_team(platform: Platform) -> Iterator[Platform]:
     place = Place(ACCOUNT, REGION, platform.environment)
     arn = f"arn:aws:iam::{ACCOUNT}:policy/{place.policy_name('service-deployer')}"
-    return as_user(platform, "app-team", arn=arn)
+    yield as_user(platform, "app-team", arn=arn)
+    iam: Any = platform.client("iam")
+    iam.detach_user_policy(UserName="app-team", PolicyArn=arn)
 
 
 @pytest.fixture(scope="module")
