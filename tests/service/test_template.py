@@ -118,6 +118,17 @@ def test_the_body_of_a_new_trade_is_checked_by_the_model_of_the_openapi_document
     assert model["required"] == ["symbol", "quantity"]
 
 
+def test_a_body_that_api_gateway_refuses_is_told_what_every_field_must_be() -> None:
+    document = json.loads(TEMPLATE.with_name("openapi.json").read_text())
+    order = document["components"]["schemas"]["Order"]["properties"]
+    responses = stack().properties("TradeApi")["Body"]["x-amazon-apigateway-gateway-responses"]
+    template = responses["BAD_REQUEST_BODY"]["responseTemplates"]["application/json"]
+    detail = json.loads(template)["detail"]
+    assert all(field in detail for field in order)
+    limits = (order["symbol"]["maxLength"], order["quantity"]["maximum"])
+    assert all(str(limit) in detail for limit in (*limits, order["client_order_id"]["maxLength"]))
+
+
 def test_what_api_gateway_answers_itself_is_a_problem_document_that_nobody_keeps() -> None:
     responses = stack().properties("TradeApi")["Body"]["x-amazon-apigateway-gateway-responses"]
     assert {"DEFAULT_4XX", "DEFAULT_5XX", "ACCESS_DENIED", "THROTTLED"} <= responses.keys()
