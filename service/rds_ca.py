@@ -35,6 +35,10 @@ _FOLDER = Path(__file__).parent
 _TIMEOUT_SECONDS = 30
 
 
+class BundleUnreachable(UserError):
+    """AWS's bundle cannot be fetched from here."""
+
+
 def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: str = URL) -> None:
     """Put what is trusted at `target`: the file `named`, or the authorities of Amazon.
 
@@ -42,7 +46,8 @@ def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: st
     those of RDS Proxy. Each one more makes functions start a little later: all 108 take 20 ms.
 
     Raises:
-        UserError: the named file has no certificates, or the pinned bundle cannot be had.
+        BundleUnreachable: the pinned bundle cannot be fetched.
+        UserError: the named file has no certificates, or what was fetched is not the pinned bundle.
     """
     if named:
         if not certificate_names(Path(named)):
@@ -123,7 +128,7 @@ def _fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
             content: bytes = answer.read()
     except (urllib.error.URLError, OSError) as error:
-        raise UserError(
+        raise BundleUnreachable(
             f"the RDS CA bundle could not be fetched from {url} ({error}): "
             "fetch it elsewhere and name the file with RDS_CA_BUNDLE=path"
         ) from None
@@ -152,7 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{lock.name}: {len(names)} authorities, " + ", ".join(sorted(set(names))))
     else:
         target = _FOLDER / "src" / "trading" / "rds-ca.pem"
-        provide(os.environ.get("RDS_CA_BUNDLE"), lock=lock, cache=cache, target=target)
+        try:
+            provide(os.environ.get("RDS_CA_BUNDLE"), lock=lock, cache=cache, target=target)
+        except BundleUnreachable as error:
+            # A build can be looked at without it, but `service.stack` deploys none without.
+            target.unlink(missing_ok=True)
+            print(f"warning: {error}. `make deploy-service` refuses this build", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ def deploy(region: str, environment: str) -> None:
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
+    if not (BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "rds-ca.pem").is_file():
+        raise UserError(
+            "the build trusts no authority for the database's certificate: build it where AWS's "
+            "bundle can be fetched, or name a file with RDS_CA_BUNDLE=path"
+        )
     contract = load_contract()
     stack = service_stack_name(region, environment)
     own = {

@@ -137,3 +137,24 @@ def test_pinning_takes_what_is_published_if_it_is_amazons(
 
 def test_the_committed_pin_can_be_read() -> None:
     assert len(rds_ca._pinned(Path(rds_ca.__file__).with_name("rds-ca.sha256"))) == 64
+
+
+def test_a_build_without_network_is_warned_of_and_keeps_no_other_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "src" / "trading").mkdir(parents=True)
+    (tmp_path / "rds-ca.sha256").write_text("0" * 64)
+    target = tmp_path / "src" / "trading" / "rds-ca.pem"
+    target.write_text("that of another database")
+    monkeypatch.setattr(rds_ca, "_FOLDER", tmp_path)
+    monkeypatch.setattr(rds_ca, "_fetch", unreachable)
+    monkeypatch.delenv("RDS_CA_BUNDLE", raising=False)
+    rds_ca.main(["provide"])
+    assert "warning: no way there. `make deploy-service` refuses this build" in (
+        capsys.readouterr().err
+    )
+    assert not target.exists()
+
+
+def unreachable(_url: str) -> bytes:
+    raise rds_ca.BundleUnreachable("no way there")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service import stack
 from service.stack import release_digest, service_parameters
 from shared.errors import UserError
 
@@ -60,3 +61,17 @@ def test_what_is_no_parameter_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UserError, match="SERVICE_PARAMETERS") as error:
         service_parameters(text)
     assert "\n" not in str(error.value)
+
+
+def test_a_build_that_trusts_no_database_is_not_deployed(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
+    with pytest.raises(UserError, match="RDS_CA_BUNDLE"):
+        stack.deploy("us-east-1", "dev")
+
+
+def test_what_is_not_built_is_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "BUILT_TEMPLATE", tmp_path / "template.yaml")
+    with pytest.raises(UserError, match="make build-service"):
+        stack.deploy("us-east-1", "dev")
