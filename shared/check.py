@@ -94,9 +94,12 @@ def contract_changes(
     old, new = before.by_logical_name, now.by_logical_name
     added = [parameter for name, parameter in new.items() if name not in old]
     for name, parameter in old.items():
-        changed = _breakage(parameter, new.get(name), added)
+        successor = new.get(name) or _renamed(parameter, added)
+        changed = _breakage(parameter, successor)
         if changed:
             yield Finding(name, changed, consumers.get(name, ()), breaks=not major_raised)
+        if successor in added:
+            added.remove(successor)
     for parameter in added:
         late = parameter.since > before.version or major_raised
         text = "added" if late else f"added, but since {parameter.since} claims it for old versions"
@@ -123,7 +126,7 @@ def template_findings(root: Path, contract: Contract) -> Iterator[Finding]:
         for name, problem in problems.items():
             yield Finding(name, problem, (file,))
         if contract.version not in requirement.versions:
-            text = f"{contract.version}, but the template requires {requirement.versions}"
+            text = f"{contract.version}, but the template requires {requirement.text}"
             yield Finding(VERSION_NAME, text, (file,))
         for name in consumed_names(template.read_text()):
             parameter = contract.by_logical_name.get(name)
@@ -162,18 +165,25 @@ def check_against_environment(root: Path, variables: Mapping[str, str]) -> None:
         raise UserError(f"{', '.join(failed)}: a service cannot be released on this data platform")
 
 
-def _breakage(before: Parameter, now: Parameter | None, added: list[Parameter]) -> str:
+def _renamed(parameter: Parameter, added: list[Parameter]) -> Parameter | None:
+    """The one of the added parameters that a parameter has become: it has its path, or is alike."""
+    for other in added:
+        alike = (other.type, other.description) == (parameter.type, parameter.description)
+        if alike or other.name == parameter.name:
+            return other
+    return None
+
+
+def _breakage(before: Parameter, now: Parameter | None) -> str:
     """What happened to a parameter that breaks its consumers; empty if nothing did."""
     if now is None:
-        for other in added:
-            same = (other.type, other.description) == (before.type, before.description)
-            if same or other.name == before.name:
-                return f"renamed to {other.logical_name}"
         return "removed"
+    if now.logical_name != before.logical_name:
+        return f"renamed to {now.logical_name}"
     if now.name != before.name:
         return f"renamed from {before.name} to {now.name}"
     if now.type != before.type:
-        return f"retyped from {before.type} to {now.type}"
+        return f"retyped from {before.short_type} to {now.short_type}"
     return ""
 
 

@@ -16,6 +16,7 @@ from shared.naming import PLATFORM
 CONTRACT_FILE = Path(__file__).with_name("contract.toml")
 # The SSM parameter that holds the version of what is published beside it.
 VERSION_NAME = "contract-version"
+SSM_TYPE_PREFIX = "AWS::SSM::Parameter::Value<"
 
 _FIELDS = {"name", "type", "description"}
 _OPTIONAL_FIELDS = {"since", "deprecated", "replaced_by"}
@@ -36,6 +37,11 @@ class Parameter:
     since: Version
     deprecated: datetime.date | None = None
     replaced_by: str | None = None
+
+    @property
+    def short_type(self) -> str:
+        """What the type says of the value, such as `List<AWS::EC2::Subnet::Id>`."""
+        return short_type(self.type)
 
     @property
     def ssm_type(self) -> Literal["String", "StringList"]:
@@ -69,6 +75,11 @@ class Contract:
     def __getitem__(self, logical_name: str) -> Parameter:
         """The parameter with that logical name; raises KeyError if there is none."""
         return self.by_logical_name[logical_name]
+
+
+def short_type(type_: str) -> str:
+    """What the type of a template's parameter says of the value in SSM."""
+    return type_.removeprefix(SSM_TYPE_PREFIX).removesuffix(">")
 
 
 def load_contract(file: Path = CONTRACT_FILE) -> Contract:

@@ -119,7 +119,7 @@ def problem_table(problems: Iterable[Problem]) -> str:
 
 def _version_problem(version: str, requirement: Requirement) -> str:
     """What is wrong with the version that a data platform serves; empty if nothing is."""
-    needed = f"{version}, but the service needs {requirement.versions}"
+    needed = f"{version}, but the service needs {requirement.text}"
     try:
         served = Version(version)
     except InvalidVersion:

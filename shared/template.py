@@ -9,10 +9,8 @@ import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from shared.contract import Contract, Parameter
+from shared.contract import SSM_TYPE_PREFIX, Contract, Parameter, short_type
 from shared.errors import UserError
-
-_SSM_TYPE_PREFIX = "AWS::SSM::Parameter::Value<"
 
 
 class _TemplateLoader(yaml.SafeLoader):
@@ -26,6 +24,7 @@ _TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 class Requirement:
     """The versions of the contract that a service gets along with, and the smallest of them."""
 
+    text: str
     versions: SpecifierSet
     smallest: Version
 
@@ -61,7 +60,7 @@ def contract_requirement(template: Path) -> Requirement:
             f"{template}: Metadata.Contract.Requires {text!r}: say from which version of the "
             'contract on, and up to which, as in ">=1.1.0,<2.0.0"'
         ) from None
-    return Requirement(versions, Version(smallest))
+    return Requirement(text, versions, Version(smallest))
 
 
 def template_problems(template: Path, contract: Contract) -> dict[str, str]:
@@ -72,14 +71,11 @@ def template_problems(template: Path, contract: Contract) -> dict[str, str]:
     problems = {}
     for name in consumed_names(template.read_text()):
         if name not in promised:
-            problems[name] = (
-                f"parameter {name} is not in the contract; "
-                "shared/contract.toml lists what the platform publishes"
-            )
+            problems[name] = "is not in the contract"
         elif types.get(name, promised[name].type) != promised[name].type:
             problems[name] = (
-                f"parameter {name} has the type {types[name]}, "
-                f"but the contract says {promised[name].type}"
+                f"has the type {short_type(types[name])}, "
+                f"but the contract says {promised[name].short_type}"
             )
     return problems
 
@@ -91,8 +87,11 @@ def consumed_parameters(template: Path, contract: Contract) -> tuple[Parameter, 
         UserError: the service reads an SSM parameter that the contract does not promise, or the
             template declares it with another type.
     """
-    for problem in template_problems(template, contract).values():
-        raise UserError(f"{template}: {problem}")
+    for name, problem in template_problems(template, contract).items():
+        raise UserError(
+            f"{template}: parameter {name} {problem}; "
+            "shared/contract.toml lists what the platform publishes"
+        )
     return tuple(contract[name] for name in _declared_types(_document(template.read_text())))
 
 
@@ -120,5 +119,5 @@ def _declared_types(document: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: declaration["Type"]
         for name, declaration in document.get("Parameters", {}).items()
-        if declaration["Type"].startswith(_SSM_TYPE_PREFIX)
+        if declaration["Type"].startswith(SSM_TYPE_PREFIX)
     }

@@ -112,7 +112,7 @@ def test_a_version_outside_the_services_range_is_named(
 ) -> None:
     path = contract.version_path(ENVIRONMENT)
     publish(path, version, "String")
-    assert rows() == [f"contract-version {complaint}, but the service needs <2.0.0,>=1.1.0 {path}"]
+    assert rows() == [f"contract-version {complaint}, but the service needs >=1.1.0,<2.0.0 {path}"]
 
 
 def test_a_platform_from_before_the_version_was_published_is_refused(
@@ -121,7 +121,7 @@ def test_a_platform_from_before_the_version_was_published_is_refused(
     path = contract.version_path(ENVIRONMENT)
     aws.client("ssm").delete_parameter(Name=path)
     assert rows() == [
-        f"contract-version no version: none, but the service needs <2.0.0,>=1.1.0 {path}"
+        f"contract-version no version: none, but the service needs >=1.1.0,<2.0.0 {path}"
     ]
 
 
