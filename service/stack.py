@@ -172,7 +172,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
-    for region in check_regions(os.environ.get("REGIONS", "us-east-1")):
+    regions = check_regions(os.environ.get("REGIONS", "us-east-1"))
+    if command == "deploy":
+        # A release that one of the regions cannot take starts in none.
+        for region in regions:
+            published_values(TEMPLATE, load_contract(), environment, region)
+    for region in regions:
         print(f"==> {service_stack_name(region, environment)}: {command}", flush=True)
         _COMMANDS[command](region, environment)
 

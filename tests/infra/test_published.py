@@ -135,6 +135,9 @@ def test_a_deploy_on_an_older_platform_stops_before_sam_starts(
 ) -> None:
     built = tmp_path / "template.yaml"
     built.write_text("Resources: {}")
+    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    trusted.parent.mkdir(parents=True)
+    trusted.touch()
     monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
     monkeypatch.setenv("PATH", str(tmp_path))  # where there is no SAM
@@ -145,6 +148,16 @@ def test_a_deploy_on_an_older_platform_stops_before_sam_starts(
     publish(contract.version_path(ENVIRONMENT), "1.1.0", "String")
     with pytest.raises(FileNotFoundError, match="sam"):
         stack.main(["deploy"])
+
+
+def test_a_release_that_one_region_cannot_take_starts_in_none(
+    platform: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError, match="of the environment tested in us-west-2 is not what"):
+        stack.main(["deploy"])
+    assert "==>" not in capsys.readouterr().out
 
 
 def test_an_account_that_does_not_answer_is_one_clear_line(
