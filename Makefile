@@ -128,6 +128,10 @@ invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=nam
 
 ##@ Quality
 
+.PHONY: check-contract
+check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=…) or AGAINST=environment
+	@$(PY) -m shared.check
+
 .PHONY: test
 test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium

@@ -8,9 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import EnvironmentConfig
 from infra.policies import SERVICE_DEPLOYER, Place
-from shared.contract import load_contract
 from shared.errors import UserError
-from shared.naming import stack_name
+from shared.naming import PLATFORM, stack_name
 
 # Lambda gives its network interfaces back some 20 minutes after the last function that used them
 # is gone, and no API hastens it.
@@ -52,14 +51,17 @@ def consuming_stacks(region: str, environment: str) -> list[str]:
 
     Whatever they are called: a preview of a branch counts, too.
     """
-    contract = load_contract()
-    published = {contract.path(parameter, environment) for parameter in contract.parameters}
+    # Of whatever version of the contract, also one that infra/ has left since.
+    published = f"/{PLATFORM}/{environment}/"
     cloudformation = boto3.client("cloudformation", region_name=region)
     return sorted(
         stack["StackName"]
         for page in cloudformation.get_paginator("describe_stacks").paginate()
         for stack in page["Stacks"]
-        if published & {p.get("ParameterValue") for p in stack.get("Parameters", [])}
+        if any(
+            parameter.get("ParameterValue", "").startswith(published)
+            for parameter in stack.get("Parameters", [])
+        )
     )
 
 

@@ -14,9 +14,10 @@ from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
 )
-from shared.contract import Contract, load_contract
+from shared.contract import load_contract
 from shared.errors import UserError, exit_code
 from shared.naming import check_environment_suffix, check_regions, service_stack_name
+from shared.published import published_values
 from shared.template import declared_parameters, parameter_overrides
 
 FOLDER = Path(__file__).parent
@@ -35,8 +36,8 @@ def deploy(region: str, environment: str) -> None:
     """Release the built service in one region.
 
     Raises:
-        UserError: the service is not built, the data platform is not there or has too few database
-            connections for it, or SAM failed.
+        UserError: the service is not built, the data platform does not publish what it needs or has
+            too few database connections for it, or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -53,21 +54,22 @@ def deploy(region: str, environment: str) -> None:
         **_BY_ENVIRONMENT[environment in PRODUCTION],
         **service_parameters(os.environ.get("SERVICE_PARAMETERS", "")),
     }
-    budget = _published(contract, "DatabaseConnectionBudget", region, environment)
-    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), int(budget))
     names = parameter_overrides(TEMPLATE, contract, environment)
-    values = deployed_values(names, region, environment)
-    overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, {**own, **values})}
+    values = published_values(TEMPLATE, contract, environment, region)
+    budget = int(values["DatabaseConnectionBudget"])
+    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget)
+    released = {**own, **{name: values[name] for name in names}}
+    overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",
         f"--config-file={FOLDER / 'samconfig.toml'}",
         f"--stack-name={stack}",
         f"--region={region}",
-        f"--s3-bucket={_published(contract, 'ArtifactBucketName', region, environment)}",
+        f"--s3-bucket={values['ArtifactBucketName']}",
         f"--s3-prefix={stack}",
         # Without a key, SAM asks for AES256, which the bucket refuses.
-        f"--kms-key-id={_published(contract, 'KmsKeyArn', region, environment)}",
+        f"--kms-key-id={values['KmsKeyArn']}",
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in overrides.items()),
     )
@@ -116,12 +118,14 @@ def delete(region: str, environment: str) -> None:
         UserError: SAM failed.
     """
     stack = service_stack_name(region, environment)
+    contract = load_contract()
+    names = {"bucket": contract.path(contract["ArtifactBucketName"], environment)}
     _sam(
         "delete",
         "--no-prompts",
         f"--stack-name={stack}",
         f"--region={region}",
-        f"--s3-bucket={_published(load_contract(), 'ArtifactBucketName', region, environment)}",
+        f"--s3-bucket={deployed_values(names, region, environment)['bucket']}",
         f"--s3-prefix={stack}",
     )
 
@@ -168,14 +172,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
-    for region in check_regions(os.environ.get("REGIONS", "us-east-1")):
+    regions = check_regions(os.environ.get("REGIONS", "us-east-1"))
+    if command == "deploy":
+        # A release that one of the regions cannot take starts in none.
+        for region in regions:
+            published_values(TEMPLATE, load_contract(), environment, region)
+    for region in regions:
         print(f"==> {service_stack_name(region, environment)}: {command}", flush=True)
         _COMMANDS[command](region, environment)
-
-
-def _published(contract: Contract, name: str, region: str, environment: str) -> str:
-    path = contract.path(contract[name], environment)
-    return deployed_values({name: path}, region, environment)[name]
 
 
 def _sam(*arguments: str) -> None:

@@ -7,11 +7,14 @@ from constructs import Construct
 
 from infra.bindings import SsmParameter, TerraformOutput
 from infra.constructs.resources import accept
-from shared.contract import Contract
+from shared.contract import VERSION_NAME, Contract
 
 
 class Publication(Construct):
-    """One SSM parameter for each parameter of the contract, no more and no fewer."""
+    """One SSM parameter for each parameter of the contract, no more and no fewer, and its version.
+
+    Versions with different majors can be published side by side, each by a publication.
+    """
 
     def __init__(
         self,
@@ -26,8 +29,8 @@ class Publication(Construct):
         promised = {parameter.logical_name for parameter in contract.parameters}
         if promised != set(values):
             raise ValueError(f"contract and stack differ in {sorted(promised ^ set(values))}")
-        for parameter in contract.parameters:
-            published = SsmParameter(
+        published = [
+            SsmParameter(
                 self,
                 parameter.logical_name,
                 name=contract.path(parameter, environment),
@@ -35,8 +38,21 @@ class Publication(Construct):
                 description=parameter.description,
                 value=values[parameter.logical_name],
             )
+            for parameter in contract.parameters
+        ]
+        # Last: whoever reads a version finds the values that it promises.
+        version = SsmParameter(
+            self,
+            VERSION_NAME,
+            name=contract.version_path(environment),
+            type="String",
+            description="The version of shared/contract.toml that is published here.",
+            value=str(contract.version),
+            depends_on=published,
+        )
+        for each in (*published, version):
             accept(
-                published,
+                each,
                 "CKV2_AWS_34",
                 "names and addresses, no secret; CloudFormation reads no encrypted parameter",
             )

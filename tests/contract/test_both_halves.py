@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.check import template_findings
 from shared.contract import load_contract
 from shared.template import consumed_parameters
 
@@ -26,6 +27,10 @@ def imported_packages(file: Path) -> set[str]:
 def test_the_template_declares_its_values_as_the_contract_types_them() -> None:
     consumed = {p.logical_name for p in consumed_parameters(TEMPLATE, load_contract())}
     assert {"PrivateSubnetIds", "DatabaseWriterEndpoint", "DatabaseAppSecretArn"} <= consumed
+
+
+def test_the_templates_and_the_contract_agree_in_all_ways() -> None:
+    assert [f for f in template_findings(ROOT, load_contract()) if f.breaks] == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is synthesized: rules that hold for every region and profile, then what profiles change."""
 
+import dataclasses
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from infra.bindings import App, TerraformStack
 from infra.constructs.publication import Publication
@@ -707,9 +709,42 @@ def test_the_stack_publishes_exactly_the_contract(stack: Stack) -> None:
         for resource in stack.resources("aws_ssm_parameter").values()
     }
     assert found == {
-        contract.path(parameter, "qa"): (parameter.ssm_type, parameter.description)
-        for parameter in contract.parameters
+        contract.version_path("qa"): (
+            "String",
+            "The version of shared/contract.toml that is published here.",
+        ),
+        **{
+            contract.path(parameter, "qa"): (parameter.ssm_type, parameter.description)
+            for parameter in contract.parameters
+        },
     }
+
+
+def test_the_version_is_published_once_all_its_values_are(stack: Stack) -> None:
+    contract = load_contract()
+    version = stack.resources("aws_ssm_parameter")["publication/contract-version"]
+    assert version["value"] == str(contract.version)
+    assert len(version["depends_on"]) == len(contract.parameters)
+
+
+def test_a_further_major_version_can_be_published_beside_the_first() -> None:
+    stack = TerraformStack(App(), "both")
+    first = load_contract()
+    second = dataclasses.replace(first, version=Version("2.0.0"), parameters=first.parameters[:1])
+    for id_, contract in (("publication", first), ("publication-v2", second)):
+        values = dict.fromkeys(contract.by_logical_name, "x")
+        Publication(stack, id_, contract=contract, environment="qa", values=values)
+    names = {
+        resource["name"]
+        for resource in stack.to_terraform()["resource"]["aws_ssm_parameter"].values()
+    }
+    assert len(names) == len(first.parameters) + 1 + 2
+    assert {
+        "/trading-platform/qa/v1/contract-version",
+        "/trading-platform/qa/v1/vpc/id",
+        "/trading-platform/qa/v2/contract-version",
+        "/trading-platform/qa/v2/vpc/id",
+    } <= names
 
 
 def test_a_stack_that_does_not_keep_the_contract_cannot_be_synthesized() -> None:
@@ -734,7 +769,8 @@ def test_outputs_have_the_specified_names_and_the_contracts(stack: Stack) -> Non
     assert outputs["vpc_id"] == values["VpcId"]
     assert outputs["database_connection_budget"] == values["DatabaseConnectionBudget"]
     assert outputs["s3_bucket_name"] == values["DataBucketName"]
-    assert len(outputs) == len(values) + 4
+    # All but the version, and the four that have names of their own.
+    assert len(outputs) == len(values) - 1 + 4
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from shared.contract import load_contract
 from shared.errors import UserError, exit_code
@@ -38,6 +39,25 @@ def test_an_unknown_logical_name_is_a_key_error() -> None:
         load_contract()["Nonsense"]
 
 
+def test_every_parameter_says_which_version_brought_it_and_how_it_ends(tmp_path: Path) -> None:
+    ends = 'since = "1.2.0"\ndeprecated = 2027-01-31\nreplaced_by = "NetworkId"\n'
+    successor = PARAMETER.replace("VpcId", "NetworkId").replace("vpc/id", "network/id")
+    contract = load_contract(write(tmp_path, 'version = "1.2.0"' + PARAMETER + ends + successor))
+    vpc = contract["VpcId"]
+    assert (str(vpc.since), str(vpc.deprecated), vpc.replaced_by) == (
+        "1.2.0",
+        "2027-01-31",
+        "NetworkId",
+    )
+    assert contract["NetworkId"].since == Version("1.0.0")
+    assert contract["NetworkId"].deprecated is None
+
+
+def test_the_version_is_published_beside_the_values(tmp_path: Path) -> None:
+    contract = load_contract(write(tmp_path, 'version = "2.3.4"' + PARAMETER))
+    assert contract.version_path("pr-42") == "/trading-platform/pr-42/v2/contract-version"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -47,10 +67,22 @@ def test_an_unknown_logical_name_is_a_key_error() -> None:
         ('version = "1.0.0"' + PARAMETER.replace("VpcId", "vpc-id"), "parameters.vpc-id"),
         ('version = "1.0.0"' + PARAMETER.replace("vpc/id", "/VPC"), r"VpcId\.name '/VPC'"),
         ('version = "1.0.0"' + PARAMETER.replace("AWS::SSM", "SSM"), r"VpcId\.type"),
-        ('version = "1.0.0"' + PARAMETER + 'extra = "x"\n', "exactly description, name, type"),
+        ('version = "1.0.0"' + PARAMETER + 'extra = "x"\n', "give description, name, type"),
         (
             'version = "1.0.0"' + PARAMETER + PARAMETER.replace("VpcId", "Other"),
             "'vpc/id' is given to two",
+        ),
+        (
+            'version = "1.0.0"' + PARAMETER.replace("vpc/id", "contract-version"),
+            "'contract-version' is given to two",
+        ),
+        ('version = "1.0.0"' + PARAMETER + 'since = "1.0"\n', r"VpcId\.since '1.0'"),
+        ('version = "1.0.0"' + PARAMETER + 'since = "1.1.0"\n', "the contract itself is 1.0.0"),
+        ('version = "1.0.0"' + PARAMETER + 'deprecated = "soon"\n', "use a date"),
+        ('version = "1.0.0"' + PARAMETER + 'replaced_by = "VpcId"\n', "`deprecated` as well"),
+        (
+            'version = "1.0.0"' + PARAMETER + 'deprecated = 2027-01-31\nreplaced_by = "Other"\n',
+            "'Other': there is no such parameter",
         ),
     ],
 )

@@ -1,0 +1,169 @@
+"""What a deploy demands of the data platform before it uploads anything, on an emulated account."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service import stack
+from shared.check import ROOT, main
+from shared.contract import Contract, load_contract
+from shared.errors import UserError
+from shared.template import consumed_names
+from tests.local.test_emulator import Emulator
+
+ENVIRONMENT = "tested"
+VARIABLES = {"AGAINST": "environment", "ENVIRONMENT_SUFFIX": ENVIRONMENT}
+ACCEPTED = (
+    "trading-platform-useast1-tested: contract 1.1.0, {count} values for service/template.yaml\n"
+)
+
+
+@pytest.fixture
+def contract() -> Contract:
+    return load_contract()
+
+
+Publish = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def publish(aws: Emulator) -> Publish:
+    """Publishes a value, over another if need be."""
+    ssm = aws.client("ssm")
+
+    def put(path: str, value: str, type_: str) -> None:
+        # The type of a parameter cannot be changed.
+        ssm.delete_parameters(Names=[path])
+        ssm.put_parameter(Name=path, Value=value, Type=type_)
+
+    return put
+
+
+@pytest.fixture
+def platform(publish: Publish, contract: Contract) -> None:
+    """A data platform that publishes the contract, and nothing else."""
+    publish(contract.version_path(ENVIRONMENT), str(contract.version), "String")
+    for parameter in contract.parameters:
+        value = "20" if parameter.logical_name == "DatabaseConnectionBudget" else "a,b"
+        publish(contract.path(parameter, ENVIRONMENT), value, parameter.ssm_type)
+
+
+@pytest.fixture
+def rows(platform: None, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """Runs the check, which must refuse, and gives the rows of its table, with single spaces."""
+
+    def run() -> list[str]:
+        capsys.readouterr()
+        with pytest.raises(UserError, match="trading-platform-useast1-tested: a service cannot"):
+            main(ROOT, VARIABLES)
+        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
+
+    return run
+
+
+def test_a_platform_that_keeps_the_contract_is_accepted(
+    platform: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(ROOT, VARIABLES)
+    count = len(consumed_names(stack.TEMPLATE.read_text()))
+    assert capsys.readouterr().out == ACCEPTED.format(count=count)
+
+
+def test_a_value_that_was_removed_is_named(
+    aws: Emulator, contract: Contract, rows: Callable[[], list[str]]
+) -> None:
+    for name in ("DatabasePort", "ArtifactBucketName"):
+        aws.client("ssm").delete_parameter(Name=contract.path(contract[name], ENVIRONMENT))
+    assert rows() == [
+        "DatabasePort missing; published since 1.0.0 /trading-platform/tested/v1/database/port",
+        "ArtifactBucketName missing; published since 1.0.0 "
+        "/trading-platform/tested/v1/storage/artifact-bucket-name",
+    ]
+
+
+def test_a_value_that_was_renamed_is_named(
+    aws: Emulator, contract: Contract, publish: Publish, rows: Callable[[], list[str]]
+) -> None:
+    path = contract.path(contract["DatabasePort"], ENVIRONMENT)
+    aws.client("ssm").delete_parameter(Name=path)
+    publish(f"{path}-number", "3306", "String")
+    assert rows() == [f"DatabasePort missing; published since 1.0.0 {path}"]
+
+
+def test_a_value_that_was_retyped_is_named(
+    contract: Contract, publish: Publish, rows: Callable[[], list[str]]
+) -> None:
+    path = contract.path(contract["PrivateSubnetIds"], ENVIRONMENT)
+    publish(path, "a,b", "String")
+    assert rows() == [f"PrivateSubnetIds wrong type: String instead of StringList {path}"]
+
+
+@pytest.mark.parametrize(
+    ("version", "complaint"),
+    [("1.0.9", "too old: 1.0.9"), ("2.0.0", "too new: 2.0.0"), ("x", "no version: x")],
+)
+def test_a_version_outside_the_services_range_is_named(
+    contract: Contract,
+    publish: Publish,
+    rows: Callable[[], list[str]],
+    version: str,
+    complaint: str,
+) -> None:
+    path = contract.version_path(ENVIRONMENT)
+    publish(path, version, "String")
+    assert rows() == [f"contract-version {complaint}, but the service needs >=1.1.0,<2.0.0 {path}"]
+
+
+def test_a_platform_from_before_the_version_was_published_is_refused(
+    aws: Emulator, contract: Contract, rows: Callable[[], list[str]]
+) -> None:
+    path = contract.version_path(ENVIRONMENT)
+    aws.client("ssm").delete_parameter(Name=path)
+    assert rows() == [
+        f"contract-version no version: none, but the service needs >=1.1.0,<2.0.0 {path}"
+    ]
+
+
+def test_a_deploy_on_an_older_platform_stops_before_sam_starts(
+    platform: None,
+    contract: Contract,
+    publish: Publish,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    built = tmp_path / "template.yaml"
+    built.write_text("Resources: {}")
+    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    trusted.parent.mkdir(parents=True)
+    trusted.touch()
+    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no SAM
+    publish(contract.version_path(ENVIRONMENT), "1.0.0", "String")
+    with pytest.raises(UserError, match=r"is not what service/template.yaml needs"):
+        stack.main(["deploy"])
+    assert "too old: 1.0.0, but the service needs" in capsys.readouterr().out
+    publish(contract.version_path(ENVIRONMENT), "1.1.0", "String")
+    with pytest.raises(FileNotFoundError, match="sam"):
+        stack.main(["deploy"])
+
+
+def test_a_release_that_one_region_cannot_take_starts_in_none(
+    platform: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError, match="of the environment tested in us-west-2 is not what"):
+        stack.main(["deploy"])
+    assert "==>" not in capsys.readouterr().out
+
+
+def test_an_account_that_does_not_answer_is_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(UserError, match="SSM Parameter Store in us-east-1 does not answer"):
+        main(ROOT, VARIABLES)
