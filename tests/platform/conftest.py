@@ -72,9 +72,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "LOCAL_ENFORCE_IAM": "1",
     }
     platform = Platform(settings, "test", aws_variables(settings, variables))
-    platform.make("up")
-    yield platform
-    platform.make("down", "PURGE=1")
+    try:
+        platform.make("up")
+        yield platform
+    finally:
+        # Also after an `up` that failed: its processes outlive it.
+        platform.make("down", "PURGE=1")
     assert not folder.exists()
     assert not processes_naming(folder)
 
