@@ -78,7 +78,8 @@ plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@$(PY) -m infra.remote_state ensure
+	@# With local state there is nothing to ensure, and finding that out takes CDKTF three seconds.
+	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
 	@$(PY) -m infra.terraform apply
 
 .PHONY: destroy-infra
