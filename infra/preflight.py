@@ -7,9 +7,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import EnvironmentConfig
+from infra.consumers import consumption
 from infra.policies import SERVICE_DEPLOYER, Place
 from shared.errors import UserError
-from shared.naming import PLATFORM, stack_name
+from shared.naming import stack_name
 
 # Lambda gives its network interfaces back some 20 minutes after the last function that used them
 # is gone, and no API hastens it.
@@ -47,22 +48,9 @@ def check_destroy(environment: EnvironmentConfig) -> None:
 
 
 def consuming_stacks(region: str, environment: str) -> list[str]:
-    """The CloudFormation stacks that take one of the environment's published values.
-
-    Whatever they are called: a preview of a branch counts, too.
-    """
-    # Of whatever version of the contract, also one that infra/ has left since.
-    published = f"/{PLATFORM}/{environment}/"
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    return sorted(
-        stack["StackName"]
-        for page in cloudformation.get_paginator("describe_stacks").paginate()
-        for stack in page["Stacks"]
-        if any(
-            parameter.get("ParameterValue", "").startswith(published)
-            for parameter in stack.get("Parameters", [])
-        )
-    )
+    """The CloudFormation stacks that take any of the environment's published values."""
+    found = consumption(region, environment).values()
+    return sorted({stack for stacks in found for stack in stacks})
 
 
 def deployer_policy_holders(region: str, environment: str) -> list[str]:

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.backend import backend_arguments
 from infra.config import EnvironmentConfig, load_environment
+from infra.consumers import consumption, consumption_changes
 from infra.main import synthesize
 from infra.preflight import check_destroy
 from shared.errors import UserError, exit_code
@@ -29,6 +31,9 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"
+# What `terraform plan -detailed-exitcode` ends with if there is something to change.
+_DETAILED = "-detailed-exitcode"
+_CHANGES = 2
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,38 @@ class Terraform:
         plain = () if command == "state" else _plain()
         finished = self._run(folder, [command, *_COMMANDS.get(command, ()), *plain, *arguments])
         _check(finished, folder, command)
+
+    def plan(self, folder: Path, file: Path, *arguments: str, quiet: bool = False) -> bool:
+        """Write a plan to `file`; whether it has anything to change.
+
+        `quiet` shows Terraform's output only if it fails.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        command = ["plan", *_COMMANDS["plan"], _DETAILED, f"-out={file}", *_plain(), *arguments]
+        output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+        finished = self._run(folder, command, *output)
+        # Who asks Terraform for it by himself is told by a failure.
+        if finished.returncode == _CHANGES and _DETAILED not in arguments:
+            return True
+        if quiet and finished.returncode != 0:
+            print(finished.stdout, file=sys.stderr)
+        _check(finished, folder, "plan")
+        return False
+
+    def show(self, folder: Path, plan: Path) -> dict[str, Any]:
+        """What is in a plan, in Terraform's own form.
+
+        https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(folder, ["show", "-json", str(plan)], stdout=subprocess.PIPE)
+        _check(finished, folder, "show")
+        shown: dict[str, Any] = json.loads(finished.stdout)
+        return shown
 
     def outputs(self, folder: Path) -> dict[str, str]:
         """The outputs of the stack in a folder that is initialized; none before its first apply.
@@ -147,8 +184,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 else backend_arguments(environment, region.region)
             )
             terraform.init(folder, *backend, quiet=command != "init")
-            if command != "init":
+            if command in ("plan", "apply"):
+                consumed = consumption(region.region, environment.suffix)
+                plan_and_warn(terraform, folder, consumed, *options.extra, apply=command == "apply")
+            elif command != "init":
                 terraform.run(folder, command, *options.extra)
+
+
+def plan_and_warn(
+    terraform: Terraform,
+    folder: Path,
+    consumed: Mapping[str, Sequence[str]],
+    *arguments: str,
+    apply: bool,
+) -> None:
+    """Plan, warn of the deployed services that this concerns, and `apply` that very plan if told.
+
+    `consumed` are the stacks that take each published value, by the SSM parameter's name.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    with tempfile.TemporaryDirectory(prefix="terraform-plan-") as temporary:
+        plan = Path(temporary) / "plan"
+        changes = terraform.plan(folder, plan, *arguments)
+        # The arguments may name another file. To read a plan takes Terraform some seconds.
+        if changes and consumed and plan.exists():
+            for warning in consumption_changes(terraform.show(folder, plan), consumed):
+                print(f"warning: {warning}", file=sys.stderr, flush=True)
+        if changes and apply:
+            terraform.run(folder, "apply", str(plan))
 
 
 def stack_folder(environment: EnvironmentConfig, region: str) -> Path:

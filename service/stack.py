@@ -6,19 +6,31 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from service.deployed import deployed_values
+from service.deployed import DeployedStack, deployed_stack, deployed_values
+from service.releases import (
+    Origin,
+    Release,
+    keep_package,
+    list_releases,
+    live_release,
+    load_package,
+    release_table,
+    release_to_restore,
+    source_commit,
+)
 from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
 )
-from shared.contract import load_contract
+from shared.contract import SSM_TYPE_PREFIX, VERSION_NAME, Contract, load_contract
 from shared.errors import UserError, exit_code
 from shared.naming import check_environment_suffix, check_regions, service_stack_name
 from shared.published import published_values
-from shared.template import declared_parameters, parameter_overrides
+from shared.template import contract_requirement, declared_parameters, parameter_overrides
 
 FOLDER = Path(__file__).parent
 TEMPLATE = FOLDER / "template.yaml"
@@ -30,6 +42,9 @@ _BY_ENVIRONMENT: Mapping[bool, Mapping[str, str]] = {
     True: {"DeploymentPreferenceType": "Canary10Percent5Minutes", "Documentation": "Disabled"},
     False: {"DeploymentPreferenceType": "AllAtOnce", "Documentation": "Enabled"},
 }
+
+# What a release brings along anew, whatever it was made of.
+_OF_EACH_RELEASE = ("ReleaseDigest", "ReleaseDescription")
 
 
 def deploy(region: str, environment: str) -> None:
@@ -47,48 +62,84 @@ def deploy(region: str, environment: str) -> None:
             "bundle can be fetched, or name a file with RDS_CA_BUNDLE=path"
         )
     contract = load_contract()
-    stack = service_stack_name(region, environment)
     own = {
         "EnvironmentSuffix": environment,
         "LambdaArchitecture": os.environ.get("LAMBDA_ARCHITECTURE", "arm64"),
         **_BY_ENVIRONMENT[environment in PRODUCTION],
         **service_parameters(os.environ.get("SERVICE_PARAMETERS", "")),
     }
-    names = parameter_overrides(TEMPLATE, contract, environment)
-    values = published_values(TEMPLATE, contract, environment, region)
-    budget = int(values["DatabaseConnectionBudget"])
-    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget)
-    released = {**own, **{name: values[name] for name in names}}
-    overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
-    _sam(
-        "deploy",
-        f"--template-file={BUILT_TEMPLATE}",
-        f"--config-file={FOLDER / 'samconfig.toml'}",
-        f"--stack-name={stack}",
-        f"--region={region}",
-        f"--s3-bucket={values['ArtifactBucketName']}",
-        f"--s3-prefix={stack}",
-        # Without a key, SAM asks for AES256, which the bucket refuses.
-        f"--kms-key-id={values['KmsKeyArn']}",
-        "--parameter-overrides",
-        *(f"{name}={value}" for name, value in overrides.items()),
+    published_values(TEMPLATE, contract, environment, region)
+    _release(
+        region,
+        environment,
+        BUILT_TEMPLATE,
+        build=build_digest(BUILT_TEMPLATE),
+        own=own,
+        names=parameter_overrides(TEMPLATE, contract, environment),
+        commit=source_commit(FOLDER),
     )
 
 
-def release_digest(built_template: Path, values: Mapping[str, str]) -> str:
-    """SHA-256 of the built code, the template and the values of its parameters, in hexadecimal.
+def rollback(region: str, environment: str) -> None:
+    """Release again what was live before, or the version that `TO` names.
+
+    Template, code and parameters are those of that release; the values of the contract are those of
+    now. All callers move at once, whatever the release's own way is. The database's schema stays.
+
+    Raises:
+        UserError: there is no such release, or the data platform does not publish any more what it
+            needs, or SAM failed.
+    """
+    target, stack, bucket = _rollback_target(region, environment)
+    package = load_package(stack.name, bucket, region, target.version)
+    print(f"{stack.name}: version {target.version} again ({target.origin})", flush=True)
+    with tempfile.TemporaryDirectory(prefix="release-") as folder:
+        template = Path(folder) / "template.yaml"
+        template.write_text(package.template)
+        declared = declared_parameters(template)
+        given = {n: v for n, v in package.parameters.items() if n not in _OF_EACH_RELEASE}
+        names = {n: v for n, v in given.items() if declared[n]["Type"].startswith(SSM_TYPE_PREFIX)}
+        _release(
+            region,
+            environment,
+            template,
+            build=package.build,
+            own={n: v for n, v in given.items() if n not in names},
+            names=names,
+            commit=target.origin.commit,
+            restores=target.first,
+        )
+
+
+def releases(region: str, environment: str) -> None:
+    """List the latest releases, and which of them is live.
+
+    Raises:
+        UserError: the service is not deployed, or AWS does not answer.
+    """
+    stack, bucket = _deployed(region, environment)
+    print(release_table(list_releases(stack, bucket, region)))
+
+
+def build_digest(built_template: Path) -> str:
+    """SHA-256 of the built code and the template, in hexadecimal."""
+    digest = hashlib.sha256()
+    folder = built_template.parent
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"\0{file.relative_to(folder)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def release_digest(build: str, values: Mapping[str, str]) -> str:
+    """SHA-256 of a build's digest and the values of the template's parameters, in hexadecimal.
 
     CloudFormation publishes a version of a function when this changes. What SAM hashes by itself
     leaves out the values of SSM parameters: a database with a new address alone would reach no
     version, and so no caller.
     https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html#sam-function-autopublishcodesha256
     """
-    digest = hashlib.sha256(repr(sorted(values.items())).encode())
-    folder = built_template.parent
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"\0{file.relative_to(folder)}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(repr((build, sorted(values.items()))).encode()).hexdigest()
 
 
 def service_parameters(text: str) -> dict[str, str]:
@@ -157,6 +208,8 @@ def invoke(region: str, environment: str) -> None:
 
 _COMMANDS: Mapping[str, Callable[[str, str], None]] = {
     "deploy": deploy,
+    "rollback": rollback,
+    "releases": releases,
     "delete": delete,
     "invoke": invoke,
 }
@@ -173,13 +226,105 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser.parse_args(arguments).command
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
     regions = check_regions(os.environ.get("REGIONS", "us-east-1"))
+    # A release that one of the regions cannot take starts in none.
     if command == "deploy":
-        # A release that one of the regions cannot take starts in none.
         for region in regions:
             published_values(TEMPLATE, load_contract(), environment, region)
+    if command == "rollback":
+        if os.environ.get("TO") and len(regions) > 1:
+            raise UserError("TO: each region counts its own versions; name one of them in REGIONS")
+        for region in regions:
+            _rollback_target(region, environment)
     for region in regions:
         print(f"==> {service_stack_name(region, environment)}: {command}", flush=True)
         _COMMANDS[command](region, environment)
+
+
+def _release(
+    region: str,
+    environment: str,
+    template: Path,
+    *,
+    build: str,
+    own: Mapping[str, str],
+    names: Mapping[str, str],
+    commit: str,
+    restores: int | None = None,
+) -> None:
+    """Release a template with its own parameters, and the contract's by their SSM names."""
+    contract = load_contract()
+    name = service_stack_name(region, environment)
+    # A release of old may live on another major version of the contract.
+    lived_on = Contract(contract_requirement(template).smallest, ())
+    values = deployed_values(
+        {
+            **names,
+            **{
+                tool: contract.path(contract[tool], environment)
+                for tool in ("ArtifactBucketName", "DatabaseConnectionBudget", "KmsKeyArn")
+            },
+            VERSION_NAME: lived_on.version_path(environment),
+        },
+        region,
+        environment,
+    )
+    budget = int(values["DatabaseConnectionBudget"])
+    check_reserved_concurrency(reserved_concurrency(template, own), budget)
+    digest = release_digest(build, {**own, **{each: values[each] for each in names}})
+    overrides = {**own, **names, "ReleaseDigest": digest}
+    if restores:
+        overrides["DeploymentPreferenceType"] = "AllAtOnce"
+    before = deployed_stack(name, region)
+    if before is None or before.parameters.get("ReleaseDigest") != digest:
+        # Alone, another commit or another day is no other release: without a new digest, the stack
+        # keeps the description that it has.
+        overrides["ReleaseDescription"] = str(Origin.now(commit, values[VERSION_NAME], restores))
+    _sam(
+        "deploy",
+        f"--template-file={template}",
+        f"--config-file={FOLDER / 'samconfig.toml'}",
+        f"--stack-name={name}",
+        f"--region={region}",
+        f"--s3-bucket={values['ArtifactBucketName']}",
+        f"--s3-prefix={name}",
+        # Without a key, SAM asks for AES256, which the bucket refuses.
+        f"--kms-key-id={values['KmsKeyArn']}",
+        "--parameter-overrides",
+        *(_override(each, value) for each, value in overrides.items()),
+    )
+    stack, bucket = _deployed(region, environment)
+    live = live_release(list_releases(stack, bucket, region))
+    if not live.kept:
+        keep_package(stack, bucket, region, live.version, build)
+    print(f"{name}: version {live.version} is live ({live.origin})", flush=True)
+
+
+def _deployed(region: str, environment: str) -> tuple[DeployedStack, str]:
+    """The service's stack, and the bucket of its packages."""
+    contract = load_contract()
+    name = service_stack_name(region, environment)
+    stack = deployed_stack(name, region)
+    if stack is None or not stack.outputs:
+        raise UserError(f"{name} is not deployed: run `make deploy-service`")
+    names = {"bucket": contract.path(contract["ArtifactBucketName"], environment)}
+    return stack, deployed_values(names, region, environment)["bucket"]
+
+
+def _rollback_target(region: str, environment: str) -> tuple[Release, DeployedStack, str]:
+    stack, bucket = _deployed(region, environment)
+    if stack.status.endswith("_IN_PROGRESS"):
+        raise UserError(
+            f"{stack.name} is in {stack.status}: wait for that to end, or let CloudFormation take "
+            f"it back: aws cloudformation cancel-update-stack --stack-name {stack.name}"
+        )
+    found = list_releases(stack, bucket, region)
+    return release_to_restore(stack.name, found, os.environ.get("TO", "")), stack, bucket
+
+
+def _override(name: str, value: str) -> str:
+    """A parameter as the SAM CLI reads it: quoted, for it may be empty or hold spaces."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'
 
 
 def _sam(*arguments: str) -> None:

@@ -15,6 +15,7 @@ from ministack import app
 
 from local.emulator import (
     alarm_attributes,
+    all_traffic_rules,
     api_definitions,
     aurora_attributes,
     change_set_contents,
@@ -40,6 +41,7 @@ from local.emulator.settings import HOST, Settings
 
 _GAPS = (
     alarm_attributes,
+    all_traffic_rules,
     api_definitions,
     aurora_attributes,
     change_set_contents,

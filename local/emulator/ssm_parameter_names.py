@@ -8,6 +8,7 @@ Here: as on AWS. Droppable once ministack does so.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,26 +16,41 @@ from ministack.services.cloudformation import _stacks, handlers
 
 
 def install() -> None:
-    """Describe names and resolved values."""
+    """Describe names and resolved values, those of each stack."""
     actions = handlers._ACTION_HANDLERS
     actions["DescribeStacks"] = _with_names(actions["DescribeStacks"])
 
 
 def _with_names(original: Any) -> Any:
     def describe(parameters: dict[str, Any]) -> Any:
-        resolved = {}
         for stack in _stacks.values():
-            sources = stack.get("_resolved_params", {})
+            sources = _sources(stack)
             for parameter in stack.get("Parameters", []):
-                source = sources.get(parameter["ParameterKey"], {})
-                if "SsmName" in source:
-                    parameter["ParameterValue"] = source["SsmName"]
-                    resolved[source["SsmName"]] = source["Value"]
+                if parameter["ParameterKey"] in sources:
+                    parameter["ParameterValue"] = sources[parameter["ParameterKey"]]["SsmName"]
         status, headers, body = original(parameters)
         text = body.decode() if isinstance(body, bytes) else body
-        for name, value in resolved.items():
-            element = f"<ParameterValue>{escape(name)}</ParameterValue>"
-            text = text.replace(element, f"{element}<ResolvedValue>{escape(value)}</ResolvedValue>")
-        return status, headers, text.encode()
+        return status, headers, "".join(map(_with_values, _by_stack(text))).encode()
 
     return describe
+
+
+def _by_stack(text: str) -> list[str]:
+    """A description in pieces that begin with a stack's name, but for the first."""
+    return re.split("(?=<StackName>)", text)
+
+
+def _with_values(piece: str) -> str:
+    name = re.match("<StackName>(.*?)</StackName>", piece)
+    sources = _sources(_stacks.get(name[1]) if name else None).values()
+    for path, value in {source["SsmName"]: source["Value"] for source in sources}.items():
+        element = f"<ParameterValue>{escape(path)}</ParameterValue>"
+        resolved = f"<ResolvedValue>{escape(value)}</ResolvedValue>"
+        piece = piece.replace(element, f"{element}{resolved}")
+    return piece
+
+
+def _sources(stack: Any) -> dict[str, Any]:
+    """The parameters of a stack that come from SSM, with the names and values that they have."""
+    parameters = (stack or {}).get("_resolved_params", {})
+    return {key: source for key, source in parameters.items() if "SsmName" in source}
