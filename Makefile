@@ -119,6 +119,14 @@ openapi: .venv/.installed ## Write service/openapi.json and what follows from it
 deploy-service: build-service ## Release the service
 	@$(PY) -m service.stack deploy
 
+.PHONY: releases
+releases: .venv/.installed ## List the releases of the service, and which is live
+	@$(PY) -m service.stack releases
+
+.PHONY: rollback-service
+rollback-service: .venv/.installed ## Release again what was live before (or TO=version)
+	@$(PY) -m service.stack rollback
+
 .PHONY: destroy-service
 destroy-service: .venv/.installed ## Remove the service; its trades stay
 	@$(PY) -m service.stack delete
@@ -132,6 +140,10 @@ invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=nam
 .PHONY: check-contract
 check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=…) or AGAINST=environment
 	@$(PY) -m shared.check
+
+.PHONY: drift
+drift: tools ## Say who must act: reality, Terraform's state, the contract and the service compared
+	@status=0; $(PY) -m infra.drift || status=$$?; $(PY) -m service.drift || status=$$?; exit $$status
 
 .PHONY: test
 test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)

@@ -77,7 +77,7 @@ def read_for(template: Path, contract: Contract, environment: str, region: str) 
     found = read_published([version_path, *paths.values()], region)
     version = found[version_path].value if version_path in found else "none"
     problems = []
-    if complaint := _version_problem(version, requirement):
+    if complaint := version_problem(version, requirement):
         problems.append(Problem(VERSION_NAME, version_path, complaint))
     for parameter, path in paths.items():
         if path not in found:
@@ -111,13 +111,7 @@ def published_values(
     return reading.values
 
 
-def problem_table(problems: Iterable[Problem]) -> str:
-    """The problems, in columns."""
-    rows = [(problem.parameter, problem.problem, problem.path) for problem in problems]
-    return table([("PARAMETER", "PROBLEM", "SSM PARAMETER"), *rows])
-
-
-def _version_problem(version: str, requirement: Requirement) -> str:
+def version_problem(version: str, requirement: Requirement) -> str:
     """What is wrong with the version that a data platform serves; empty if nothing is."""
     needed = f"{version}, but the service needs {requirement.text}"
     try:
@@ -127,3 +121,9 @@ def _version_problem(version: str, requirement: Requirement) -> str:
     if served in requirement.versions:
         return ""
     return f"too {'old' if served < requirement.smallest else 'new'}: {needed}"
+
+
+def problem_table(problems: Iterable[Problem]) -> str:
+    """The problems, in columns."""
+    rows = [(problem.parameter, problem.problem, problem.path) for problem in problems]
+    return table([("PARAMETER", "PROBLEM", "SSM PARAMETER"), *rows])

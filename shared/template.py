@@ -51,13 +51,22 @@ def contract_requirement(template: Path) -> Requirement:
     Raises:
         UserError: the template does not say, or not from which version on.
     """
-    text = str(_metadata(_document(template.read_text())).get("Requires", ""))
+    return requirement_in(template.read_text(), str(template))
+
+
+def requirement_in(template: str, name: str) -> Requirement:
+    """The same of a template's text; `name` is what to call it.
+
+    Raises:
+        UserError: the template does not say, or not from which version on.
+    """
+    text = str(_metadata(_document(template)).get("Requires", ""))
     try:
         versions = SpecifierSet(text)
         (smallest,) = (each.version for each in versions if each.operator == ">=")
     except (InvalidSpecifier, ValueError):
         raise UserError(
-            f"{template}: Metadata.Contract.Requires {text!r}: say from which version of the "
+            f"{name}: Metadata.Contract.Requires {text!r}: say from which version of the "
             'contract on, and up to which, as in ">=1.1.0,<2.0.0"'
         ) from None
     return Requirement(text, versions, Version(smallest))
