@@ -115,8 +115,13 @@ def _plan(terraform: Terraform, folder: Path) -> Plan:
 
 def _differences(change: Mapping[str, Any]) -> set[str]:
     """The attributes that differ before and after; one that is only known later does."""
-    before, after = change["before"] or {}, change["after"] or {}
+    before, after = _given(change["before"]), _given(change["after"])
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    # After an apply, Terraform's state has nothing where it later reads something empty.
+    return {n: v for n, v in (values or {}).items() if v not in (None, "", [], {})}
 
 
 def _described(rule: "SecurityGroupRuleTypeDef") -> str:

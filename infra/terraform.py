@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.backend import backend_arguments
 from infra.config import EnvironmentConfig, load_environment
-from infra.consumers import consumption, consumption_changes
+from infra.consumers import Consumption, consumption, consumption_changes
 from infra.main import synthesize
 from infra.preflight import check_destroy
 from shared.errors import UserError, exit_code
@@ -194,13 +194,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def plan_and_warn(
     terraform: Terraform,
     folder: Path,
-    consumed: Mapping[str, Sequence[str]],
+    consumed: Consumption,
     *arguments: str,
     apply: bool,
 ) -> None:
     """Plan, warn of the deployed services that this concerns, and `apply` that very plan if told.
-
-    `consumed` are the stacks that take each published value, by the SSM parameter's name.
 
     Raises:
         UserError: Terraform failed; it has said why.

@@ -1,21 +1,16 @@
-"""Says what the deployed service was released with that is not so any more: `-m service.drift`."""
+"""Says what the service was released with that is not so any more: `python -m service.drift`."""
 
 import os
 import sys
 from collections.abc import Iterator
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from service.deployed import DeployedStack, deployed_stack
-from service.releases import ALIAS
+from service.releases import ALIAS, current_release, list_releases
 from shared.contract import VERSION_NAME, Contract
 from shared.errors import UserError, exit_code
 from shared.naming import check_environment_suffix, check_regions, service_stack_name
 from shared.published import read_published, version_problem
 from shared.template import requirement_in
-
-_VERSION = "AWS::Lambda::Version"
 
 
 def main() -> None:
@@ -32,33 +27,31 @@ def main() -> None:
         if stack is None:
             print(f"{name}: not deployed", flush=True)
             continue
-        try:
-            findings = [*value_findings(stack, region, environment), *alias_findings(stack, region)]
-        except (BotoCoreError, ClientError) as error:
-            raise UserError(f"AWS in {region} does not answer: {error}") from None
+        findings = [*value_findings(stack, region, environment), *alias_findings(stack, region)]
         for finding in findings or ["no drift"]:
             print(f"{name}: {finding}", flush=True)
         if findings:
             drifted.append(name)
     if drifted:
-        raise UserError(f"{', '.join(drifted)}: somebody must act")
+        raise UserError(f"{', '.join(drifted)}: see above who must act")
 
 
 def value_findings(stack: DeployedStack, region: str, environment: str) -> Iterator[str]:
-    """How what is published differs from what the service was released with, and from its needs."""
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    template = cloudformation.get_template(StackName=stack.name, TemplateStage="Original")
-    requirement = requirement_in(str(template["TemplateBody"]), stack.name)
-    # Another major version of the contract may be there as well.
+    """How what is published differs from what the service was released with, and from its needs.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    requirement = requirement_in(stack.template(region), stack.name)
+    # Of the major version that this service lives on; there may be others.
     version_path = Contract(requirement.smallest, ()).version_path(environment)
-    prefix = version_path.removesuffix(VERSION_NAME)
     found = read_published([version_path, *stack.resolved], region)
     version = found[version_path].value if version_path in found else "none"
     if problem := version_problem(version, requirement):
         who = "service must be released anew" if "too new" in problem else "infra must be applied"
         yield f"{who}: {VERSION_NAME} is {problem}"
     for path, value in stack.resolved.items():
-        name = path.removeprefix(prefix)
+        name = path.removeprefix(version_path.removesuffix(VERSION_NAME))
         if path not in found:
             yield f"infra must be applied: {name} is gone, which the service was released with"
         elif found[path].value != value:
@@ -66,23 +59,20 @@ def value_findings(stack: DeployedStack, region: str, environment: str) -> Itera
 
 
 def alias_findings(stack: DeployedStack, region: str) -> Iterator[str]:
-    """Whether callers get another version than that which was released."""
-    if stack.status.endswith("_IN_PROGRESS"):
-        return  # then CodeDeploy moves it
-    function = stack.outputs["LambdaFunctionName"]
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    resources = cloudformation.describe_stack_resources(StackName=stack.name)["StackResources"]
-    (released,) = (
-        each["PhysicalResourceId"].rpartition(":")[2]
-        for each in resources
-        if each["ResourceType"] == _VERSION and f":{function}:" in each["PhysicalResourceId"]
-    )
-    alias = boto3.client("lambda", region_name=region).get_alias(FunctionName=function, Name=ALIAS)
-    others = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-    if (live := ", ".join([alias["FunctionVersion"], *others])) != released:
+    """Whether somebody has moved callers to another version than that which was released.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    if stack.changes:
+        return  # CodeDeploy may be moving them
+    releases = list_releases(stack, region)
+    called = [release for release in releases if release.calls]
+    if called != [current := current_release(releases)]:
+        versions = " and ".join(str(release.version) for release in called)
         yield (
-            f"service must move the alias {ALIAS} of {function} back to version {released}: it "
-            f"was moved by hand to {live}"
+            f"service must move the alias {ALIAS} back to version {current.version}: somebody has "
+            f"moved it to {versions or 'an old version'}"
         )
 
 

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from service.deployed import DeployedStack, deployed_stack, deployed_values
+from service.packages import keep_package, kept_versions, load_package
 from service.releases import (
     Origin,
     Release,
-    keep_package,
+    current_release,
     list_releases,
-    live_release,
-    load_package,
     release_table,
     release_to_restore,
     source_commit,
@@ -91,8 +90,8 @@ def rollback(region: str, environment: str) -> None:
             needs, or SAM failed.
     """
     target, stack, bucket = _rollback_target(region, environment)
-    package = load_package(stack.name, bucket, region, target.version)
-    print(f"{stack.name}: version {target.version} again ({target.origin})", flush=True)
+    package = load_package(stack, bucket, region, target.version)
+    print(f"{stack}: version {target.version} again ({target.origin})", flush=True)
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         template = Path(folder) / "template.yaml"
         template.write_text(package.template)
@@ -118,7 +117,7 @@ def releases(region: str, environment: str) -> None:
         UserError: the service is not deployed, or AWS does not answer.
     """
     stack, bucket = _deployed(region, environment)
-    print(release_table(list_releases(stack, bucket, region)))
+    print(release_table(list_releases(stack, region), kept_versions(stack.name, bucket, region)))
 
 
 def build_digest(built_template: Path) -> str:
@@ -270,7 +269,10 @@ def _release(
     )
     budget = int(values["DatabaseConnectionBudget"])
     check_reserved_concurrency(reserved_concurrency(template, own), budget)
-    digest = release_digest(build, {**own, **{each: values[each] for each in names}})
+    defaults = {
+        n: str(d["Default"]) for n, d in declared_parameters(template).items() if "Default" in d
+    }
+    digest = release_digest(build, {**defaults, **own, **{each: values[each] for each in names}})
     overrides = {**own, **names, "ReleaseDigest": digest}
     if restores:
         overrides["DeploymentPreferenceType"] = "AllAtOnce"
@@ -293,10 +295,10 @@ def _release(
         *(_override(each, value) for each, value in overrides.items()),
     )
     stack, bucket = _deployed(region, environment)
-    live = live_release(list_releases(stack, bucket, region))
-    if not live.kept:
-        keep_package(stack, bucket, region, live.version, build)
-    print(f"{name}: version {live.version} is live ({live.origin})", flush=True)
+    release = current_release(list_releases(stack, region))
+    if release.version not in kept_versions(name, bucket, region):
+        keep_package(stack, bucket, region, release.version, build)
+    print(f"{name}: version {release.version} is released ({release.origin})", flush=True)
 
 
 def _deployed(region: str, environment: str) -> tuple[DeployedStack, str]:
@@ -304,21 +306,26 @@ def _deployed(region: str, environment: str) -> tuple[DeployedStack, str]:
     contract = load_contract()
     name = service_stack_name(region, environment)
     stack = deployed_stack(name, region)
-    if stack is None or not stack.outputs:
+    if stack is None:
         raise UserError(f"{name} is not deployed: run `make deploy-service`")
     names = {"bucket": contract.path(contract["ArtifactBucketName"], environment)}
     return stack, deployed_values(names, region, environment)["bucket"]
 
 
-def _rollback_target(region: str, environment: str) -> tuple[Release, DeployedStack, str]:
+def _rollback_target(region: str, environment: str) -> tuple[Release, str, str]:
+    """The release to go back to, and the names of the stack and of the bucket of its package."""
     stack, bucket = _deployed(region, environment)
-    if stack.status.endswith("_IN_PROGRESS"):
+    if stack.changes:
         raise UserError(
-            f"{stack.name} is in {stack.status}: wait for that to end, or let CloudFormation take "
-            f"it back: aws cloudformation cancel-update-stack --stack-name {stack.name}"
+            f"{stack.name} is in {stack.status}: wait for its end, or have CloudFormation take it "
+            f"back with `aws cloudformation cancel-update-stack --stack-name {stack.name}`"
         )
-    found = list_releases(stack, bucket, region)
-    return release_to_restore(stack.name, found, os.environ.get("TO", "")), stack, bucket
+    kept = kept_versions(stack.name, bucket, region)
+    try:
+        target = release_to_restore(list_releases(stack, region), kept, os.environ.get("TO", ""))
+    except UserError as error:
+        raise UserError(f"{stack.name}: {error}") from None
+    return target, stack.name, bucket
 
 
 def _override(name: str, value: str) -> str:

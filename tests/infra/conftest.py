@@ -1,5 +1,6 @@
-"""An emulated AWS account that enforces IAM, shared by the tests that need one."""
+"""An emulated AWS account that enforces IAM, and a stack of a few resources to apply to it."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from infra import drift, terraform
+from infra.config import EnvironmentConfig
+from infra.terraform import stack_folder
 from local.emulator.settings import Settings
 from local.platform import aws_variables
+from tests.infra.small_stack import ENVIRONMENT, REGION, Document, small_stack
 from tests.local.test_emulator import Emulator
 from tests.ports import free_port_base
 
@@ -37,3 +42,24 @@ def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # boto3 keeps the credentials that it found first.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return emulated_account
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, aws: Emulator) -> Iterator[Document]:
+    """What is synthesized, to be changed by the test; what was applied of it is destroyed."""
+    document = small_stack()
+
+    def synthesize(environment: EnvironmentConfig) -> None:
+        folder = stack_folder(environment, REGION)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {"local": {"path": str(environment.state_dir / "small.tfstate")}}
+        written = {**document, "terraform": {**document["terraform"], "backend": state}}
+        (folder / "cdk.tf.json").write_text(json.dumps(written))
+
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
+    for module in (terraform, drift):
+        monkeypatch.setattr(module, "synthesize", synthesize)
+    yield document
+    document.clear()
+    document.update(small_stack())
+    terraform.main(["destroy"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service import stack
-from service.stack import release_digest, service_parameters
+from service.stack import build_digest, release_digest, service_parameters
 from shared.errors import UserError
 
 
@@ -22,28 +22,35 @@ def built(tmp_path: Path) -> Path:
 VALUES = {"EnvironmentSuffix": "dev", "DatabasePort": "3306"}
 
 
-def test_a_release_changes_with_a_value_alone(built: Path) -> None:
-    assert release_digest(built, VALUES) != release_digest(
-        built, {**VALUES, "DatabasePort": "3307"}
+def test_a_release_changes_with_a_value_alone() -> None:
+    assert release_digest("build", VALUES) != release_digest(
+        "build", {**VALUES, "DatabasePort": "3307"}
+    )
+    assert release_digest("build", VALUES) == release_digest(
+        "build", dict(reversed(VALUES.items()))
     )
 
 
-def test_a_release_changes_with_the_code_alone(built: Path) -> None:
-    before = release_digest(built, VALUES)
+def test_a_release_changes_with_the_build_alone() -> None:
+    assert release_digest("build", VALUES) != release_digest("other", VALUES)
+
+
+def test_a_build_changes_with_the_code_alone(built: Path) -> None:
+    before = build_digest(built)
     (built.parent / "TradeFunction" / "api.py").write_text("edoc")
-    assert release_digest(built, VALUES) != before
+    assert build_digest(built) != before
 
 
-def test_a_release_changes_with_the_name_of_a_file_alone(built: Path) -> None:
-    before = release_digest(built, VALUES)
+def test_a_build_changes_with_the_name_of_a_file_alone(built: Path) -> None:
+    before = build_digest(built)
     (built.parent / "TradeFunction" / "api.py").rename(built.parent / "TradeFunction" / "ap.py")
-    assert release_digest(built, VALUES) != before
+    assert build_digest(built) != before
 
 
-def test_building_the_same_again_is_the_same_release(built: Path) -> None:
-    before = release_digest(built, VALUES)
+def test_building_the_same_again_is_the_same_build(built: Path) -> None:
+    before = build_digest(built)
     os.utime(built.parent / "TradeFunction" / "api.py", (1, 1))
-    assert release_digest(built, dict(reversed(VALUES.items()))) == before
+    assert build_digest(built) == before
 
 
 def test_parameters_of_the_template_can_be_given() -> None:
@@ -75,3 +82,10 @@ def test_what_is_not_built_is_not_deployed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(stack, "BUILT_TEMPLATE", tmp_path / "template.yaml")
     with pytest.raises(UserError, match="make build-service"):
         stack.deploy("us-east-1", "dev")
+
+
+def test_a_version_is_gone_back_to_in_one_region_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    monkeypatch.setenv("TO", "3")
+    with pytest.raises(UserError, match="TO: each region counts its own versions"):
+        stack.main(["rollback"])

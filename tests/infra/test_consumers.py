@@ -1,0 +1,88 @@
+"""What a plan and an apply say of the services that are deployed on the data platform."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from infra import terraform
+from infra.consumers import consumption
+from shared.errors import UserError
+from tests.infra.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
+from tests.local.test_emulator import Emulator
+
+SERVICE = "a-service"
+
+
+@pytest.fixture
+def service(aws: Emulator, stack: Document) -> Iterator[str]:
+    """A deployed stack that takes the value which the small stack publishes."""
+    terraform.main(["apply"])
+    cloudformation = aws.client("cloudformation")
+    template = {
+        "Parameters": {"Database": {"Type": "AWS::SSM::Parameter::Value<String>"}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+    }
+    cloudformation.create_stack(
+        StackName=SERVICE,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": "Database", "ParameterValue": PARAMETER}],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=SERVICE, WaiterConfig={"Delay": 1}
+    )
+    yield SERVICE
+    cloudformation.delete_stack(StackName=SERVICE)
+
+
+def test_an_apply_warns_of_the_services_whose_values_it_changes(
+    aws: Emulator, stack: Document, service: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert consumption(REGION, ENVIRONMENT) == {PARAMETER: {service: "trading"}}
+    capfd.readouterr()
+
+    # Another description, another topic: nothing of it reaches a service.
+    stack["resource"]["aws_ssm_parameter"]["name"]["description"] = "The database."
+    stack["resource"]["aws_sns_topic"]["alarms"]["display_name"] = "Alerts"
+    terraform.main(["apply"])
+    printed = capfd.readouterr()
+    assert "0 added, 2 changed, 0 destroyed" in printed.out
+    assert "warning" not in printed.err
+
+    stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trades"
+    changes = f"warning: {PARAMETER} changes: {service} keeps the old value until it is redeployed"
+    terraform.main(["plan"])
+    assert changes in capfd.readouterr().err
+    terraform.main(["apply"])
+    printed = capfd.readouterr()
+    assert changes in printed.err
+    assert "0 added, 1 changed, 0 destroyed" in printed.out
+    assert aws.client("ssm").get_parameter(Name=PARAMETER)["Parameter"]["Value"] == "trades"
+
+    terraform.main(["apply"])
+    printed = capfd.readouterr()
+    assert "No changes." in printed.out
+    assert "warning" not in printed.err
+
+    # Back to what the service was released with.
+    stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trading"
+    terraform.main(["plan"])
+    assert "warning" not in capfd.readouterr().err
+
+    stack["resource"]["aws_ssm_parameter"]["name"]["name"] = f"{PARAMETER}-of-old"
+    terraform.main(["plan"])
+    goes = f"warning: {PARAMETER} goes away, which {service} was released with"
+    assert goes in capfd.readouterr().err
+
+
+def test_who_asks_terraform_for_its_exit_code_gets_a_failure_for_changes(stack: Document) -> None:
+    with pytest.raises(UserError, match="plan failed"):
+        terraform.main(["plan", "--", "-detailed-exitcode"])
+
+
+def test_an_account_that_does_not_answer_is_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
+        consumption(REGION, ENVIRONMENT)

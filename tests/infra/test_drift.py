@@ -1,0 +1,83 @@
+"""What `make drift` says of the data platform, by real Terraform on an emulated account."""
+
+from typing import Any
+
+import pytest
+
+from infra import drift, terraform
+from infra.drift import unknown_rules
+from shared.errors import UserError
+from tests.infra.small_stack import PARAMETER, REGION, STACK, Document
+from tests.local.test_emulator import Emulator
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is said of the stack, which must have drifted."""
+    capsys.readouterr()
+    with pytest.raises(UserError, match=f"{STACK}: infra must act"):
+        drift.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(f"{STACK}: ") for line in lines)
+    return [line.removeprefix(f"{STACK}: ") for line in lines]
+
+
+def test_drift_names_what_differs_from_reality_and_what_is_not_applied(
+    aws: Emulator, stack: Document, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied = [
+        "infra must be applied: the configuration asks to create aws_security_group.database",
+        "infra must be applied: the configuration asks to create aws_sns_topic.alarms",
+        "infra must be applied: the configuration asks to create aws_ssm_parameter.name",
+        "infra must be applied: the configuration asks to create aws_vpc.vpc",
+        "infra must be applied: the configuration asks to create "
+        "aws_vpc_security_group_ingress_rule.database",
+        "infra must be applied: the output owner is not up to date",
+    ]
+    assert findings(capsys) == applied
+
+    terraform.main(["apply"])
+    capsys.readouterr()
+    drift.main()
+    assert capsys.readouterr().out == f"{STACK}: no drift\n"
+
+    ssm, sns, ec2 = (aws.client(service) for service in ("ssm", "sns", "ec2"))
+    ssm.delete_parameter(Name=PARAMETER)
+    (topic,) = (t["TopicArn"] for t in sns.list_topics()["Topics"] if "small" in t["TopicArn"])
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="DisplayName", AttributeValue="Other")
+    (group,) = ec2.describe_security_groups(
+        Filters=[{"Name": "group-name", "Values": ["small-database"]}]
+    )["SecurityGroups"]
+    everybody: dict[str, Any] = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[everybody])
+    sns_changed = "aws_sns_topic.alarms was changed outside Terraform (display_name)"
+    stack["resource"]["aws_vpc"]["vpc"]["tags"] = {"Owner": "platform-team"}
+
+    topic_line, parameter_line, vpc_line, rule_line = findings(capsys)
+    assert topic_line == f"infra must be applied: {sns_changed}"
+    assert parameter_line == (
+        "infra must be applied: aws_ssm_parameter.name was deleted outside Terraform"
+    )
+    assert vpc_line == "infra must be applied: the configuration asks to update aws_vpc.vpc"
+    assert rule_line.startswith("infra must remove sgr-")
+    assert rule_line.endswith(
+        "from the security group small-database: traffic from 0.0.0.0/0, protocol -1"
+    )
+
+
+def test_a_stack_that_cannot_be_planned_is_one_clear_line_below_what_terraform_said(
+    stack: Document, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack["resource"]["aws_vpc"]["vpc"]["cidr_block"] = "not an address"
+    with pytest.raises(UserError, match=f"plan failed for {STACK}"):
+        drift.main()
+    assert "not an address" in capsys.readouterr().err
+
+
+def test_security_groups_that_aws_does_not_describe_are_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, aws: Emulator
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    group = {"type": "aws_security_group", "values": {"id": "sg-1", "name": "database"}}
+    plan = {"prior_state": {"values": {"root_module": {"resources": [group]}}}}
+    with pytest.raises(UserError, match="EC2 in us-east-1 does not answer"):
+        list(unknown_rules(plan, REGION))
