@@ -7,8 +7,9 @@ MAKEFLAGS += --no-builtin-rules
 
 ENVIRONMENT_SUFFIX ?= dev
 REGIONS ?= us-east-1
+SERVICE_STAGE ?=
 LAMBDA_ARCHITECTURE ?= arm64
-export ENVIRONMENT_SUFFIX REGIONS LAMBDA_ARCHITECTURE
+export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
 
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH):$(CURDIR)/.venv-checks/bin
@@ -28,7 +29,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) STATE=s3|local and the standard AWS_* ones"
+	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) SERVICE_STAGE=$(SERVICE_STAGE) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
 setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
@@ -116,12 +117,16 @@ openapi: .venv/.installed ## Write service/openapi.json and what follows from it
 	@$(PY) -m service.request_model
 
 .PHONY: deploy-service
-deploy-service: build-service ## Release the service
+deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)
 	@$(PY) -m service.stack deploy
 
 .PHONY: destroy-service
-destroy-service: .venv/.installed ## Remove the service; its trades stay
+destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVICE_STAGE: a preview and its data)
 	@$(PY) -m service.stack delete
+
+.PHONY: previews
+previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
+	@$(PY) -m service.previews
 
 .PHONY: invoke
 invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
