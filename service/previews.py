@@ -121,7 +121,7 @@ def main(variables: Mapping[str, str] = os.environ) -> None:
     regions = check_regions(variables.get("REGIONS", "us-east-1"))
     previews = [preview for region in regions for preview in find_previews(region, environment)]
     if variables.get("JSON") == "1":
-        print(json.dumps([asdict(preview) for preview in previews], indent=2, default=str))
+        print(json.dumps([asdict(p) for p in previews], indent=2, default=datetime.isoformat))
     elif previews:
         print(listing(previews, datetime.now(UTC)))
     else:
