@@ -173,7 +173,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed
