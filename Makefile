@@ -18,6 +18,8 @@ PY := $(VENV)/bin/python
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
 export CHECKPOINT_DISABLE := 1
+# A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
+export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -173,12 +175,12 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
-		-o service/requirements.txt service/requirements.in
+		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed
