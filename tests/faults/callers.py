@@ -62,6 +62,7 @@ class Callers:
     def __init__(
         self, function: Function, ledger: Ledger, *, count: int, pause_seconds: float, seed: int
     ) -> None:
+        self._ledger = ledger
         self._gate = threading.Event()
         self._ended = False
         self._callers = [
@@ -105,13 +106,17 @@ class Callers:
         self._gate.set()
 
     def _run(self, caller: _Caller) -> None:
-        while not self._ended:
-            if not self._gate.is_set():
-                caller.is_waiting = True
-                self._gate.wait()
-            else:
-                caller.trade()
-                caller.pause()
+        try:
+            while not self._ended:
+                if not self._gate.is_set():
+                    caller.is_waiting = True
+                    self._gate.wait()
+                else:
+                    caller.trade()
+                    caller.pause()
+        except Exception as error:
+            self._ledger.problems.append(f"a caller ended with {error!r}")
+            raise
 
 
 class _Caller:

@@ -42,7 +42,6 @@ class Endpoint:
 
     def __init__(self, host: str = _HOST, port: int = 0) -> None:
         self.host, self.port = host, port
-        self.cuts = 0
         self._targets: Sequence[int] = ()
         self._turn = itertools.count()
         self._planned: deque[Cut] = deque()
@@ -81,6 +80,11 @@ class Endpoint:
     def cut_next(self, *cuts: Cut) -> None:
         """Break as many connections as their clients send their next statements, one each."""
         self._do(lambda: self._planned.extend(cuts))
+
+    @property
+    def has_cuts_left(self) -> bool:
+        """Whether connections are still to be broken by `cut_next`."""
+        return bool(self._planned)
 
     def delay(self, seconds: float) -> None:
         """Deliver everything later, in both directions."""
@@ -139,8 +143,6 @@ class Endpoint:
     ) -> None:
         while data := await source.read(_CHUNK_BYTES):
             cut = self._planned.popleft() if self._planned and link.is_served else None
-            if cut is not None:
-                self.cuts += 1
             await self._hold(link)
             if cut is Cut.BEFORE:
                 break
