@@ -251,7 +251,9 @@ class Cluster:
     def _caught_up(self, reader: MariaDBServer) -> None:
         goal = self._applied(self.writer)
         _wait(
-            lambda: self._applied(reader) >= goal and self._slave(reader)["Slave_IO_Running"] == "Yes",
+            lambda: (
+                self._applied(reader) >= goal and self._slave(reader)["Slave_IO_Running"] == "Yes"
+            ),
             "the reader has caught up",
         )
 
@@ -270,8 +272,7 @@ class Cluster:
     def _ask(self, server: MariaDBServer, query: str) -> dict[str, Any]:
         with self.connect(server, "mysql") as connection, connection.cursor(DictCursor) as cursor:
             cursor.execute(query)
-            row: dict[str, Any] = cursor.fetchone()
-            return row
+            return cursor.fetchone() or {}
 
     def _do(self, server: MariaDBServer, *statements: str) -> None:
         with self.connect(server, "mysql") as connection, connection.cursor() as cursor:

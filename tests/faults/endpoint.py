@@ -21,6 +21,8 @@ _HOST = "127.0.0.1"
 _CHUNK_BYTES = 65536
 # The greeting, TLS and the login, as they come at least.
 _ANSWERS_OF_A_HANDSHAKE = 3
+# After this, the one end of a connection that is left notices that there is no other.
+_SILENCE_SECONDS = 30
 
 T = TypeVar("T")
 
@@ -64,10 +66,10 @@ class Endpoint:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._do(self._server.close)
-        self.cut()
+        self._await(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def lead_to(self, *ports: int) -> None:
         """Take new connections to these servers' ports; without any, to nowhere."""
@@ -75,7 +77,12 @@ class Endpoint:
 
     def cut(self) -> None:
         """Reset all connections, whatever is on its way."""
-        self._do(lambda: [link.reset() for link in self._links])
+
+        def reset() -> None:
+            for link in self._links:
+                link.reset()
+
+        self._do(reset)
 
     def cut_next(self, *cuts: Cut) -> None:
         """Break as many connections as their clients send their next statements, one each."""
@@ -91,7 +98,7 @@ class Endpoint:
         self._delay = seconds
 
     def swallow(self) -> None:
-        """Deliver nothing more, and take new connections without an answer: a black hole."""
+        """Deliver nothing more, not even that an end is gone; new connections get no answer."""
         self._do(self._open.clear)
 
     def deliver(self, *, late: bool) -> None:
@@ -117,6 +124,13 @@ class Endpoint:
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result()
+
+    async def _end(self) -> None:
+        self._server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer)
@@ -153,6 +167,7 @@ class Endpoint:
             link.cut = cut
             sink.write(data)
             await sink.drain()
+        await self._hold(link)
         raise _Ended
 
     async def _forward_answers(
@@ -169,6 +184,7 @@ class Endpoint:
             sink.write(data)
             link.answers += 1
             await sink.drain()
+        await self._hold(link)
         raise _Ended
 
     async def _hold(self, link: _Link) -> None:
@@ -176,7 +192,8 @@ class Endpoint:
             await asyncio.sleep(self._delay)
         await self._open.wait()
         if link.is_silent:
-            await asyncio.Future()
+            await asyncio.sleep(_SILENCE_SECONDS)
+            raise _Ended
 
 
 class _Ended(Exception):
