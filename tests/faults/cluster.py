@@ -34,7 +34,7 @@ from pymysql.cursors import Cursor, DictCursor
 from pymysql.err import OperationalError
 
 from local.mariadb import MariaDBServer, TLSFiles
-from tests.faults.endpoint import Endpoint
+from tests.endpoint import Endpoint
 from tests.ports import free_port
 from trading.database import connect
 from trading.secret import Credentials

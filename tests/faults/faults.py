@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migration.app_user import APP_USER
+from tests.endpoint import Cut
 from tests.faults.cluster import Cluster
-from tests.faults.endpoint import Cut
 from tests.faults.function import Doom, Function
 from tests.faults.secrets_manager import SecretsManager
 from trading.secret import PENDING
@@ -190,7 +190,7 @@ FAULTS = (
     Fault("reader killed (-9), restarted", 10, _reader_restarts),
     Fault("connection cut before a statement", 10, _cut(Cut.BEFORE)),
     Fault("connection cut within a statement", 10, _cut(Cut.WITHIN)),
-    Fault("connection cut before the answer", 10, _cut(Cut.AFTER)),
+    Fault("connection cut before the answer", 10, _cut(Cut.BEFORE_ANSWER)),
     Fault("connection cut within the answer", 10, _cut(Cut.WITHIN_ANSWER)),
     Fault("latency", 10, _latency),
     Fault("packet black hole", 25, _black_hole),

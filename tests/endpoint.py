@@ -32,7 +32,7 @@ class Cut(Enum):
 
     BEFORE = auto()  # nothing of the statement arrives
     WITHIN = auto()  # half of its bytes arrive
-    AFTER = auto()  # it is carried out, and nothing of its answer arrives
+    BEFORE_ANSWER = auto()  # it is carried out, and nothing of its answer arrives
     WITHIN_ANSWER = auto()  # it is carried out, and half of its answer's bytes arrive
 
 
@@ -155,7 +155,7 @@ class Endpoint:
     async def _forward_statements(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link
     ) -> None:
-        while data := await source.read(_CHUNK_BYTES):
+        while data := await _read(source):
             cut = self._planned.popleft() if self._planned and link.is_served else None
             await self._hold(link)
             if cut is Cut.BEFORE:
@@ -173,8 +173,8 @@ class Endpoint:
     async def _forward_answers(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link
     ) -> None:
-        while data := await source.read(_CHUNK_BYTES):
-            if link.cut is Cut.AFTER:
+        while data := await _read(source):
+            if link.cut is Cut.BEFORE_ANSWER:
                 break
             await self._hold(link)
             if link.cut is Cut.WITHIN_ANSWER:
@@ -194,6 +194,14 @@ class Endpoint:
         if link.is_silent:
             await asyncio.sleep(_SILENCE_SECONDS)
             raise _Ended
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    try:
+        return await source.read(_CHUNK_BYTES)
+    except OSError:
+        # An end that breaks off is an end.
+        return b""
 
 
 class _Ended(Exception):
