@@ -145,6 +145,10 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or 
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
+.PHONY: test-faults
+test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
+	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
+
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	@local/prerequisites.sh shellcheck
