@@ -71,6 +71,11 @@ bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, o
 migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
 	@$(PY) -m infra.remote_state migrate
 
+.PHONY: bootstrap-pipelines
+bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
+	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
+	@$(PY) -m infra.pipelines
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main

@@ -46,6 +46,9 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (  # noqa: E402
 )
 from cdktf_cdktf_provider_aws.eip import Eip  # noqa: E402
 from cdktf_cdktf_provider_aws.flow_log import FlowLog  # noqa: E402
+from cdktf_cdktf_provider_aws.iam_openid_connect_provider import (  # noqa: E402
+    IamOpenidConnectProvider,
+)
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role import IamRole  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy  # noqa: E402
@@ -142,6 +145,7 @@ __all__ = [
     "Eip",
     "FlowLog",
     "Fn",
+    "IamOpenidConnectProvider",
     "IamPolicy",
     "IamRole",
     "IamRolePolicy",

@@ -83,6 +83,16 @@ def state_key_alias(region: str) -> str:
     return f"alias/{state_stack_name(region)}"
 
 
+def pipelines_stack_name(environment: str) -> str:
+    """The stack of the roles that an environment's pipelines take."""
+    return f"{PLATFORM}-pipelines-{environment}"
+
+
+def pipeline_role_name(environment: str, role: str) -> str:
+    """The name of such a role, such as `trading-platform-dev-planner`."""
+    return _checked("role", f"{PLATFORM}-{environment}-{role}")
+
+
 def _checked(kind: str, name: str) -> str:
     if len(name) > _MAX_LENGTH[kind]:
         raise ValueError(f"{kind} name {name!r} has more than {_MAX_LENGTH[kind]} characters")

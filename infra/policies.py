@@ -84,6 +84,8 @@ API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToC
 BOUNDARY = "service-boundary"
 SERVICE_DEPLOYER = "service-deployer"
 INFRA_DEPLOYER = "infra-deployer"
+PLANNER = "planner"
+PREVIEW_LIMITS = "preview-limits"
 
 
 def service_boundary(place: Place) -> Document:
@@ -577,6 +579,90 @@ def infra_deployer(place: Place) -> Document:
     )
 
 
+def planner(place: Place) -> Document:
+    """What `make plan` and its siblings read in one region: no secret, no trade, and no change.
+
+    A plan by this takes no lock (`terraform plan -lock=false`), which would be a change.
+    """
+    state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
+    buckets = [place.bucket(role) for role in ("data", "code", "logs")]
+    return _document(
+        _allow(
+            "Descriptions",
+            [
+                "backup:Describe*",
+                "backup:GetBackup*",
+                "backup:List*",
+                "cloudformation:Describe*",
+                "cloudformation:Detect*",
+                "cloudformation:GetTemplate*",
+                "cloudformation:List*",
+                "cloudwatch:Describe*",
+                "cloudwatch:GetDashboard",
+                "cloudwatch:ListTagsForResource",
+                "ec2:Describe*",
+                "ec2:GetManagedPrefixListEntries",
+                "kms:DescribeKey",
+                "kms:GetKeyPolicy",
+                "kms:GetKeyRotationStatus",
+                "kms:ListAliases",
+                "kms:ListResourceTags",
+                "logs:Describe*",
+                "logs:List*",
+                "rds:Describe*",
+                "rds:ListTagsForResource",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                "sns:Get*Attributes",
+                "sns:List*",
+                "ssm:DescribeParameters",
+            ],
+            ["*"],
+        ),
+        _allow(
+            "Roles",
+            ["iam:GetPolicy*", "iam:GetRole*", "iam:List*Polic*"],
+            [place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")],
+        ),
+        _allow("Buckets", ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"], buckets),
+        _allow(
+            "Contract",
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
+            [_contract(place)],
+        ),
+        _allow("StateBucket", ["s3:ListBucket"], [state]),
+        _allow(
+            "State",
+            ["s3:GetObject"],
+            [f"{state}/{place.platform}/*", f"{state}/env:/*/{place.platform}/*"],
+        ),
+        _allow(
+            "StateKey",
+            ["kms:Decrypt"],
+            [place.arn("kms", "key/*")],
+            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
+        ),
+        # The table also has the checksum of each state.
+        _allow(
+            "StateChecksums",
+            ["dynamodb:GetItem"],
+            [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
+        ),
+    )
+
+
+def preview_limits(place: Place) -> Document:
+    """What whoever deploys previews may not do, beside the service deployer's policy."""
+    changes = ("Cancel", "Continue", "Create", "Delete", "Execute", "Rollback", "Set", "Update")
+    return _document(
+        _deny(
+            "EnvironmentsOwnService",
+            [f"cloudformation:{verb}*" for verb in changes],
+            [place.arn("cloudformation", f"stack/{place.service}/*")],
+        ),
+    )
+
+
 _NETWORK_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -665,6 +751,7 @@ POLICIES = {
     BOUNDARY: service_boundary,
     SERVICE_DEPLOYER: service_deployer,
     INFRA_DEPLOYER: infra_deployer,
+    PLANNER: planner,
 }
 
 
