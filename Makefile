@@ -73,7 +73,6 @@ migrate-state: tools ## Move states that were kept with STATE=local into the sta
 
 .PHONY: bootstrap-pipelines
 bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
-	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
 	@$(PY) -m infra.pipelines
 
 .PHONY: synth
@@ -83,6 +82,10 @@ synth: tools ## Synthesize the Terraform stacks
 .PHONY: plan
 plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 	@$(PY) -m infra.terraform plan -- $(ARGS)
+
+.PHONY: plan-comment
+plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull request
+	@$(PY) -m infra.review
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
@@ -161,6 +164,9 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	ruff format --check .
 	mypy
 	shellcheck local/*.sh .ci/run
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	.venv-checks/bin/zizmor --offline --quiet .github
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1

@@ -12,6 +12,7 @@ from infra.backend import account_id, backend_arguments
 from infra.bindings import App
 from infra.config import EnvironmentConfig, load_environment
 from infra.naming import pipelines_stack_name
+from infra.remote_state import ensure
 from infra.stacks.pipelines import AUDIENCE, ISSUER, Pipelines
 from infra.terraform import installed_terraform
 from shared.errors import UserError, exit_code
@@ -67,6 +68,8 @@ def main() -> None:
     """
     repository = repository_name(os.environ)
     environment = load_environment(os.environ)
+    home = environment.regions[0]
+    provided = makes_provider(environment)
     # In a folder of its own: what synth, plan and deploy work on stays as it is.
     environment = replace(environment, out_dir=environment.out_dir / "pipelines")
     app = App(outdir=str(environment.out_dir))
@@ -74,14 +77,16 @@ def main() -> None:
         app,
         environment=environment,
         repository=repository,
-        makes_provider=makes_provider(environment),
+        makes_provider=provided,
     )
     app.synth()
     name = pipelines_stack_name(environment.suffix)
     folder = environment.out_dir / "stacks" / name
     with installed_terraform(os.environ) as terraform:
+        if environment.remote_state:
+            ensure(replace(environment, regions=(home,)), terraform)
         print(f"==> {name}: terraform apply", flush=True)
-        terraform.init(folder, *backend_arguments(environment, environment.regions[0].region))
+        terraform.init(folder, *backend_arguments(environment, home.region))
         terraform.run(folder, "apply")
 
 

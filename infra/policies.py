@@ -580,9 +580,9 @@ def infra_deployer(place: Place) -> Document:
 
 
 def planner(place: Place) -> Document:
-    """What `make plan` and its siblings read in one region: no secret, no trade, and no change.
+    """What `make plan-comment` and `make drift` read in one region: no secret, and no trade.
 
-    A plan by this takes no lock (`terraform plan -lock=false`), which would be a change.
+    It changes nothing, not even locks: they plan without one.
     """
     state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
     buckets = [place.bucket(role) for role in ("data", "code", "logs")]
@@ -630,6 +630,7 @@ def planner(place: Place) -> Document:
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
             [_contract(place)],
         ),
+        _allow("Aliases", ["lambda:GetAlias"], [place.arn("lambda", f"function:{_SERVICE}-*")]),
         _allow("StateBucket", ["s3:ListBucket"], [state]),
         _allow(
             "State",

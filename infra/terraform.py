@@ -87,6 +87,18 @@ class Terraform:
         _check(finished, folder, "output")
         return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
 
+    def read(self, folder: Path, command: str, *arguments: str) -> str:
+        """What a command prints in a folder that is initialized, without colours.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(
+            folder, [command, *_COMMANDS.get(command, ()), *arguments], stdout=subprocess.PIPE
+        )
+        _check(finished, folder, command)
+        return finished.stdout
+
     def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
         # Of the configuration, only these say what is to be prepared.
         document = json.loads((folder / "cdk.tf.json").read_text())

@@ -69,9 +69,7 @@ def pipeline_roles(environment: EnvironmentConfig) -> dict[str, PipelineRole]:
     suffix = environment.suffix
     roles = {
         # Three regions with production's databases take longer than an hour.
-        INFRA_DEPLOYER: PipelineRole(
-            (f"environment:{suffix}-infra",), (INFRA_DEPLOYER,), hours=2
-        ),
+        INFRA_DEPLOYER: PipelineRole((f"environment:{suffix}-infra",), (INFRA_DEPLOYER,), hours=2),
         SERVICE_DEPLOYER: PipelineRole((f"environment:{suffix}-service",), (SERVICE_DEPLOYER,)),
         PLANNER: PipelineRole((_PULL_REQUEST, _MAIN), (PLANNER,)),
     }
