@@ -5,6 +5,7 @@ the workflow gives `GH_TOKEN` and the number, `PULL_REQUEST`.
 https://docs.github.com/en/rest/issues/comments
 """
 
+import itertools
 import json
 import os
 import sys
@@ -33,11 +34,11 @@ def main(kind: str, text: str, variables: Mapping[str, str] = os.environ) -> Non
 
 
 def _all(url: str, token: str) -> Iterator[Mapping[str, Any]]:
-    number, page = 1, [{}] * _PAGE
-    while len(page) == _PAGE:
+    for number in itertools.count(1):
         page = _call("GET", f"{url}?per_page={_PAGE}&page={number}", token)
         yield from page
-        number += 1
+        if len(page) < _PAGE:
+            return
 
 
 def _call(method: str, url: str, token: str, body: object = None) -> Any:

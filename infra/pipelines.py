@@ -72,6 +72,7 @@ def main() -> None:
     provided = makes_provider(environment)
     # In a folder of its own: what synth, plan and deploy work on stays as it is.
     environment = replace(environment, out_dir=environment.out_dir / "pipelines")
+    environment.out_dir.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(environment.out_dir))
     Pipelines(
         app,

@@ -376,6 +376,87 @@ def test_the_infra_deployer_has_the_platform_and_nothing_else(
     assert decide(action, resource, document, context=context) == expected
 
 
+PIPELINE_ROLE = "arn:aws:iam::123456789012:role/pipelines/trading-platform-dev-infra-deployer"
+PIPELINE_POLICY = (
+    "arn:aws:iam::123456789012:policy/pipelines/"
+    "trading-platform-pipeline-infra-deployer-useast1-dev"
+)
+
+
+@pytest.mark.parametrize("deployer", [policies.infra_deployer, policies.service_deployer])
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:AttachRolePolicy", PIPELINE_ROLE),
+        ("iam:CreateRole", PIPELINE_ROLE),
+        ("iam:DeleteRolePermissionsBoundary", PIPELINE_ROLE),
+        ("iam:PutRolePolicy", PIPELINE_ROLE),
+        ("iam:UpdateAssumeRolePolicy", PIPELINE_ROLE),
+        ("iam:CreatePolicyVersion", PIPELINE_POLICY),
+        (
+            "iam:UpdateOpenIDConnectProviderThumbprint",
+            "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
+        ),
+    ],
+)
+def test_no_deployer_can_change_a_pipelines_role_or_its_policies(
+    decide: Decide, deployer: Callable[[Place], Document], action: str, resource: str
+) -> None:
+    context = {**BOUNDED, "iam:PolicyARN": PIPELINE_POLICY}
+    assert decide(action, resource, deployer(PLACE), context=context) != "allowed"
+
+
+STATE_KEY = {"kms:ResourceAliases": "alias/trading-platform-state-useast1"}
+STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context", "expected"),
+    [
+        ("s3:GetObject", STATE, {}, "allowed"),
+        ("kms:Decrypt", KEY, STATE_KEY, "allowed"),
+        ("ec2:DescribeVpcs", "*", {}, "allowed"),
+        ("iam:GetRolePolicy", ROLE, {}, "allowed"),
+        # No change, not even a lock or the state's checksum.
+        ("s3:PutObject", STATE, {}, "implicitDeny"),
+        ("s3:PutObject", f"{STATE}.tflock", {}, "implicitDeny"),
+        (
+            "dynamodb:PutItem",
+            f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1",
+            {},
+            "implicitDeny",
+        ),
+        ("ec2:CreateVpc", "*", {}, "implicitDeny"),
+        ("iam:PutRolePolicy", ROLE, {}, "implicitDeny"),
+        # No trade and no secret.
+        ("s3:GetObject", f"{PLACE.bucket('data')}/trades/1", {}, "implicitDeny"),
+        ("kms:Decrypt", KEY, OWN_KEY, "implicitDeny"),
+        (
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1",
+            {},
+            "implicitDeny",
+        ),
+        ("lambda:GetFunction", FUNCTION, {}, "implicitDeny"),
+        ("lambda:InvokeFunction", FUNCTION, {}, "implicitDeny"),
+        # No other environment's state.
+        ("s3:GetObject", STATE.replace("-dev/", "-prod/"), {}, "implicitDeny"),
+    ],
+)
+def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
+    decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
+) -> None:
+    assert decide(action, resource, policies.planner(PLACE), context=context) == expected
+
+
+def test_who_previews_leaves_the_environments_own_service_alone(decide: Decide) -> None:
+    documents = [policies.service_deployer(PLACE), policies.preview_limits(PLACE)]
+    own = f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1"
+    for action in ("CreateChangeSet", "ExecuteChangeSet", "DeleteStack", "UpdateStack"):
+        assert decide(f"cloudformation:{action}", own, *documents) == "explicitDeny"
+    assert decide("cloudformation:DescribeStacks", own, *documents) == "allowed"
+
+
 @pytest.mark.parametrize("region", REGION_CODES)
 @pytest.mark.parametrize("role", POLICIES)
 def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
