@@ -53,7 +53,7 @@ class PipelineRole:
     hours: int = 1
 
 
-_DOCUMENTS: Mapping[str, Callable[[Place], Document]] = {
+DOCUMENTS: Mapping[str, Callable[[Place], Document]] = {
     **POLICIES,
     PREVIEW_LIMITS: preview_limits,
 }
@@ -160,7 +160,7 @@ class Pipelines(TerraformStack):
                 f"{kind}-{place.region}",
                 name=resource_name("policy", place.region, place.environment, f"pipeline-{kind}"),
                 path=PATH,
-                policy=json.dumps(_DOCUMENTS[kind](place)),
+                policy=json.dumps(DOCUMENTS[kind](place)),
             ).arn
             for place in places
         ]

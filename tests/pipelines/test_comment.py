@@ -3,9 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
-from tests.pipelines.conftest import GitHub
+import pytest
+
+from tests.pipelines.github import GitHub, github_api
 from tests.pipelines.workflows import FOLDER
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with github_api() as api:
+        yield api
 
 
 def comment(github: GitHub, kind: str, text: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -47,7 +47,7 @@ def test_a_workflow_starts_with_no_permission_and_a_job_says_which_it_needs(work
             needed["id-token"] = "write"
         if "comment.py" in str(job.scripts):
             needed["pull-requests"] = "write"
-        assert job.permissions == needed, job
+        assert job.body["permissions"] == needed, job
 
 
 @pytest.mark.parametrize("job", JOBS, ids=str)

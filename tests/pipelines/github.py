@@ -3,12 +3,11 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-import pytest
 
 COMMENTS = "/repos/acme/platform/issues/7/comments"
 ONE = "/repos/acme/platform/issues/comments/"
@@ -37,24 +36,25 @@ class GitHub:
         self.comments.append({"id": len(self.comments) + 1, "body": body, "user": user})
 
 
-@pytest.fixture
-def github() -> Iterator[GitHub]:
+@contextmanager
+def github_api() -> Iterator[GitHub]:
+    """Serve the API as long as the context lasts."""
     state = GitHub()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             address = urlsplit(self.path)
             query = parse_qs(address.query)
             size, page = int(query["per_page"][0]), int(query["page"][0])
             found = state.comments[size * (page - 1) : size * page]
             self._answer(found if address.path == COMMENTS else None)
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             if self.path == COMMENTS:
                 state.add(self._body())
             self._answer({} if self.path == COMMENTS else None)
 
-        def do_PATCH(self) -> None:  # noqa: N802
+        def do_PATCH(self) -> None:
             comment = state.comments[int(self.path.removeprefix(ONE)) - 1]
             comment["body"] = self._body()
             self._answer(comment)
