@@ -630,7 +630,11 @@ def planner(place: Place) -> Document:
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
             [_contract(place)],
         ),
-        _allow("Aliases", ["lambda:GetAlias"], [place.arn("lambda", f"function:{_SERVICE}-*")]),
+        _allow(
+            "Aliases",
+            ["lambda:GetAlias", "lambda:ListAliases"],
+            [place.arn("lambda", f"function:{_SERVICE}-*")],
+        ),
         _allow("StateBucket", ["s3:ListBucket"], [state]),
         _allow(
             "State",
