@@ -108,7 +108,7 @@ def test_names_and_policies_fit_with_the_longest_suffix(tmp_path: Path) -> None:
         assert len(body["name"]) <= 128
 
 
-def test_a_session_is_no_longer_than_the_job_needs(dev: Stack) -> None:
+def test_a_role_is_taken_for_no_longer_than_its_job_needs(dev: Stack) -> None:
     seconds = {n: b["max_session_duration"] for n, b in dev.resources("aws_iam_role").items()}
     assert seconds.pop("infra-deployer") == 7200
     assert set(seconds.values()) == {3600}

@@ -50,11 +50,6 @@ def platform_team(platform: Platform) -> Platform:
     return as_user(platform, "platform-team", document=document)
 
 
-def test_the_app_team_releases_the_service(app_team: Platform) -> None:
-    assert "No changes to deploy" in app_team.make("deploy-service").stdout
-    assert "SUCCESS" in app_team.make("invoke").stdout
-
-
 def test_the_app_team_removes_and_makes_the_whole_service(app_team: Platform) -> None:
     app_team.make("destroy-service")
     app_team.make("deploy-service")
