@@ -18,6 +18,8 @@ PY := $(VENV)/bin/python
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
 export CHECKPOINT_DISABLE := 1
+# A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
+export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -143,6 +145,10 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or 
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
+.PHONY: test-faults
+test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
+	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
+
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	@local/prerequisites.sh shellcheck
@@ -173,12 +179,12 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
-		-o service/requirements.txt service/requirements.in
+		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed
