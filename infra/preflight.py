@@ -32,7 +32,7 @@ def check_destroy(environment: EnvironmentConfig) -> None:
             if consumers:
                 raise UserError(
                     f"{', '.join(consumers)} in {region.region} uses this data platform: "
-                    f"run `{_removal(consumers, region.region, environment.suffix)}` first"
+                    f"run `{removal(consumers, region.region, environment.suffix)}` first"
                 )
             holders = deployer_policy_holders(region.region, environment.suffix)
             if holders:
@@ -65,7 +65,7 @@ def consuming_stacks(region: str, environment: str) -> list[str]:
     )
 
 
-def _removal(stacks: Sequence[str], region: str, environment: str) -> str:
+def removal(stacks: Sequence[str], region: str, environment: str) -> str:
     """The command that removes stacks of the service, one for each preview."""
     stages = [service_stage(stack, region, environment) for stack in stacks]
     return " && ".join(

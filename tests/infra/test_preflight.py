@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import terraform
-from infra.preflight import deployer_policy_holders, wait_for_lambda_interfaces
+from infra.preflight import deployer_policy_holders, removal, wait_for_lambda_interfaces
 from shared.contract import load_contract
 from shared.errors import UserError
 from tests.local.test_emulator import Emulator, until
@@ -91,6 +91,15 @@ def test_a_deployed_service_is_named_and_the_destroy_refused(
         f"{preview} in us-east-1 uses this data platform: run `make destroy-service` first"
     )
     assert "terraform destroy" not in capfd.readouterr().out
+
+
+def test_each_preview_is_named_with_the_command_that_removes_it(environment: str) -> None:
+    own = "trading-platform-service-useast1-going"
+    stacks = [own, f"{own}--pr-1", f"{own}--pr-2", "preview-of-a-branch"]
+    assert removal(stacks, REGION, environment) == (
+        "make destroy-service && make destroy-service SERVICE_STAGE=pr-1 "
+        "&& make destroy-service SERVICE_STAGE=pr-2"
+    )
 
 
 def test_a_service_of_another_environment_does_not_matter(
