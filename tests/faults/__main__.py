@@ -29,8 +29,8 @@ def main() -> int:
     report = f"{campaign.report}\n\n{figures}\n"
     if failure:
         report += f"FAILED: {failure}\n"
-    print(f"\n\n{report}", flush=True)
     (folder / "report.txt").write_text(report)
+    print(f"\n\n{report}\nThe report and all logs are in {folder}.", flush=True)
     return bool(failure)
 
 
