@@ -81,9 +81,7 @@ plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@# With local state there is nothing to ensure, and finding that out takes CDKTF three seconds.
-	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
-	@$(PY) -m infra.terraform apply
+	@$(PY) -m infra.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
@@ -184,7 +182,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out infra/.gen
+		service/.aws-sam infra/cdktf.out infra/.gen .logs
 
 .PHONY: tools
 tools: .venv/.installed
