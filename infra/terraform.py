@@ -196,30 +196,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
             environment.check_destroyable()
             check_destroy(environment)
         synthesize(environment)
-        side_by_side = command in _RESULTS and len(environment.regions) > 1
-        runs = []
-        for region in environment.regions:
-            folder = stack_folder(environment, region.region)
-            if not side_by_side:
-                print(f"==> {folder.name}: terraform {command}", flush=True)
-            # To validate needs neither a state nor an account.
-            backend = (
-                ("-backend=false",)
-                if command == "validate"
-                else backend_arguments(environment, region.region)
-            )
-            terraform.init(folder, *backend, quiet=command != "init")
-            if side_by_side:
-                runs.append(terraform.in_region(region.region, folder, command, *options.extra))
-            elif command != "init":
-                terraform.run(folder, command, *options.extra)
-        if side_by_side:
+        if command in _RESULTS and len(environment.regions) > 1:
+            waves = environment.waves()
+            # What has joined a global database leaves it before that is destroyed.
+            ordered = waves[::-1] if command == "destroy" else waves
+            runs = [
+                [
+                    terraform.in_region(
+                        region.region,
+                        _initialized(terraform, environment, region.region, command),
+                        command,
+                        *options.extra,
+                    )
+                    for region in wave
+                ]
+                for wave in ordered
+            ]
             run_in_regions(
-                [runs],
-                what=f"terraform {command}",
-                result=_RESULTS[command],
-                parallel=parallel,
+                runs, what=f"terraform {command}", result=_RESULTS[command], parallel=parallel
             )
+            return
+        for region in environment.regions:
+            name = stack_folder(environment, region.region).name
+            print(f"==> {name}: terraform {command}", flush=True)
+            folder = _initialized(terraform, environment, region.region, command)
+            if command != "init":
+                terraform.run(folder, command, *options.extra)
+
+
+def _initialized(
+    terraform: Terraform, environment: EnvironmentConfig, region: str, command: str
+) -> Path:
+    """The folder of a region's stack, ready for the command."""
+    folder = stack_folder(environment, region)
+    # To validate needs neither a state nor an account.
+    backend = (
+        ("-backend=false",) if command == "validate" else backend_arguments(environment, region)
+    )
+    terraform.init(folder, *backend, quiet=command != "init")
+    return folder
 
 
 def stack_folder(environment: EnvironmentConfig, region: str) -> Path:
