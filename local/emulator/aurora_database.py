@@ -240,6 +240,8 @@ def _master_user_sql(cluster: Record) -> str:
         f"CREATE USER IF NOT EXISTS {user};\n"
         f"ALTER USER {user} IDENTIFIED BY {password};\n"
         f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
+        # On Aurora, nobody writes where the cluster does not.
+        f"REVOKE READ ONLY ADMIN ON *.* FROM {user};\n"
     )
 
 
