@@ -226,6 +226,11 @@ class DatabaseConfig:
                 f"readers {self.readers}: a global database of {len(regions)} regions has no more "
                 f"than {most} in the primary one"
             )
+        if self.proxy:
+            raise ValueError(
+                "proxy true: not with global_regions: it would have no writer to lead to where "
+                "another region writes"
+            )
         if self.serverless and self.min_capacity < _GLOBAL_ACU_MIN:
             raise ValueError(
                 f"min_capacity {self.min_capacity}: a global database needs {_GLOBAL_ACU_MIN} or "

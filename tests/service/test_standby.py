@@ -24,8 +24,10 @@ from tests.service.conftest import (
     MASTER_SECRET_ARN,
     MIGRATIONS,
     Secrets,
+    context,
 )
 from tests.service.test_smoke_check import Cloud, check, cloud
+from trading import api
 from trading.database import connect
 from trading.secret import SecretUnavailable
 from trading.settings import Address
@@ -154,4 +156,5 @@ def test_a_version_that_cannot_read_either_stops_the_release(
 ) -> None:
     monkeypatch.setenv("DATABASE_ROLE", STANDBY)
     monkeypatch.setenv("DATABASE_PORT", "1")
+    cloud.handler = lambda event: api.handler(event, context(remaining_seconds=2))
     assert list(check({})["problems"]) == ["list_trades.json"]
