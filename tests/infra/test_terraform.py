@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from infra import terraform
 from infra.config import load_environment
 from infra.main import synthesize
 from shared.errors import UserError
+from tests.local.test_emulator import until
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +76,52 @@ def test_arguments_behind_the_dashes_go_to_terraform(capfd: pytest.CaptureFixtur
 def test_a_failing_terraform_is_named_with_the_stack() -> None:
     with pytest.raises(UserError, match="validate failed for trading-platform-useast1-unit"):
         terraform.main(["validate", "--", "-no-such-option"])
+
+
+def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.toml"
+    file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError) as failed:
+        terraform.main(["apply", "--", "-no-such-option"])
+    # The primary region of a global database goes first.
+    assert str(failed.value) == ("terraform apply failed in us-west-2; not started: us-east-1")
+    printed = capfd.readouterr().out
+    assert "flag provided but not defined: -no-such-option" in printed
+
+
+def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
+    """With a state that would not be written if Terraform were killed."""
+    stack, started = tmp_path / "stack", tmp_path / "started"
+    stack.mkdir()
+    slow = {"local-exec": {"command": f"touch {started}; exec sleep 30"}}
+    resources = {"done": {}, "slow": {"depends_on": ["terraform_data.done"], "provisioner": [slow]}}
+    (stack / "main.tf.json").write_text(json.dumps({"resource": {"terraform_data": resources}}))
+    script = (
+        "import os, pathlib\n"
+        "from infra.terraform import installed_terraform\n"
+        f"stack = pathlib.Path({str(stack)!r})\n"
+        "with installed_terraform(os.environ) as terraform:\n"
+        "    terraform.init(stack)\n"
+        "    terraform.run(stack, 'apply')\n"
+    )
+    apply = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    until(started.exists, "the apply to begin", seconds=60)
+    os.killpg(apply.pid, signal.SIGINT)  # as a terminal does
+    said, _ = apply.communicate(timeout=60)
+    assert "Gracefully shutting down" in said
+    state = json.loads((stack / "terraform.tfstate").read_text())
+    assert {resource["name"] for resource in state["resources"]} == {"done", "slow"}
+    assert not (stack / ".terraform.tfstate.lock.info").exists()
 
 
 def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(
