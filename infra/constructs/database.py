@@ -168,6 +168,11 @@ class Database(Construct):
         )
 
     @property
+    def is_global(self) -> bool:
+        """Whether the cluster shares its data with those of other regions."""
+        return self._global_database is not None
+
+    @property
     def endpoint(self) -> str:
         """Host name of the writer."""
         return self.cluster.endpoint

@@ -19,7 +19,14 @@ from pathlib import Path
 from ministack.services import rds
 
 from local.emulator.rds_actions import ActionError, Parameters, Record, after_cluster, value
-from local.emulator.replication import follow, is_follower, make_source, server_id, writer_of
+from local.emulator.replication import (
+    MADE,
+    follow,
+    is_follower,
+    make_source,
+    server_id,
+    writer_of,
+)
 from local.emulator.settings import HOST, REGION, Settings, port_is_free
 from local.mariadb import MariaDBError, MariaDBServer, TLSFiles, ensure_tls_files
 
@@ -115,7 +122,9 @@ class AuroraDatabases:
 
     def start_anew(self, cluster: Record) -> None:
         """Start the server of a cluster without any data. Raises MariaDBError."""
+        cluster[MADE] = cluster.get(MADE, 0) + 1
         server = self.server(cluster)
+        server.server_id = server_id(cluster)
         server.remove()
         server.start()
 

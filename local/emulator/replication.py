@@ -14,6 +14,7 @@ from local.emulator.rds_actions import Record
 from local.emulator.settings import HOST
 from local.mariadb import MariaDBServer
 
+MADE = "_times_made"
 _USER = "rdsrepladmin"
 _CATCH_UP_SECONDS = 20
 
@@ -23,10 +24,14 @@ class NotInStep(Exception):
 
 
 def server_id(cluster: Record) -> int | None:
-    """The number of a server in its global database; None for an independent cluster."""
+    """The number of a server in its global database; None for an independent cluster.
+
+    It is another one once the server was made anew: it would take changes under its own number for
+    such that it has.
+    """
     if not cluster.get("GlobalClusterIdentifier"):
         return None
-    return zlib.crc32(cluster["DBClusterArn"].encode()) or 1
+    return zlib.crc32(f"{cluster['DBClusterArn']} {cluster.get(MADE, 1)}".encode()) or 1
 
 
 def is_follower(cluster: Record) -> bool:

@@ -191,3 +191,19 @@ def test_what_a_global_database_costs_on_top_is_estimated(stacks: dict[str, Stac
     assert dollars["replicated writes"] == [(region, 0.40) for region in SECONDARIES]
     assert dollars["replica in another region"] == [(PRIMARY, 2 * 0.40)] * 2
     assert "master user's secret" not in dollars
+
+
+def test_a_region_without_a_writer_is_no_alarm_and_one_without_a_sign_of_life_is(
+    stacks: dict[str, Stack],
+) -> None:
+    for stack in stacks.values():
+        alarms = {
+            path: alarm
+            for path, alarm in stack.resources("aws_cloudwatch_metric_alarm").items()
+            if "DBClusterIdentifier" in alarm["dimensions"]
+        }
+        alive = alarms.pop("observability/alarm-cluster-cpu")
+        assert set(alive["dimensions"]) == {"DBClusterIdentifier"}
+        assert alive["treat_missing_data"] == "breaching"
+        assert {alarm["treat_missing_data"] for alarm in alarms.values()} == {"notBreaching"}
+        assert {alarm["dimensions"]["Role"] for alarm in alarms.values()} == {"WRITER", "READER"}
