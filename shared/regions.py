@@ -16,7 +16,7 @@ from typing import Literal
 
 from shared.errors import UserError
 
-LOGS = Path(__file__).resolve().parents[1] / ".logs"
+LOGS = Path(".logs")
 
 # All the regions that there are: to wait for Terraform and CloudFormation takes no processor.
 _PARALLEL = "3"
