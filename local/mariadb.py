@@ -46,9 +46,7 @@ class MariaDBServer:
     """One MariaDB server: `folder` holds its data, log and pid file, `port` is its TCP port.
 
     With `tls` the server offers TLS; with `require_tls` it refuses TCP connections without it.
-    `options` are further arguments of `mariadbd`, from the next start on. With a `server_id` it
-    writes a binary log, which others can replicate; `read_only` servers take changes from
-    replication alone.
+    `options` are further arguments of `mariadbd`, from the next start on.
     """
 
     folder: Path
@@ -56,8 +54,6 @@ class MariaDBServer:
     tls: TLSFiles | None = None
     require_tls: bool = False
     options: tuple[str, ...] = ()
-    server_id: int | None = None
-    read_only: bool = False
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -252,15 +248,6 @@ class MariaDBServer:
             ]
         if self.require_tls:
             command.append("--require-secure-transport=ON")
-        if self.server_id is not None:
-            command += [
-                f"--server-id={self.server_id}",
-                "--log-bin=binlog",
-                "--log-slave-updates=ON",
-                "--binlog-format=ROW",
-            ]
-        if self.read_only:
-            command.append("--read-only=ON")
         return [*command, *self.options]
 
     def _log_tail(self) -> str:

@@ -24,7 +24,7 @@ from local.emulator.replication import (
     follow,
     is_follower,
     make_source,
-    server_id,
+    options,
     writer_of,
 )
 from local.emulator.settings import HOST, REGION, Settings, port_is_free
@@ -96,12 +96,12 @@ class AuroraDatabases:
         )
         self.start_anew(cluster)  # what is left over is from a cluster that a crash has undone
         server = self.server(cluster)
-        if server.read_only:
+        if is_follower(cluster):
             # Database and users come with all else.
             follow(server, self.server(writer_of(cluster)), cluster)
             return
         server.execute(_initial_sql(cluster))
-        if server.server_id is not None:
+        if server.options:
             make_source(server, cluster)
 
     def server(self, cluster: Record) -> MariaDBServer:
@@ -109,22 +109,15 @@ class AuroraDatabases:
         folder = self._folder(_region(cluster), cluster)
         server = self._servers.get(folder)
         if server is None:
-            server = MariaDBServer(
-                folder,
-                cluster["Port"],
-                self._tls(),
-                _requires_tls(cluster),
-                server_id(cluster),
-                is_follower(cluster),
-            )
+            server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
             self._servers[folder] = server
+        server.options = options(cluster)  # roles change
         return server
 
     def start_anew(self, cluster: Record) -> None:
         """Start the server of a cluster without any data. Raises MariaDBError."""
         cluster[MADE] = cluster.get(MADE, 0) + 1
         server = self.server(cluster)
-        server.server_id = server_id(cluster)
         server.remove()
         server.start()
 

@@ -17,7 +17,7 @@ from ministack.services import rds
 
 from local.emulator.aurora_database import AuroraDatabases
 from local.emulator.rds_actions import Parameters, Record
-from local.emulator.replication import NotInStep, follow, promote, switch
+from local.emulator.replication import NotInStep, follow, is_follower, promote, switch
 from local.mariadb import MariaDBError
 
 
@@ -77,11 +77,10 @@ def _leaving(databases: AuroraDatabases, original: Any) -> Any:
     def handle(parameters: Parameters) -> Any:
         cluster = rds._resolve_cluster(rds._p(parameters, "DbClusterIdentifier"))
         with databases.lock:
+            followed = cluster is not None and is_follower(cluster)
             response = original(parameters)
-            if response[0] == HTTPStatus.OK and cluster is not None:
-                server = databases.server(cluster)
-                if server.read_only:
-                    promote(server)
+            if response[0] == HTTPStatus.OK and followed:
+                promote(databases.server(cluster))
         return response
 
     return handle

@@ -23,15 +23,22 @@ class NotInStep(Exception):
     """A follower did not catch up with the writer in time."""
 
 
-def server_id(cluster: Record) -> int | None:
-    """The number of a server in its global database; None for an independent cluster.
+def options(cluster: Record) -> tuple[str, ...]:
+    """What a server is started with for its part in a global database; nothing without one.
 
-    It is another one once the server was made anew: it would take changes under its own number for
-    such that it has.
+    It writes a binary log, from which the others replicate. Its number is another one once it was
+    made anew: it would take changes under its own number for such that it has.
     """
     if not cluster.get("GlobalClusterIdentifier"):
-        return None
-    return zlib.crc32(f"{cluster['DBClusterArn']} {cluster.get(MADE, 1)}".encode()) or 1
+        return ()
+    number = zlib.crc32(f"{cluster['DBClusterArn']} {cluster.get(MADE, 1)}".encode()) or 1
+    return (
+        f"--server-id={number}",
+        "--log-bin=binlog",
+        "--log-slave-updates=ON",
+        "--binlog-format=ROW",
+        f"--read-only={'ON' if is_follower(cluster) else 'OFF'}",
+    )
 
 
 def is_follower(cluster: Record) -> bool:
@@ -59,7 +66,6 @@ def make_source(server: MariaDBServer, cluster: Record) -> None:
 def follow(server: MariaDBServer, source: MariaDBServer, cluster: Record) -> None:
     """Let a server take its changes from another one, from the last that it has on."""
     authority = server.tls.ca if server.tls else ""
-    server.read_only = True
     server.execute(
         "SET GLOBAL read_only = ON;\n"
         f"CHANGE MASTER TO MASTER_HOST = '{HOST}', MASTER_PORT = {source.port}, "
@@ -72,7 +78,6 @@ def follow(server: MariaDBServer, source: MariaDBServer, cluster: Record) -> Non
 
 def promote(server: MariaDBServer) -> None:
     """Let a follower take writes; what has not reached it is lost to it."""
-    server.read_only = False
     server.execute("STOP SLAVE;\nRESET SLAVE ALL;\nSET GLOBAL read_only = OFF;\n")
 
 
