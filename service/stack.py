@@ -223,7 +223,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             published_values(TEMPLATE, load_contract(), environment, region)
     if command in _RESULTS and len(regions) > 1:
         run_in_regions(
-            [[_in_region(region, environment, command) for region in regions]],
+            [
+                [
+                    _in_region(region, service_stack_name(region, environment, stage), command)
+                    for region in regions
+                ]
+            ],
             what=f"{command} of the service",
             result=_RESULTS[command],
             parallel=parallel_limit(os.environ),
@@ -234,13 +239,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _COMMANDS[command](region, environment, stage)
 
 
-def _in_region(region: str, environment: str, command: str) -> RegionRun:
+def _in_region(region: str, stack: str, command: str) -> RegionRun:
     """The same command in a process of its own, for one region."""
     return RegionRun(
         region,
         [sys.executable, "-m", "service.stack", command],
         {**os.environ, "REGIONS": region, "PYTHONUNBUFFERED": "1"},
-        LOGS / f"{service_stack_name(region, environment)}-{command}.log",
+        LOGS / f"{stack}-{command}.log",
     )
 
 
