@@ -89,9 +89,7 @@ plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull 
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@# With local state there is nothing to ensure, and finding that out takes CDKTF three seconds.
-	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
-	@$(PY) -m infra.terraform apply
+	@$(PY) -m infra.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
@@ -195,7 +193,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out infra/.gen
+		service/.aws-sam infra/cdktf.out infra/.gen .logs
 
 .PHONY: tools
 tools: .venv/.installed

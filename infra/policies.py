@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from infra.config import load_environment
 from infra.naming import (
     bucket_name,
+    global_name,
     key_alias,
     log_group_name,
     resource_name,
@@ -20,7 +21,7 @@ from infra.naming import (
     state_lock_table_name,
 )
 from shared.errors import exit_code
-from shared.naming import PLATFORM, PREVIEW_MARK, service_stack_name, stack_name
+from shared.naming import PLATFORM, PREVIEW_MARK, REGION_CODES, service_stack_name, stack_name
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -130,6 +131,7 @@ def service_boundary(place: Place) -> Document:
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 _preview_secrets(place),
+                place.arn("secretsmanager", f"secret:{global_name(place.environment)}/*"),
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
@@ -435,6 +437,8 @@ def infra_deployer(place: Place) -> Document:
             ["rds:*"],
             [
                 place.arn("rds", f"*:{place.platform}*"),
+                # A global database is in no region.
+                f"arn:aws:rds::{place.account}:global-cluster:{global_name(place.environment)}",
                 # AWS names proxies and their parts; an instance without options has these.
                 *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
             ],
@@ -457,7 +461,11 @@ def infra_deployer(place: Place) -> Document:
             "KeyAliases",
             ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
             [
-                place.arn("kms", key_alias(place.region, place.environment)),
+                # Of a global database, the primary region makes the keys of all.
+                *(
+                    f"arn:aws:kms:{region}:{place.account}:{key_alias(region, place.environment)}"
+                    for region in REGION_CODES
+                ),
                 f"arn:aws:kms:*:{place.account}:{key_alias('*', place.environment, 'copy')}",
             ],
         ),
@@ -488,6 +496,9 @@ def infra_deployer(place: Place) -> Document:
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
                 place.arn("logs", f"log-group:{own_log_groups}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
+                # The secrets of a global database have replicas in other regions.
+                f"arn:aws:secretsmanager:*:{place.account}:secret:"
+                f"{global_name(place.environment)}/*",
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
                 place.arn("sns", f"{PLATFORM}-*"),
                 _contract(place),

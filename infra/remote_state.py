@@ -83,7 +83,6 @@ def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, nam
 
 _COMMANDS: Mapping[str, Callable[[EnvironmentConfig, Terraform], None]] = {
     "bootstrap": bootstrap,
-    "ensure": ensure,
     "migrate": migrate,
 }
 
@@ -97,10 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.remote_state", description=__doc__)
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
-    environment = load_environment(os.environ)
-    if command == "ensure" and not environment.remote_state:
-        return
-    environment = replace(environment, remote_state=True)
+    environment = replace(load_environment(os.environ), remote_state=True)
     with installed_terraform(os.environ) as terraform:
         _COMMANDS[command](environment, terraform)
 

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from shared.naming import (
     service_stack_name,
 )
 from shared.published import published_values
+from shared.regions import LOGS, RegionRun, parallel_limit, run_in_regions
 from shared.template import declared_parameters, parameter_overrides
 
 FOLDER = Path(__file__).parent
@@ -189,6 +191,11 @@ _COMMANDS: Mapping[str, Callable[[str, str, str], None]] = {
     "delete": delete,
     "invoke": invoke,
 }
+# What changes something, and what SAM says of its success: these run in regions side by side.
+_RESULTS: Mapping[str, re.Pattern[str]] = {
+    "deploy": re.compile("Successfully created/updated stack|No changes to deploy"),
+    "delete": re.compile("Deleted successfully"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -214,9 +221,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A release that one of the regions cannot take starts in none.
         for region in regions:
             published_values(TEMPLATE, load_contract(), environment, region)
+    if command in _RESULTS and len(regions) > 1:
+        run_in_regions(
+            [
+                [
+                    _in_region(region, service_stack_name(region, environment, stage), command)
+                    for region in regions
+                ]
+            ],
+            what=f"{command} of the service",
+            result=_RESULTS[command],
+            parallel=parallel_limit(os.environ),
+        )
+        return
     for region in regions:
         print(f"==> {service_stack_name(region, environment, stage)}: {command}", flush=True)
         _COMMANDS[command](region, environment, stage)
+
+
+def _in_region(region: str, stack: str, command: str) -> RegionRun:
+    """The same command in a process of its own, for one region."""
+    return RegionRun(
+        region,
+        [sys.executable, "-m", "service.stack", command],
+        {**os.environ, "REGIONS": region, "PYTHONUNBUFFERED": "1"},
+        LOGS / f"{stack}-{command}.log",
+    )
 
 
 def _sam(*arguments: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import remote_state, terraform
+from infra import deploy, remote_state, terraform
 from infra.backend import backend_arguments
 from infra.bindings import App, TerraformStack
 from infra.config import EnvironmentConfig, load_environment
@@ -141,7 +141,8 @@ def remote(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> EnvironmentConfig:
     monkeypatch.setenv("STATE", "s3")
     environment = load_environment(os.environ)
     if BUCKET not in {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]}:
-        remote_state.main(["ensure"])
+        with installed_terraform(os.environ) as program:
+            remote_state.ensure(environment, program)
     return environment
 
 
@@ -168,11 +169,16 @@ def test_a_deploy_bootstraps_only_where_nothing_was(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    remote_state.main(["ensure"])
-    monkeypatch.setenv("STATE", "local")
+    # Terraform refuses to apply: whether it is asked to is what matters here.
+    monkeypatch.setenv("TF_CLI_ARGS_apply", "-no-such-option")
+    with pytest.raises(UserError, match="apply failed for trading-platform-useast1-dev"):
+        deploy.main()
     monkeypatch.setenv("REGIONS", "us-west-2")
-    remote_state.main(["ensure"])
-    assert "terraform apply" not in capfd.readouterr().out
+    with pytest.raises(UserError, match="apply failed for trading-platform-state-uswest2"):
+        deploy.main()
+    monkeypatch.setenv("STATE", "local")
+    with pytest.raises(UserError, match="apply failed for trading-platform-uswest2-dev"):
+        deploy.main()
 
 
 class Small:

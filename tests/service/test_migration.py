@@ -366,6 +366,7 @@ def test_a_deploy_migrates_and_tells_cloudformation(
         migration_handler.handler(request(url, kind), context())
     assert [answer["Status"] for answer in received] == ["SUCCESS", "SUCCESS"]
     assert received[0]["PhysicalResourceId"] == "database-migration"
+    assert received[0]["Data"] == {"Role": "writer"}
     assert rows(database, "SELECT COUNT(*) FROM trades") == [(0,)]
     credentials = deploy.fetch()
     assert credentials is not None

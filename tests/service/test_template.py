@@ -266,6 +266,8 @@ def test_the_check_calls_the_new_version_and_codedeploy_may_call_the_check() -> 
     check = stack().properties("SmokeCheckFunction")
     version = check["Environment"]["Variables"]["CHECKED_VERSION_ARN"]
     assert version == {"Ref": stack().version("TradeFunction")}
+    role = check["Environment"]["Variables"]["DATABASE_ROLE"]
+    assert role == {"Fn::GetAtt": ["DatabaseMigration", "Role"]}
     invoke, report = stack().statements("SmokeCheckFunction")
     assert invoke["Resource"] == version
     assert report["Action"] == "codedeploy:PutLifecycleEventHookExecutionStatus"
