@@ -138,6 +138,11 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or 
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
+.PHONY: test-fuzz
+test-fuzz: export FUZZ := $(or $(FUZZ),full)
+test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
+	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
+
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	@local/prerequisites.sh shellcheck
