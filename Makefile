@@ -138,6 +138,10 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or 
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
+.PHONY: audit
+audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
+	@requirements/audit.sh requirements/*.txt service/requirements.txt
+
 .PHONY: test-fuzz
 test-fuzz: export FUZZ := $(or $(FUZZ),full)
 test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
@@ -149,7 +153,8 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	ruff check .
 	ruff format --check .
 	mypy
-	shellcheck local/*.sh .ci/run
+	shellcheck local/*.sh requirements/*.sh .ci/run
+	bandit --quiet --configfile pyproject.toml --recursive infra shared service/*.py service/src local docs
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
