@@ -251,12 +251,20 @@ def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
     assert booked(schema) == 2
 
 
-def test_a_password_that_nobody_knows_is_a_clear_error(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+def test_a_password_that_nobody_knows_is_a_clear_error_that_does_not_tell_it(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
 ) -> None:
     server.execute("ALTER USER trade_app@'%' IDENTIFIED BY 'unknown'")
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable) as error:
         store_at(address, secrets, seconds=0.3).add(trade(1))
+    told = f"{logs.getvalue()} {error.value!r} {error.value.__cause__!r} {secrets.fetch()!r}"
+    assert "Access denied" in told
+    assert APP.password not in told
+    assert APP.cursor_key not in told
 
 
 def test_a_secret_that_comes_back_is_noticed_and_one_that_stays_away_is_reported(
