@@ -68,6 +68,14 @@ bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, o
 migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
 	@$(PY) -m infra.remote_state migrate
 
+.PHONY: unlock-state
+unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
+	@$(PY) -m infra.remote_state unlock
+
+.PHONY: import-resource
+import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
+	@$(PY) -m infra.terraform import -- $(ARGS)
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main

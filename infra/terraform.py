@@ -26,6 +26,7 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "apply": ("-input=false", "-auto-approve"),
     "destroy": ("-input=false", "-auto-approve"),
     "output": (),
+    "import": ("-input=false",),
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from service.deployed import deployed_values
+from service.stack_status import check_releasable
 from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
@@ -37,7 +38,7 @@ def deploy(region: str, environment: str) -> None:
 
     Raises:
         UserError: the service is not built, the data platform does not publish what it needs or has
-            too few database connections for it, or SAM failed.
+            too few database connections for it, the stack takes no release now, or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -60,6 +61,7 @@ def deploy(region: str, environment: str) -> None:
     check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget)
     released = {**own, **{name: values[name] for name in names}}
     overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
+    check_releasable(stack, region)
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",

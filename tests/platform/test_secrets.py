@@ -98,7 +98,7 @@ def test_no_secret_is_where_it_should_not_be(
         for what, shown in source
     }
     assert any(b"trade booked" in text for text in told.values())
-    for target in ("plan", "outputs", "status"):
+    for target in ("plan", "outputs"):
         told[f"make {target}"] = platform.make(target).stdout.encode()
     told.update(files(platform.settings.folder, ROOT / "service" / ".aws-sam"))
     told.update(processes(platform.settings.folder))
