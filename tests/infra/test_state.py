@@ -23,6 +23,7 @@ from shared.errors import UserError
 from tests.infra.conftest import ACCOUNT
 from tests.infra.synthesized import Stack, statements, synthesized
 from tests.local.test_emulator import Emulator, until
+from tests.runbooks import commands, run
 
 BUCKET = f"trading-platform-state-{ACCOUNT}-useast1"
 STATE_STACK = "trading-platform-state-useast1"
@@ -271,8 +272,8 @@ def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_co
     monkeypatch.setenv("LOCK_ID", "00000000-0000-4000-8000-000000000000")
     with pytest.raises(UserError, match="terraform force-unlock failed"):
         remote_state.main(["unlock"])
-    monkeypatch.setenv("LOCK_ID", lock)
-    remote_state.main(["unlock"])
+    unlock, delete_digest = commands("stuck-lock")
+    run(unlock, os.environ, LOCK_ID=lock, REGION="us-east-1")
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "1 added" in said
     state = stored(aws, f"{name}/terraform.tfstate")
@@ -284,7 +285,7 @@ def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_co
     aws.client("dynamodb").put_item(**table, Item={**digest, "Digest": {"S": "0" * 32}})
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "state data in S3 does not have the expected content" in said
-    aws.client("dynamodb").delete_item(**table, Key=digest)
+    run(delete_digest, os.environ, STACK=name, REGION="us-east-1")
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "0 added, 0 changed, 0 destroyed" in said
 
