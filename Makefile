@@ -155,6 +155,11 @@ test-fuzz: export FUZZ := $(or $(FUZZ),full)
 test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
 	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
 
+.PHONY: load
+load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
+	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
+		.venv-load/bin/python -m benchmarks.load
+
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	@local/prerequisites.sh shellcheck
@@ -179,7 +184,7 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn; do \
+	@for name in bootstrap dev emulator checks cdktn load; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -190,7 +195,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
-	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-load .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		service/.aws-sam infra/cdktf.out
 
 .PHONY: tools
