@@ -74,3 +74,15 @@ def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
                 stack_status.check_releasable("trades", "us-east-1")
         else:
             stack_status.check_releasable("trades", "us-east-1")
+
+
+def test_the_status_that_cloudformation_tells_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = stack_status.boto3.client(
+        "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    monkeypatch.setattr(stack_status.boto3, "client", lambda *_, **__: client)
+    stack = {"StackName": "trades", "CreationTime": 0, "StackStatus": "ROLLBACK_COMPLETE"}
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "trades"})
+        with pytest.raises(UserError, match="is ROLLBACK_COMPLETE"):
+            stack_status.check_releasable("trades", "us-east-1")
