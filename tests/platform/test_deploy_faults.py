@@ -42,6 +42,15 @@ def in_process(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(platform: Platform) -> Iterator[None]:
+    """Leave the service as other tests expect it: with the values that `make up` gave it."""
+    yield
+    last = release(platform)
+    said(last)
+    assert last.returncode == 0
+
+
 @pytest.fixture
 def stack(platform: Platform) -> str:
     return service_stack_name(REGION, platform.environment)

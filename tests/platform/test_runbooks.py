@@ -1,6 +1,7 @@
 """The runbooks, command by command; that of the stuck lock is run in tests/infra/test_state.py."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,13 @@ from tests.platform.test_local_platform import book, published, trades
 from tests.runbooks import commands, run
 
 pytestmark = pytest.mark.platform
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(platform: Platform) -> Iterator[None]:
+    """Leave the service as other tests expect it: with the values that `make up` gave it."""
+    yield
+    platform.make("deploy-service")
 
 
 def carry_out(platform: Platform, runbook: str) -> str:
