@@ -75,6 +75,14 @@ migrate-state: tools ## Move states that were kept with STATE=local into the sta
 bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
 	@$(PY) -m infra.pipelines
 
+.PHONY: unlock-state
+unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
+	@$(PY) -m infra.remote_state unlock
+
+.PHONY: import-resource
+import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
+	@$(PY) -m infra.terraform import -- $(ARGS)
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
@@ -151,6 +159,20 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or 
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
+.PHONY: audit
+audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
+	@requirements/audit.sh requirements/*.txt service/requirements.txt
+
+.PHONY: test-fuzz
+test-fuzz: export FUZZ := $(or $(FUZZ),full)
+test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
+	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
+
+.PHONY: load
+load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
+	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
+		.venv-load/bin/python -m benchmarks.load
+
 .PHONY: test-faults
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
@@ -161,10 +183,11 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	ruff check .
 	ruff format --check .
 	mypy
-	shellcheck local/*.sh .ci/run
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	.venv-checks/bin/zizmor --offline --quiet .github
+	shellcheck local/*.sh requirements/*.sh .ci/run
+	bandit --quiet --configfile pyproject.toml --recursive infra shared service/*.py service/src local docs
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
@@ -181,7 +204,7 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn; do \
+	@for name in bootstrap dev emulator checks cdktn load; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -194,6 +217,9 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		service/.aws-sam infra/cdktf.out infra/.gen .logs
+
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-load .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed

@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "apply": ("-input=false", "-auto-approve"),
     "destroy": ("-input=false", "-auto-approve"),
     "output": (),
+    "import": ("-input=false",),
 }
 # What changes something, and what it says of its success: these run in regions side by side.
 _RESULTS: Mapping[str, re.Pattern[str]] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service.deployed import deployed_values
 from service.previews import find_previews, reserved_beside
+from service.stack_status import check_releasable
 from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
@@ -51,7 +52,8 @@ def deploy(region: str, environment: str, stage: str = "") -> None:
 
     Raises:
         UserError: the service is not built, the data platform does not publish what it needs, takes
-            no previews or has too few database connections for it, or SAM failed.
+            no previews or has too few database connections for it, the stack takes no release now,
+            or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -82,6 +84,7 @@ def deploy(region: str, environment: str, stage: str = "") -> None:
     check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget, beside)
     released = {**own, **{name: values[name] for name in names}}
     overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
+    check_releasable(stack, region)
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",

@@ -1,7 +1,6 @@
 """The HTTP API: parse, call, answer."""
 
 import base64
-import binascii
 import functools
 import json
 from collections.abc import Mapping
@@ -231,10 +230,11 @@ def _query(known: Mapping[str, fields.Field]) -> dict[str, Any]:
 def _body() -> bytes:
     body = app.current_event.body or ""
     if not app.current_event.is_base64_encoded:
-        return body.encode()
+        # Half a surrogate pair is no text either: it is refused with what is not UTF-8.
+        return body.encode(errors="surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidTrade("The body is not valid base64.") from None
 
 
