@@ -153,6 +153,14 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	$(PY) -m infra.terraform validate
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
 
+.PHONY: bench
+bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (half an hour; ARGS=names of a few)
+	@$(PY) -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
+	@$(PY) -m benchmarks --quick $(ARGS)
+
 ##@ Housekeeping
 
 .PHONY: diagram
@@ -161,7 +169,7 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn; do \
+	@for name in bootstrap dev emulator checks cdktn bench; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -172,7 +180,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
-	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		service/.aws-sam infra/cdktf.out
 
 .PHONY: tools
