@@ -155,11 +155,11 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 
 .PHONY: bench
 bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (half an hour; ARGS=names of a few)
-	@$(PY) -m benchmarks $(ARGS)
+	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
 
 .PHONY: bench-quick
 bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
-	@$(PY) -m benchmarks --quick $(ARGS)
+	@PYTHONPATH=service/src $(PY) -m benchmarks --quick $(ARGS)
 
 ##@ Housekeeping
 
