@@ -20,13 +20,14 @@ _CONTENDERS = {
 }
 
 _TEXT = """\
-`POST /trade` with a new key each time, validated, idempotent, logged and metered. Each contender is a
-process of its own with Lambda's runtime client (`awslambdaric`) and is measured at the runtime
-interface: from the moment it gets the request until it has answered, as Lambda bills it. All use one
+`POST /trade` with a new key each time: validated, idempotent, logged and metered. Each contender is
+a process of its own with Lambda's runtime client (`awslambdaric`), and is measured at the runtime
+interface: from the moment it gets a request until it has answered, as Lambda bills it. All use one
 database, over verified TLS, with durable commits. *Bare INSERT* is the same statement on a kept
 connection and nothing else. Powertools' idempotency stores in a DynamoDB that answers at once and
-keeps nothing: on AWS, its two calls per request take some milliseconds more. Sources:
-`benchmarks/contenders/`."""
+keeps nothing: on AWS, its two calls per request take some milliseconds more. The sources are in
+`benchmarks/contenders/`.\
+"""
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,10 @@ def insert(connection: Connection[Cursor], key: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT,
-            (trade_id, now, "AAPL", 100, "SELL", "189.25", key)
-            + ("anonymous", None, "anonymous", "SUCCESS", None, None),
+            (
+                *(trade_id, now, "AAPL", 100, "SELL", "189.25", key),
+                *("anonymous", None, "anonymous", "SUCCESS", None, None),
+            ),
         )
     return trade_id
 
