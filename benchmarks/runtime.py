@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Code:
-    """A function: its handler, and the folders that its packages are in."""
+    """A function: its handler, the folders that its packages are in, and variables of its own."""
 
     handler: str
     folders: Sequence[Path]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ExecutionEnvironment:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [PYTHON, "-m", "awslambdaric", code.handler],
-                env={**self._variables(code), **variables},
+                env={**self._variables(code), **variables, **code.variables},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
