@@ -1,4 +1,4 @@
-"""AWS APIs that answer at once: Secrets Manager, and DynamoDB for the peers that use it.
+"""AWS APIs that answer at once: Secrets Manager, S3, and DynamoDB for a peer that uses it.
 
 What is measured is a contender's own time. On AWS, each call takes some milliseconds more.
 """
@@ -12,9 +12,13 @@ from collections.abc import Mapping
 
 from benchmarks.http import Closed, Connection
 
+# The beginning and the end of an upload in parts are a POST each; a part is a PUT.
+_S3_ANSWERS = {"POST": b"<Result><UploadId>1</UploadId><ETag>1</ETag></Result>"}
+_S3_HEADERS = {"ETag": '"1"'}
+
 
 class Aws:
-    """An endpoint on this machine, with one secret and a table that takes everything."""
+    """An endpoint on this machine with one secret; what is put into it is not kept."""
 
     def __init__(self, secret: Mapping[str, str]) -> None:
         self._secret = json.dumps({"SecretString": json.dumps(secret)}).encode()
@@ -34,8 +38,12 @@ class Aws:
     def _answer(self, connection: Connection) -> None:
         try:
             while True:
-                target = connection.read().headers["x-amz-target"]
-                body = self._secret if target == "secretsmanager.GetSecretValue" else b"{}"
-                connection.answer("200 OK", body, {"Content-Type": "application/x-amz-json-1.1"})
+                request = connection.read()
+                target = request.headers.get("x-amz-target")
+                if target is None:
+                    connection.answer("200 OK", _S3_ANSWERS.get(request.method, b""), _S3_HEADERS)
+                else:
+                    is_secret = target == "secretsmanager.GetSecretValue"
+                    connection.answer("200 OK", self._secret if is_secret else b"{}")
         except Closed:
             connection.close()

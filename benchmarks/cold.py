@@ -28,14 +28,14 @@ _PACKAGES = ("TradeFunction", "DependenciesLayer")
 _WARM_REQUESTS = 100
 
 _TEXT = """\
-From the start of the process to the first answer to `POST /trade`: the interpreter, Lambda's runtime
+From the start of the process to the first answer to `POST /trade`: the interpreter, the runtime
 client, all imports, the connection over TLS and the `INSERT`, with files in the page cache. The
 service also asks Secrets Manager for its password, which answers at once here; the peers are given
-theirs. boto3 is not loaded on the way to the first answer: one contender loads it for that one call,
-to show what it costs. On AWS the call takes a TLS handshake and a round trip more, with or without
-boto3. Code is compiled, as in a package that was built where Python 3.13 is; one row shows what it costs if
-it is not. Memory is the most that the process has held after a hundred more requests. The package
-is what `make build-service` has built, code and layer, zipped.\
+theirs. boto3 is not loaded on the way to the first answer: one contender loads it for that call, to
+show what it costs. On AWS the call takes a TLS handshake and a round trip more, with or without
+boto3. Code is compiled, as in a package that was built where Python 3.13 is; one row shows what it
+costs if it is not. Memory is the most that the process has held after a hundred more requests. The
+package is what `make build-service` has built, code and layer, zipped.\
 """
 
 

@@ -17,6 +17,7 @@ class Closed(Exception):
 class Request:
     """A request; the names of headers are in small letters."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -44,11 +45,14 @@ class Connection:
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in lines)
         }
+        if headers.get("expect") == "100-continue":
+            self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = int(headers.get("content-length", "0"))
         while len(self._received) < length:
             self._receive()
         body, self._received = self._received[:length], self._received[length:]
-        return Request(first.split()[1], headers, body)
+        method, path, _ = first.split()
+        return Request(method, path, headers, body)
 
     def answer(self, status: str, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         """Answer the request that was read last; `status` is such as `200 OK`."""

@@ -16,6 +16,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from benchmarks.aws import Aws
+from benchmarks.measure import progress
 from benchmarks.runtime import ROOT, Code, ExecutionEnvironment
 from local.mariadb import MariaDBServer, ensure_tls_files
 from migration.runner import apply_migrations, load_migrations
@@ -23,8 +24,24 @@ from trading.database import connect
 from trading.secret import Credentials
 from trading.settings import Address
 
+_BUFFER_POOL_BYTES = 2 * 1024**3
 _CREDENTIALS = Credentials("trade_app", "benchmark")
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
+_LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
+# Symbols are spread evenly: AAPL is one of a thousand.
+_FILL = """
+    SET unique_checks = 0, foreign_key_checks = 0;
+    USE trading;
+    INSERT INTO trades
+    SELECT
+        CONCAT('TRADE-', LPAD(HEX(UNIX_TIMESTAMP('{day}') * 1000 + seq DIV 1000), 12, '0'),
+               LPAD(HEX(seq), 14, '0')),
+        '{day}' + INTERVAL seq MICROSECOND, 'SUCCESS',
+        IF(seq % 1000 = 0, 'AAPL', CONCAT('S', seq % 1000)), IF(seq % 3 = 0, 'SELL', 'BUY'),
+        1 + seq % 500, 10 + seq % 1000 / 7, CONCAT('{day}-', LPAD(seq, 12, '0')),
+        'fill', '111122223333', 'arn:aws:iam::111122223333:user/fill', NULL, NULL
+    FROM seq_{first}_to_{last};
+"""
 
 _numbers = count(1)
 
@@ -41,6 +58,14 @@ class Place:
     def connect(self) -> Connection[Cursor]:
         """A connection with every right on the service's database."""
         return connect(self.address, _CREDENTIALS, statement_seconds=3600)
+
+    def fill(self, first: int, last: int, day: str) -> None:
+        """Add the trades of these numbers, all booked on a day such as `2026-01-31`."""
+        step = 1_000_000
+        for start in range(first, last + 1, step):
+            end = min(start + step - 1, last)
+            progress(f"adding rows up to {end:,}")
+            self.server.execute(_FILL.format(day=day, first=start, last=end), timeout=1800)
 
     def function(self, code: Code) -> ExecutionEnvironment:
         """A new execution environment of a function that uses this place."""
@@ -71,6 +96,8 @@ def place() -> Iterator[Place]:
         try:
             server.start()
             server.execute(
+                # What a small instance has; ten million rows do not fit into the tests' 64 MB.
+                f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
                 "CREATE DATABASE trading;"
                 f"CREATE USER {_CREDENTIALS.username}@'%' IDENTIFIED BY '{_CREDENTIALS.password}';"
                 f"GRANT ALL ON trading.* TO {_CREDENTIALS.username}@'%';"
@@ -91,6 +118,14 @@ def post_trade() -> dict[str, Any]:
     key = f"bench-{next(_numbers)}"
     event["headers"]["Idempotency-Key"] = key
     event["multiValueHeaders"]["Idempotency-Key"] = [key]
+    return event
+
+
+def list_trades(**query: str) -> dict[str, Any]:
+    """The event of a `GET /trades`."""
+    event: dict[str, Any] = json.loads(_LIST_EVENT.read_text())
+    event["queryStringParameters"] = query
+    event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
     return event
 
 
