@@ -7,8 +7,9 @@ MAKEFLAGS += --no-builtin-rules
 
 ENVIRONMENT_SUFFIX ?= dev
 REGIONS ?= us-east-1
+SERVICE_STAGE ?=
 LAMBDA_ARCHITECTURE ?= arm64
-export ENVIRONMENT_SUFFIX REGIONS LAMBDA_ARCHITECTURE
+export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
 
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH):$(CURDIR)/.venv-checks/bin
@@ -17,6 +18,8 @@ PY := $(VENV)/bin/python
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
 export CHECKPOINT_DISABLE := 1
+# A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
+export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +31,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) STATE=s3|local and the standard AWS_* ones"
+	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) SERVICE_STAGE=$(SERVICE_STAGE) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
 setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
@@ -116,12 +119,16 @@ openapi: .venv/.installed ## Write service/openapi.json and what follows from it
 	@$(PY) -m service.request_model
 
 .PHONY: deploy-service
-deploy-service: build-service ## Release the service
+deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)
 	@$(PY) -m service.stack deploy
 
 .PHONY: destroy-service
-destroy-service: .venv/.installed ## Remove the service; its trades stay
+destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVICE_STAGE: a preview and its data)
 	@$(PY) -m service.stack delete
+
+.PHONY: previews
+previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
+	@$(PY) -m service.previews
 
 .PHONY: invoke
 invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
@@ -137,6 +144,10 @@ check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=â€
 test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
+
+.PHONY: test-faults
+test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
+	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
 
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
@@ -176,12 +187,12 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
-		-o service/requirements.txt service/requirements.in
+		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed

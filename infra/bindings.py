@@ -1,20 +1,10 @@
-"""The one seam to CDKTF: every core and provider class that the stacks use.
+"""The one seam to CDKTF: every core and provider class that the stacks use."""
 
-The provider package's `__init__` imports all of its 2,212 submodules, which takes some twelve
-seconds for the few that are used here. A parent package that is registered but not executed has
-the same effect on the submodules and none of that cost; the synthesized JSON is the same.
-"""
+from pathlib import Path
 
-import importlib.util
-import sys
+from infra.lean_provider import load_lean
 
-_PROVIDER = "cdktf_cdktf_provider_aws"
-
-if _PROVIDER not in sys.modules:
-    _spec = importlib.util.find_spec(_PROVIDER)
-    if _spec is None:
-        raise ImportError(f"{_PROVIDER} is not installed: run `make setup`")
-    sys.modules[_PROVIDER] = importlib.util.module_from_spec(_spec)
+load_lean("cdktf_cdktf_provider_aws", Path(__file__))
 
 from cdktf import (  # noqa: E402
     App,

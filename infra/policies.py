@@ -20,7 +20,7 @@ from infra.naming import (
     state_lock_table_name,
 )
 from shared.errors import exit_code
-from shared.naming import PLATFORM, service_stack_name, stack_name
+from shared.naming import PLATFORM, PREVIEW_MARK, service_stack_name, stack_name
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -64,6 +64,11 @@ class Place:
     def service(self) -> str:
         """The service's stack."""
         return service_stack_name(self.region, self.environment)
+
+    @property
+    def previews(self) -> str:
+        """What the stacks of the environment's previews, and nothing else, are called like."""
+        return service_stack_name(self.region, self.environment, "*")
 
     def policy_name(self, role: str) -> str:
         """The name of one of the policies of this module."""
@@ -122,6 +127,7 @@ def service_boundary(place: Place) -> Document:
             ],
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
+                _preview_secrets(place),
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
@@ -143,6 +149,14 @@ def service_boundary(place: Place) -> Document:
             ],
             [place.bucket("data"), f"{place.bucket('data')}/*"],
         ),
+        # What a preview has written goes for good; the environment's objects keep their versions.
+        _allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{place.bucket('data')}/previews/*"]),
+        _allow(
+            "PreviewDataVersions",
+            ["s3:ListBucketVersions"],
+            [place.bucket("data")],
+            {"StringLike": {"s3:prefix": "previews/*"}},
+        ),
         _allow("Database", ["rds-db:connect"], [place.arn("rds-db", "dbuser:*/trade_app")]),
         _allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [_contract(place)]),
         _allow(
@@ -153,7 +167,11 @@ def service_boundary(place: Place) -> Document:
                 "lambda:GetProvisionedConcurrencyConfig",
                 "lambda:InvokeFunction",
             ],
-            [functions, f"{functions}:*", _hook(place), f"{_hook(place)}:*"],
+            [
+                f"{name}{version}"
+                for name in (functions, _hook(place), _hook(place, PREVIEW_MARK + "*"))
+                for version in ("", ":*")
+            ],
         ),
         _allow(
             "Queues",
@@ -187,18 +205,10 @@ def service_deployer(place: Place) -> Document:
     return _document(
         _allow(
             "Stack",
-            [
-                "cloudformation:*ChangeSet",
-                "cloudformation:*Stack",
-                "cloudformation:Describe*",
-                "cloudformation:Get*",
-                "cloudformation:List*",
-                "cloudformation:*UpdateRollback",
-                "cloudformation:*TagResource",
-                "cloudformation:*UntagResource",
-            ],
+            ["cloudformation:*"],
             [
                 place.arn("cloudformation", f"stack/{place.service}/*"),
+                place.arn("cloudformation", f"stack/{place.previews}/*"),
                 f"arn:aws:cloudformation:{place.region}:aws:transform/*",
             ],
         ),
@@ -207,7 +217,7 @@ def service_deployer(place: Place) -> Document:
         _allow(
             "Artifacts",
             ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-            [f"{artifacts}/{place.service}/*"],
+            [f"{artifacts}/{place.service}/*", f"{artifacts}/{place.previews}/*"],
         ),
         _allow(
             "ArtifactKey",
@@ -218,20 +228,13 @@ def service_deployer(place: Place) -> Document:
         _allow(
             "Functions",
             ["lambda:*"],
-            [
-                *(f"{name}{version}" for name in (functions, layers) for version in ("", ":*")),
-                f"{_hook(place)}*",
-            ],
+            # With their versions: what ends with a wildcard goes on beyond a colon.
+            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+            [functions, layers, f"{_hook(place)}*"],
         ),
         _allow(
             "Api",
-            [
-                *(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT")),
-                "apigateway:SetWebACL",
-                "apigateway:UpdateRestApiPolicy",
-                "wafv2:*WebACL",
-                "wafv2:GetWebACLForResource",
-            ],
+            ["apigateway:*", "wafv2:*WebACL", "wafv2:GetWebACLForResource"],
             [
                 *(
                     f"arn:aws:apigateway:{place.region}::/{path}"
@@ -291,17 +294,25 @@ def service_deployer(place: Place) -> Document:
                 }
             },
         ),
+        # A preview's, whose value the migration sets.
+        _allow(
+            "Secrets",
+            [
+                f"secretsmanager:{verb}"
+                for verb in ("CreateSecret", "De*Secret", "TagResource", "UpdateSecret")
+            ],
+            [_preview_secrets(place)],
+        ),
         _allow("Logs", ["logs:*"], [place.arn("logs", f"log-group:/aws/*/{place.service}*")]),
         _allow(
             "Operation",
-            ["cloudwatch:*", "codedeploy:*", "events:*", "scheduler:*", "sqs:*"],
+            ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],
             [
                 place.arn("cloudwatch", f"alarm:{_SERVICE}-*"),
                 f"arn:aws:cloudwatch::{place.account}:dashboard/{_SERVICE}-*",
-                place.arn("codedeploy", f"application:{_SERVICE}-*"),
-                place.arn("codedeploy", f"deploymentgroup:{_SERVICE}-*/*"),
+                # Applications and their deployment groups.
+                place.arn("codedeploy", f"*:{_SERVICE}-*"),
                 place.arn("codedeploy", "deploymentconfig:*"),
-                place.arn("events", f"rule/{_SERVICE}-*"),
                 place.arn("scheduler", f"schedule/*/{_SERVICE}-*"),
                 place.arn("sqs", f"{_SERVICE}-*"),
             ],
@@ -328,21 +339,8 @@ def service_deployer(place: Place) -> Document:
                 "backup:*",
                 *(
                     f"ec2:{verb}*"
-                    for verb in (
-                        "Accept",
-                        "Allocate",
-                        "Associate",
-                        "Attach",
-                        "Authorize",
-                        "Create",
-                        "Delete",
-                        "Detach",
-                        "Disassociate",
-                        "Modify",
-                        "Release",
-                        "Replace",
-                        "Revoke",
-                    )
+                    # A: accept, allocate, associate, …; R: release, replace, revoke, …
+                    for verb in ("A", "Create", "Delete", "Detach", "Disassociate", "Modify", "R")
                 ),
                 *(
                     f"kms:{verb}*"
@@ -361,12 +359,19 @@ def service_deployer(place: Place) -> Document:
                 ),
                 "rds:*",
                 "rds-data:*",
-                "secretsmanager:*",
+                # Not even those of previews.
+                "secretsmanager:*SecretValue",
                 "ssm:Delete*",
                 "ssm:PutParameter",
             ],
             ["*"],
         ),
+        {
+            "Sid": "SecretsOfOthers",
+            "Effect": "Deny",
+            "Action": "secretsmanager:*",
+            "NotResource": _preview_secrets(place),
+        },
         _deny(
             "StateAndData",
             ["dynamodb:*", "s3:*"],
@@ -582,9 +587,13 @@ _NETWORK_INTERFACES = (
 )
 
 
-def _hook(place: Place) -> str:
+def _hook(place: Place, preview: str = "") -> str:
     # CodeDeploy calls functions whose names begin so, and no others.
-    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}")
+    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}{preview}")
+
+
+def _preview_secrets(place: Place) -> str:
+    return place.arn("secretsmanager", f"secret:{place.previews}/*")
 
 
 def _contract(place: Place) -> str:

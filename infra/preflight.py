@@ -1,7 +1,7 @@
 """What must not be there any more before a data platform is destroyed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.config import EnvironmentConfig
 from infra.policies import SERVICE_DEPLOYER, Place
 from shared.errors import UserError
-from shared.naming import PLATFORM, stack_name
+from shared.naming import PLATFORM, service_stage, stack_name
 
 # Lambda gives its network interfaces back some 20 minutes after the last function that used them
 # is gone, and no API hastens it.
@@ -32,7 +32,7 @@ def check_destroy(environment: EnvironmentConfig) -> None:
             if consumers:
                 raise UserError(
                     f"{', '.join(consumers)} in {region.region} uses this data platform: "
-                    "run `make destroy-service` first"
+                    f"run `{_removal(consumers, region.region, environment.suffix)}` first"
                 )
             holders = deployer_policy_holders(region.region, environment.suffix)
             if holders:
@@ -61,6 +61,17 @@ def consuming_stacks(region: str, environment: str) -> list[str]:
         if any(
             parameter.get("ParameterValue", "").startswith(published)
             for parameter in stack.get("Parameters", [])
+        )
+    )
+
+
+def _removal(stacks: Sequence[str], region: str, environment: str) -> str:
+    """The command that removes stacks of the service, one for each preview."""
+    stages = [service_stage(stack, region, environment) for stack in stacks]
+    return " && ".join(
+        dict.fromkeys(
+            f"make destroy-service SERVICE_STAGE={stage}" if stage else "make destroy-service"
+            for stage in stages
         )
     )
 

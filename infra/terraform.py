@@ -16,6 +16,7 @@ from infra.backend import backend_arguments
 from infra.config import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.preflight import check_destroy
+from infra.stamp import Stamp, digest
 from shared.errors import UserError, exit_code
 from shared.naming import stack_name
 
@@ -29,6 +30,7 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"
+_STAMP = "initialized.sha256"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class Terraform:
     def init(self, folder: Path, *arguments: str, quiet: bool = True) -> None:
         """Prepare a stack's folder; `quiet` shows Terraform's output only if it fails.
 
+        It takes seconds, for the provider is hashed: a folder that is as the same call has left it
+        is not prepared again, unless the output is to be seen.
+
         Raises:
             UserError: Terraform failed; it has said why.
         """
+        stamp = self._stamp(folder, arguments)
+        if quiet and stamp.current():
+            return
         # Which state belongs to a stack follows from its configuration alone, never from what was
         # used in the folder the last time.
         command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
@@ -57,6 +65,7 @@ class Terraform:
                     "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
                 )
         _check(finished, folder, "init")
+        stamp.write()
 
     def run(self, folder: Path, command: str, *arguments: str) -> None:
         """Run a command in a folder that is initialized.
@@ -77,6 +86,28 @@ class Terraform:
         finished = self._run(folder, ["output", "-json"], stdout=subprocess.PIPE)
         _check(finished, folder, "output")
         return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
+
+    def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
+        # Of the configuration, only these say what is to be prepared.
+        document = json.loads((folder / "cdk.tf.json").read_text())
+        configuration = [document.get(key) for key in ("terraform", "provider", "module")]
+        # A temporary file may have told where the mirror is.
+        variables = sorted(
+            (name, value)
+            for name, value in self.variables.items()
+            if name.startswith("TF_") and name != "TF_CLI_CONFIG_FILE"
+        )
+        data = folder / ".terraform"
+
+        def outputs() -> str:
+            # The backend that the folder leads to, and the provider.
+            files = (data / "terraform.tfstate", folder / ".terraform.lock.hcl")
+            found = digest(folder, (file for file in files if file.exists()))
+            providers = sorted(data.glob("providers/*/*/*/*/*"))
+            return repr((found, [str(path.resolve()) for path in providers if path.exists()]))
+
+        inputs = (self.program, arguments, configuration, variables)
+        return Stamp(folder / _STAMP, repr(inputs), outputs)
 
     def _run(
         self,
@@ -101,6 +132,8 @@ def _plain() -> list[str]:
 
 def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: str) -> None:
     if finished.returncode != 0:
+        # In case that what was prepared is the cause.
+        (folder / _STAMP).unlink(missing_ok=True)
         raise UserError(f"terraform {command} failed for {folder.name}; its output above says why")
 
 

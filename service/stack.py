@@ -10,13 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from service.deployed import deployed_values
+from service.previews import find_previews, reserved_beside
 from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
 )
 from shared.contract import load_contract
 from shared.errors import UserError, exit_code
-from shared.naming import check_environment_suffix, check_regions, service_stack_name
+from shared.naming import (
+    check_environment_suffix,
+    check_regions,
+    check_service_stage,
+    service_stack_name,
+)
 from shared.published import published_values
 from shared.template import declared_parameters, parameter_overrides
 
@@ -30,14 +36,20 @@ _BY_ENVIRONMENT: Mapping[bool, Mapping[str, str]] = {
     True: {"DeploymentPreferenceType": "Canary10Percent5Minutes", "Documentation": "Disabled"},
     False: {"DeploymentPreferenceType": "AllAtOnce", "Documentation": "Enabled"},
 }
+# A preview is cheap: a few of the database's connections, and logs that are soon forgotten.
+_PREVIEW: Mapping[str, str] = {"ReservedConcurrency": "2", "LogRetentionDays": "3"}
+# What says which copy of the service this is; the values are those of the variables.
+_IDENTITY = {"EnvironmentSuffix", "ServiceStage", "ReleaseDigest"}
+# The host name of an RDS Proxy: `<name>.proxy-<id>.<region>.rds.amazonaws.com`.
+_PROXY_MARK = ".proxy-"
 
 
-def deploy(region: str, environment: str) -> None:
-    """Release the built service in one region.
+def deploy(region: str, environment: str, stage: str = "") -> None:
+    """Release the built service in one region; with a stage, as a preview.
 
     Raises:
-        UserError: the service is not built, the data platform does not publish what it needs or has
-            too few database connections for it, or SAM failed.
+        UserError: the service is not built, the data platform does not publish what it needs, takes
+            no previews or has too few database connections for it, or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -47,17 +59,25 @@ def deploy(region: str, environment: str) -> None:
             "bundle can be fetched, or name a file with RDS_CA_BUNDLE=path"
         )
     contract = load_contract()
-    stack = service_stack_name(region, environment)
+    stack = service_stack_name(region, environment, stage)
     own = {
         "EnvironmentSuffix": environment,
         "LambdaArchitecture": os.environ.get("LAMBDA_ARCHITECTURE", "arm64"),
         **_BY_ENVIRONMENT[environment in PRODUCTION],
+        **({"ServiceStage": stage, **_PREVIEW} if stage else {}),
         **service_parameters(os.environ.get("SERVICE_PARAMETERS", "")),
     }
     names = parameter_overrides(TEMPLATE, contract, environment)
     values = published_values(TEMPLATE, contract, environment, region)
+    if stage and _PROXY_MARK in values["DatabaseWriterEndpoint"]:
+        raise UserError(
+            f"the database of the environment {environment} in {region} is behind RDS Proxy, which "
+            "admits the users it was made for and no preview's"
+        )
     budget = int(values["DatabaseConnectionBudget"])
-    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget)
+    # A preview is not to take what the others have; they release as if it were not there.
+    beside = reserved_beside(stack, region, environment) if stage else 0
+    check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget, beside)
     released = {**own, **{name: values[name] for name in names}}
     overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
     _sam(
@@ -101,7 +121,7 @@ def service_parameters(text: str) -> dict[str, str]:
         pairs = [part.partition("=") for part in shlex.split(text)]
     except ValueError as error:
         raise UserError(f"SERVICE_PARAMETERS {text!r}: {error}") from None
-    known = declared_parameters(TEMPLATE)
+    known = declared_parameters(TEMPLATE).keys() - _IDENTITY
     for name, equals, _ in pairs:
         if not equals or name not in known:
             raise UserError(
@@ -111,13 +131,22 @@ def service_parameters(text: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def delete(region: str, environment: str) -> None:
+def delete(region: str, environment: str, stage: str = "") -> None:
     """Remove the service from one region; the trades stay in the data platform's database.
 
+    With a stage, remove that preview, data included.
+
     Raises:
-        UserError: SAM failed.
+        UserError: there is no such preview, or SAM failed.
     """
-    stack = service_stack_name(region, environment)
+    stack = service_stack_name(region, environment, stage)
+    if stage:
+        there = [preview.stage for preview in find_previews(region, environment)]
+        if stage not in there:
+            raise UserError(
+                f"there is no preview {stage} of {environment} in {region} to remove; there "
+                + (f"are: {', '.join(there)}" if there else "is none at all")
+            )
     contract = load_contract()
     names = {"bucket": contract.path(contract["ArtifactBucketName"], environment)}
     _sam(
@@ -130,7 +159,7 @@ def delete(region: str, environment: str) -> None:
     )
 
 
-def invoke(region: str, environment: str) -> None:
+def invoke(region: str, environment: str, stage: str = "") -> None:
     """Send the event in the file `EVENT` to a deployed function and print its answer.
 
     `FUNCTION` is the function's name in the template, TradeFunction if not given.
@@ -148,14 +177,14 @@ def invoke(region: str, environment: str) -> None:
         "remote",
         "invoke",
         function,
-        f"--stack-name={service_stack_name(region, environment)}",
+        f"--stack-name={service_stack_name(region, environment, stage)}",
         f"--region={region}",
         f"--event-file={event}",
         *qualifier,
     )
 
 
-_COMMANDS: Mapping[str, Callable[[str, str], None]] = {
+_COMMANDS: Mapping[str, Callable[[str, str, str], None]] = {
     "deploy": deploy,
     "delete": delete,
     "invoke": invoke,
@@ -165,6 +194,8 @@ _COMMANDS: Mapping[str, Callable[[str, str], None]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command in each of the environment's regions (`ENVIRONMENT_SUFFIX`, `REGIONS`).
 
+    With `SERVICE_STAGE`, it is about that preview instead of the environment's own service.
+
     Raises:
         UserError: a variable has a value that cannot be used, or the command failed.
     """
@@ -172,14 +203,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
+    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
+    if stage and environment in PRODUCTION:
+        raise UserError(
+            f"SERVICE_STAGE {stage}: there are no previews beside real trades, for their migration "
+            "function reads the master secret: use another environment"
+        )
     regions = check_regions(os.environ.get("REGIONS", "us-east-1"))
     if command == "deploy":
         # A release that one of the regions cannot take starts in none.
         for region in regions:
             published_values(TEMPLATE, load_contract(), environment, region)
     for region in regions:
-        print(f"==> {service_stack_name(region, environment)}: {command}", flush=True)
-        _COMMANDS[command](region, environment)
+        print(f"==> {service_stack_name(region, environment, stage)}: {command}", flush=True)
+        _COMMANDS[command](region, environment, stage)
 
 
 def _sam(*arguments: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.stack import TEMPLATE
+from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
 from shared.template import declared_parameters
 from tests.service.transformed import Stack, stack
 
@@ -268,11 +269,17 @@ def test_the_check_calls_the_new_version_and_codedeploy_may_call_the_check() -> 
     invoke, report = stack().statements("SmokeCheckFunction")
     assert invoke["Resource"] == version
     assert report["Action"] == "codedeploy:PutLifecycleEventHookExecutionStatus"
-    name = check["FunctionName"]["Fn::Sub"]
+    assert check["FunctionName"]["Fn::Sub"] == [
+        "CodeDeployHook_trade_${Environment}",
+        {"Environment": {"Ref": "EnvironmentSuffix"}},
+    ]
+    of_preview = stack(ServiceStage="pr-42").properties("SmokeCheckFunction")["FunctionName"]
+    start, names = of_preview["Fn::Sub"]
+    assert names == {"Environment": {"Fn::Sub": "${EnvironmentSuffix}--${ServiceStage}"}}
     # CodeDeploy's managed role takes this prefix alone, and Lambda 64 characters.
-    assert name.startswith("CodeDeployHook_")
-    longest = declared_parameters(TEMPLATE)["EnvironmentSuffix"]["MaxLength"]
-    assert len(name.replace("${EnvironmentSuffix}", "x" * longest)) <= 64
+    assert start.startswith("CodeDeployHook_")
+    longest = f"{'x' * ENVIRONMENT_SUFFIX_MAX}--{'x' * SERVICE_STAGE_MAX}"
+    assert len(start.replace("${Environment}", longest)) <= 64
 
 
 def test_without_codedeploy_the_alias_moves_at_once() -> None:
