@@ -141,7 +141,7 @@ check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=â€
 	@$(PY) -m shared.check
 
 .PHONY: test
-test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 

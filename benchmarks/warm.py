@@ -29,6 +29,16 @@ keeps nothing: on AWS, its two calls per request take some milliseconds more. Th
 `benchmarks/contenders/`.\
 """
 
+# Measured step by step with the same interface, from the bare INSERT to the service.
+_REASON = (
+    "Above the bare INSERT, Powertools' resolver takes 0.10 ms of CPU, its metrics 0.08 ms, "
+    "the logger's context 0.02 ms, and the service's own code (parsing, rules, statement) 0.08 ms. "
+    "Done: one line of the log per request in place of two (0.12 ms less), no JMESPath for the "
+    "correlation ID. Tried and left out, for less than 0.02 ms each: freezing or switching off the "
+    "garbage collector, no logger context, no look-up whether metrics are disabled. What is left "
+    "would mean to do without Powertools."
+)
+
 
 @dataclass(frozen=True)
 class _Round:
@@ -80,7 +90,9 @@ def _section(found: dict[str, list[_Round]]) -> Section:
         title="Warm request",
         text=_TEXT,
         targets=[
-            Target("warm request, p50, to bare INSERT", "ms", p50[ours], 1.5, p50[bare]),
+            Target(
+                "warm request, p50, to bare INSERT", "ms", p50[ours], 1.5, p50[bare], reason=_REASON
+            ),
             Target("warm request, p99, to bare INSERT", "ms", p99[ours], 2, p99[bare]),
             Target(
                 "warm request, CPU above bare INSERT",
@@ -89,6 +101,7 @@ def _section(found: dict[str, list[_Round]]) -> Section:
                 0.25,
                 cpu[bare],
                 "difference",
+                _REASON,
             ),
             Target("warm request, p50, to FastAPI", "ms", p50[ours], 1 / 2, p50[fastapi]),
             Target("warm request, p50, to Powertools", "ms", p50[ours], 1 / 2, p50[powertools]),
