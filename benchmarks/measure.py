@@ -45,7 +45,7 @@ class Target:
     limit: float
     reference: Spread | None = None
     kind: Literal["ratio", "difference", "absolute"] = "ratio"
-    reason: str = ""
+    reason: str = "No reason is known: compare the spread of the rounds with an idle machine's."
 
     @property
     def value(self) -> float:

@@ -25,6 +25,7 @@ from trading.secret import Credentials
 from trading.settings import Address
 
 _BUFFER_POOL_BYTES = 2 * 1024**3
+_LOG_BYTES = 1024**3
 _CREDENTIALS = Credentials("trade_app", "benchmark")
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
 _LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
@@ -98,6 +99,7 @@ def place() -> Iterator[Place]:
             server.execute(
                 # What a small instance has; ten million rows do not fit into the tests' 64 MB.
                 f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
+                f"SET GLOBAL innodb_log_file_size = {_LOG_BYTES};"
                 "CREATE DATABASE trading;"
                 f"CREATE USER {_CREDENTIALS.username}@'%' IDENTIFIED BY '{_CREDENTIALS.password}';"
                 f"GRANT ALL ON trading.* TO {_CREDENTIALS.username}@'%';"
