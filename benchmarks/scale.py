@@ -42,7 +42,7 @@ Rows are spread over a thousand symbols. `POST /trade` and both forms of `GET /t
 are measured at each size, and MariaDB's `EXPLAIN` names the index that finds the page.
 
 Memory of the archive is the most that its function holds for one day of that many trades, uploaded
-in parts of 8 MB while they are read: it grows until one part is full, and no further.\\
+in parts of 8 MB while they are read: it grows until one part is full, and no further.\
 """
 
 
