@@ -38,6 +38,13 @@ costs if it is not. Memory is the most that the process has held after a hundred
 package is what `make build-service` has built, code and layer, zipped.\
 """
 
+_REASON = (
+    "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of what is left "
+    "above pymysql is Powertools, whose resolver for API Gateway comes with those for other services "
+    "and with asyncio. Tried and left out: loading it without them saves 13 ms, and takes a package "
+    "that is put together by hand."
+)
+
 
 @dataclass(frozen=True)
 class _Start:
@@ -97,7 +104,9 @@ def _section(found: Mapping[str, Sequence[_Start]], package: Mapping[str, int]) 
         title="Cold start",
         text=_TEXT,
         targets=[
-            Target("cold start, to bare pymysql", "ms", total[ours], 2.5, total[bare]),
+            Target(
+                "cold start, to bare pymysql", "ms", total[ours], 2.5, total[bare], reason=_REASON
+            ),
             Target("cold start, to FastAPI", "ms", total[ours], 1 / 3, total[fastapi]),
             Target("memory", "MB", memory[ours], 60, kind="absolute"),
             Target("package, zipped", "MB", Spread.of([size]), 6, kind="absolute"),
