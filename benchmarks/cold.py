@@ -39,10 +39,10 @@ package is what `make build-service` has built, code and layer, zipped.\
 """
 
 _REASON = (
-    "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of what is left "
-    "above pymysql is Powertools, whose resolver for API Gateway comes with those for other services "
-    "and with asyncio. Tried and left out: loading it without them saves 13 ms, and takes a package "
-    "that is put together by hand."
+    "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of what is "
+    "left above pymysql is Powertools, whose resolver for API Gateway comes with those for other "
+    "services and with asyncio. Tried and left out: loading it without them saves 13 ms, and takes "
+    "a package that is put together by hand."
 )
 
 
