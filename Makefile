@@ -155,7 +155,7 @@ check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=â€
 	@$(PY) -m shared.check
 
 .PHONY: test
-test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
@@ -196,6 +196,14 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	$(PY) -m infra.terraform validate
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
 
+.PHONY: bench
+bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
+	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
+	@PYTHONPATH=service/src $(PY) -m benchmarks --quick $(ARGS)
+
 ##@ Housekeeping
 
 .PHONY: diagram
@@ -204,7 +212,11 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
+<<<<<<< HEAD
 	@for name in bootstrap dev emulator checks cdktn load; do \
+=======
+	@for name in bootstrap dev emulator checks cdktn bench; do \
+>>>>>>> bench
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -215,10 +227,14 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
+<<<<<<< HEAD
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		service/.aws-sam infra/cdktf.out infra/.gen .logs
 
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-load .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+=======
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+>>>>>>> bench
 		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools

@@ -331,13 +331,15 @@ def test_a_defect_is_a_500_without_details_for_the_caller(
 
 
 def test_logs_carry_the_request_and_no_payload_and_no_password(
-    call: Call, logs: io.StringIO
+    call: Call, logs: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call(ORDER)
+    _, answer, _ = call(ORDER)
     call('{"symbol":"AAPL","quantity":"secret"}')
-    lines = [json.loads(line) for line in logs.getvalue().splitlines()]
-    (booked,) = (line for line in lines if line["message"] == "trade booked")
-    assert booked["correlation_id"] == "11111111-2222-4333-8444-555555555555"
+    output = capsys.readouterr().out + logs.getvalue()
+    lines = [json.loads(line) for line in output.splitlines()]
+    (booked,) = (line for line in lines if line.get("message") == "trade booked")
+    assert booked["trade_id"] == answer["trade_id"]
+    assert {line["correlation_id"] for line in lines} == {"11111111-2222-4333-8444-555555555555"}
     text = json.dumps(lines)
     assert "app-password" not in text
     assert "AAPL" not in text
