@@ -7,8 +7,9 @@ MAKEFLAGS += --no-builtin-rules
 
 ENVIRONMENT_SUFFIX ?= dev
 REGIONS ?= us-east-1
+SERVICE_STAGE ?=
 LAMBDA_ARCHITECTURE ?= arm64
-export ENVIRONMENT_SUFFIX REGIONS LAMBDA_ARCHITECTURE
+export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
 
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH):$(CURDIR)/.venv-checks/bin
@@ -17,6 +18,8 @@ PY := $(VENV)/bin/python
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
 export CHECKPOINT_DISABLE := 1
+# A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
+export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,8 +30,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) STATE=s3|local and the standard AWS_* ones"
+		/^[a-z-]+:.*## / {printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) SERVICE_STAGE=$(SERVICE_STAGE) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
 setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
@@ -68,6 +71,18 @@ bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, o
 migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
 	@$(PY) -m infra.remote_state migrate
 
+.PHONY: bootstrap-pipelines
+bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
+	@$(PY) -m infra.pipelines
+
+.PHONY: unlock-state
+unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
+	@$(PY) -m infra.remote_state unlock
+
+.PHONY: import-resource
+import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
+	@$(PY) -m infra.terraform import -- $(ARGS)
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
@@ -76,11 +91,13 @@ synth: tools ## Synthesize the Terraform stacks
 plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 	@$(PY) -m infra.terraform plan -- $(ARGS)
 
+.PHONY: plan-comment
+plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull request
+	@$(PY) -m infra.review
+
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@# With local state there is nothing to ensure, and finding that out takes CDKTF three seconds.
-	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
-	@$(PY) -m infra.terraform apply
+	@$(PY) -m infra.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
@@ -116,7 +133,7 @@ openapi: .venv/.installed ## Write service/openapi.json and what follows from it
 	@$(PY) -m service.request_model
 
 .PHONY: deploy-service
-deploy-service: build-service ## Release the service
+deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)
 	@$(PY) -m service.stack deploy
 
 .PHONY: releases
@@ -128,8 +145,12 @@ rollback-service: .venv/.installed ## Release again what was live before (or TO=
 	@$(PY) -m service.stack rollback
 
 .PHONY: destroy-service
-destroy-service: .venv/.installed ## Remove the service; its trades stay
+destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVICE_STAGE: a preview and its data)
 	@$(PY) -m service.stack delete
+
+.PHONY: previews
+previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
+	@$(PY) -m service.previews
 
 .PHONY: invoke
 invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
@@ -146,9 +167,27 @@ drift: tools ## Say who must act: reality, Terraform's state, the contract and t
 	@status=0; $(PY) -m infra.drift || status=$$?; $(PY) -m service.drift || status=$$?; exit $$status
 
 .PHONY: test
-test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
+
+.PHONY: audit
+audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
+	@requirements/audit.sh requirements/*.txt service/requirements.txt
+
+.PHONY: test-fuzz
+test-fuzz: export FUZZ := $(or $(FUZZ),full)
+test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
+	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
+
+.PHONY: load
+load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
+	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
+		.venv-load/bin/python -m benchmarks.load
+
+.PHONY: test-faults
+test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
+	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
 
 .PHONY: lint
 lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
@@ -156,7 +195,11 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	ruff check .
 	ruff format --check .
 	mypy
-	shellcheck local/*.sh .ci/run
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	.venv-checks/bin/zizmor --offline --quiet .github
+	shellcheck local/*.sh requirements/*.sh .ci/run
+	bandit --quiet --configfile pyproject.toml --recursive infra shared service/*.py service/src local docs
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
@@ -164,6 +207,14 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 		--skip-download --compact --quiet
 	$(PY) -m infra.terraform validate
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
+
+.PHONY: bench
+bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
+	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
+	@PYTHONPATH=service/src $(PY) -m benchmarks --quick $(ARGS)
 
 ##@ Housekeeping
 
@@ -173,19 +224,19 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn; do \
+	@for name in bootstrap dev emulator checks cdktn load bench; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
-		-o service/requirements.txt service/requirements.in
+		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
-	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed

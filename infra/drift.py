@@ -1,5 +1,6 @@
 """Says how reality, Terraform's state and the configuration differ: `python -m infra.drift`."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -107,10 +108,11 @@ def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
 
 def _plan(terraform: Terraform, folder: Path) -> Plan:
     with TemporaryDirectory(prefix="terraform-plan-") as temporary:
-        plan = Path(temporary) / "plan"
+        file = f"{temporary}/plan"
         # Without the state's lock: a look must not make somebody's apply fail.
-        terraform.plan(folder, plan, "-lock=false", quiet=True)
-        return terraform.show(folder, plan)
+        terraform.read(folder, "plan", "-lock=false", f"-out={file}")
+        plan: Plan = json.loads(terraform.read(folder, "show", "-json", file))
+        return plan
 
 
 def _differences(change: Mapping[str, Any]) -> set[str]:

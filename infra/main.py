@@ -2,24 +2,60 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from infra.bindings import App
 from infra.config import EnvironmentConfig, load_environment
-from infra.stacks.data_platform import DataPlatform
-from infra.stacks.state_backend import StateBackend
-from shared.contract import load_contract
+from infra.stamp import Stamp, digest
 from shared.errors import exit_code
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 def synthesize(environment: EnvironmentConfig) -> None:
-    """Write the Terraform JSON of all the environment's stacks to its output folder."""
+    """Write the Terraform JSON of all the environment's stacks to its output folder.
+
+    Nothing is done if the folder holds it already.
+    """
+    # Before anything is read: a source that changes meanwhile is synthesized again.
+    stamp = _stamp(environment)
+    if stamp.current():
+        return
+    from infra.bindings import App
+    from infra.stacks.data_platform import DataPlatform
+    from infra.stacks.state_backend import StateBackend
+    from shared.contract import load_contract
+
     app = App(outdir=str(environment.out_dir))
     contract = load_contract()
     for region in environment.regions:
         StateBackend(app, environment=environment, region=region.region)
         DataPlatform(app, environment=environment, region=region, contract=contract)
     app.synth()
+    stamp.write()
+
+
+def _stamp(environment: EnvironmentConfig) -> Stamp:
+    # The versions of all that is installed, CDKTF and the provider package among them.
+    installed = sorted(file.name for path in sys.path for file in Path(path).glob("*.dist-info"))
+    # What CDKTF itself reads.
+    variables = sorted((k, v) for k, v in os.environ.items() if k.startswith(("CDKT", "SYNTH_")))
+    inputs = (environment, sys.version, installed, variables, digest(_ROOT, _sources()))
+    folder = environment.out_dir
+
+    def outputs() -> str:
+        stacks = sorted(folder.glob("stacks/*/cdk.tf*"))
+        return digest(folder, [folder / "manifest.json", *stacks])
+
+    return Stamp(folder / "synthesized.sha256", repr(inputs), outputs)
+
+
+def _sources() -> Iterator[Path]:
+    for package in ("infra", "shared"):
+        for folder, folders, files in os.walk(_ROOT / package):
+            generated = {name for name in folders if name.startswith(".")}
+            folders[:] = sorted({*folders} - {"cdktf.out", "__pycache__"} - generated)
+            yield from (Path(folder, name) for name in sorted(files))
 
 
 def main(variables: Mapping[str, str] = os.environ) -> None:

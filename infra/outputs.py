@@ -14,7 +14,7 @@ from infra.config import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.terraform import installed_terraform, stack_folder
 from shared.errors import UserError, exit_code
-from shared.naming import service_stack_name
+from shared.naming import check_service_stage, service_stack_name
 
 Outputs = Mapping[str, object]
 
@@ -22,13 +22,14 @@ Outputs = Mapping[str, object]
 def main() -> None:
     """Print the outputs of both halves by region: a table, or with `JSON=1` one JSON document.
 
-    A half that is not deployed has none.
+    A half that is not deployed has none. With `SERVICE_STAGE`, the service's are a preview's.
 
     Raises:
         UserError: Terraform or AWS does not say.
     """
     environment = load_environment(os.environ)
-    outputs = environment_outputs(environment)
+    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
+    outputs = environment_outputs(environment, stage)
     if os.environ.get("JSON") == "1":
         print(json.dumps(outputs, indent=2))
         return
@@ -40,7 +41,7 @@ def main() -> None:
             print("  nothing is deployed: run `make deploy-infra`, then `make deploy-service`")
 
 
-def environment_outputs(environment: EnvironmentConfig) -> dict[str, Outputs]:
+def environment_outputs(environment: EnvironmentConfig, stage: str = "") -> dict[str, Outputs]:
     """The outputs of both halves of each region; those of the service in snake case as well.
 
     Raises:
@@ -54,15 +55,15 @@ def environment_outputs(environment: EnvironmentConfig) -> dict[str, Outputs]:
             terraform.init(folder, *backend_arguments(environment, region))
             found[region] = {
                 **terraform.outputs(folder),
-                **_service_outputs(region, environment.suffix),
+                **_service_outputs(region, service_stack_name(region, environment.suffix, stage)),
             }
     return found
 
 
-def _service_outputs(region: str, environment: str) -> Outputs:
+def _service_outputs(region: str, stack: str) -> Outputs:
     cloudformation = boto3.client("cloudformation", region_name=region)
     try:
-        stacks = cloudformation.describe_stacks(StackName=service_stack_name(region, environment))
+        stacks = cloudformation.describe_stacks(StackName=stack)
     except (BotoCoreError, ClientError) as error:
         if "does not exist" in str(error):
             return {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from infra.config import load_environment
 from infra.naming import (
     bucket_name,
+    global_name,
     key_alias,
     log_group_name,
     resource_name,
@@ -20,7 +21,7 @@ from infra.naming import (
     state_lock_table_name,
 )
 from shared.errors import exit_code
-from shared.naming import PLATFORM, service_stack_name, stack_name
+from shared.naming import PLATFORM, PREVIEW_MARK, REGION_CODES, service_stack_name, stack_name
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -65,6 +66,11 @@ class Place:
         """The service's stack."""
         return service_stack_name(self.region, self.environment)
 
+    @property
+    def previews(self) -> str:
+        """What the stacks of the environment's previews, and nothing else, are called like."""
+        return service_stack_name(self.region, self.environment, "*")
+
     def policy_name(self, role: str) -> str:
         """The name of one of the policies of this module."""
         return resource_name("policy", self.region, self.environment, role)
@@ -79,6 +85,8 @@ API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToC
 BOUNDARY = "service-boundary"
 SERVICE_DEPLOYER = "service-deployer"
 INFRA_DEPLOYER = "infra-deployer"
+PLANNER = "planner"
+PREVIEW_LIMITS = "preview-limits"
 
 
 def service_boundary(place: Place) -> Document:
@@ -122,6 +130,8 @@ def service_boundary(place: Place) -> Document:
             ],
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
+                _preview_secrets(place),
+                place.arn("secretsmanager", f"secret:{global_name(place.environment)}/*"),
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
@@ -143,6 +153,14 @@ def service_boundary(place: Place) -> Document:
             ],
             [place.bucket("data"), f"{place.bucket('data')}/*"],
         ),
+        # What a preview has written goes for good; the environment's objects keep their versions.
+        _allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{place.bucket('data')}/previews/*"]),
+        _allow(
+            "PreviewDataVersions",
+            ["s3:ListBucketVersions"],
+            [place.bucket("data")],
+            {"StringLike": {"s3:prefix": "previews/*"}},
+        ),
         _allow("Database", ["rds-db:connect"], [place.arn("rds-db", "dbuser:*/trade_app")]),
         _allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [_contract(place)]),
         _allow(
@@ -153,7 +171,11 @@ def service_boundary(place: Place) -> Document:
                 "lambda:GetProvisionedConcurrencyConfig",
                 "lambda:InvokeFunction",
             ],
-            [functions, f"{functions}:*", _hook(place), f"{_hook(place)}:*"],
+            [
+                f"{name}{version}"
+                for name in (functions, _hook(place), _hook(place, PREVIEW_MARK + "*"))
+                for version in ("", ":*")
+            ],
         ),
         _allow(
             "Queues",
@@ -187,18 +209,10 @@ def service_deployer(place: Place) -> Document:
     return _document(
         _allow(
             "Stack",
-            [
-                "cloudformation:*ChangeSet",
-                "cloudformation:*Stack",
-                "cloudformation:Describe*",
-                "cloudformation:Get*",
-                "cloudformation:List*",
-                "cloudformation:*UpdateRollback",
-                "cloudformation:*TagResource",
-                "cloudformation:*UntagResource",
-            ],
+            ["cloudformation:*"],
             [
                 place.arn("cloudformation", f"stack/{place.service}/*"),
+                place.arn("cloudformation", f"stack/{place.previews}/*"),
                 f"arn:aws:cloudformation:{place.region}:aws:transform/*",
             ],
         ),
@@ -207,7 +221,7 @@ def service_deployer(place: Place) -> Document:
         _allow(
             "Artifacts",
             ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-            [f"{artifacts}/{place.service}/*"],
+            [f"{artifacts}/{place.service}/*", f"{artifacts}/{place.previews}/*"],
         ),
         _allow(
             "ArtifactKey",
@@ -218,20 +232,13 @@ def service_deployer(place: Place) -> Document:
         _allow(
             "Functions",
             ["lambda:*"],
-            [
-                *(f"{name}{version}" for name in (functions, layers) for version in ("", ":*")),
-                f"{_hook(place)}*",
-            ],
+            # With their versions: what ends with a wildcard goes on beyond a colon.
+            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+            [functions, layers, f"{_hook(place)}*"],
         ),
         _allow(
             "Api",
-            [
-                *(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT")),
-                "apigateway:SetWebACL",
-                "apigateway:UpdateRestApiPolicy",
-                "wafv2:*WebACL",
-                "wafv2:GetWebACLForResource",
-            ],
+            ["apigateway:*", "wafv2:*WebACL", "wafv2:GetWebACLForResource"],
             [
                 *(
                     f"arn:aws:apigateway:{place.region}::/{path}"
@@ -291,17 +298,25 @@ def service_deployer(place: Place) -> Document:
                 }
             },
         ),
+        # A preview's, whose value the migration sets.
+        _allow(
+            "Secrets",
+            [
+                f"secretsmanager:{verb}"
+                for verb in ("CreateSecret", "De*Secret", "TagResource", "UpdateSecret")
+            ],
+            [_preview_secrets(place)],
+        ),
         _allow("Logs", ["logs:*"], [place.arn("logs", f"log-group:/aws/*/{place.service}*")]),
         _allow(
             "Operation",
-            ["cloudwatch:*", "codedeploy:*", "events:*", "scheduler:*", "sqs:*"],
+            ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],
             [
                 place.arn("cloudwatch", f"alarm:{_SERVICE}-*"),
                 f"arn:aws:cloudwatch::{place.account}:dashboard/{_SERVICE}-*",
-                place.arn("codedeploy", f"application:{_SERVICE}-*"),
-                place.arn("codedeploy", f"deploymentgroup:{_SERVICE}-*/*"),
+                # Applications and their deployment groups.
+                place.arn("codedeploy", f"*:{_SERVICE}-*"),
                 place.arn("codedeploy", "deploymentconfig:*"),
-                place.arn("events", f"rule/{_SERVICE}-*"),
                 place.arn("scheduler", f"schedule/*/{_SERVICE}-*"),
                 place.arn("sqs", f"{_SERVICE}-*"),
             ],
@@ -328,21 +343,8 @@ def service_deployer(place: Place) -> Document:
                 "backup:*",
                 *(
                     f"ec2:{verb}*"
-                    for verb in (
-                        "Accept",
-                        "Allocate",
-                        "Associate",
-                        "Attach",
-                        "Authorize",
-                        "Create",
-                        "Delete",
-                        "Detach",
-                        "Disassociate",
-                        "Modify",
-                        "Release",
-                        "Replace",
-                        "Revoke",
-                    )
+                    # A: accept, allocate, associate, …; R: release, replace, revoke, …
+                    for verb in ("A", "Create", "Delete", "Detach", "Disassociate", "Modify", "R")
                 ),
                 *(
                     f"kms:{verb}*"
@@ -361,12 +363,19 @@ def service_deployer(place: Place) -> Document:
                 ),
                 "rds:*",
                 "rds-data:*",
-                "secretsmanager:*",
+                # Not even those of previews.
+                "secretsmanager:*SecretValue",
                 "ssm:Delete*",
                 "ssm:PutParameter",
             ],
             ["*"],
         ),
+        {
+            "Sid": "SecretsOfOthers",
+            "Effect": "Deny",
+            "Action": "secretsmanager:*",
+            "NotResource": _preview_secrets(place),
+        },
         _deny(
             "StateAndData",
             ["dynamodb:*", "s3:*"],
@@ -428,6 +437,8 @@ def infra_deployer(place: Place) -> Document:
             ["rds:*"],
             [
                 place.arn("rds", f"*:{place.platform}*"),
+                # A global database is in no region.
+                f"arn:aws:rds::{place.account}:global-cluster:{global_name(place.environment)}",
                 # AWS names proxies and their parts; an instance without options has these.
                 *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
             ],
@@ -450,7 +461,11 @@ def infra_deployer(place: Place) -> Document:
             "KeyAliases",
             ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
             [
-                place.arn("kms", key_alias(place.region, place.environment)),
+                # Of a global database, the primary region makes the keys of all.
+                *(
+                    f"arn:aws:kms:{region}:{place.account}:{key_alias(region, place.environment)}"
+                    for region in REGION_CODES
+                ),
                 f"arn:aws:kms:*:{place.account}:{key_alias('*', place.environment, 'copy')}",
             ],
         ),
@@ -481,6 +496,9 @@ def infra_deployer(place: Place) -> Document:
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
                 place.arn("logs", f"log-group:{own_log_groups}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
+                # The secrets of a global database have replicas in other regions.
+                f"arn:aws:secretsmanager:*:{place.account}:secret:"
+                f"{global_name(place.environment)}/*",
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
                 place.arn("sns", f"{PLATFORM}-*"),
                 _contract(place),
@@ -572,6 +590,95 @@ def infra_deployer(place: Place) -> Document:
     )
 
 
+def planner(place: Place) -> Document:
+    """What `make plan-comment` and `make drift` read in one region: no secret, and no trade.
+
+    It changes nothing, not even locks: they plan without one.
+    """
+    state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
+    buckets = [place.bucket(role) for role in ("data", "code", "logs")]
+    return _document(
+        _allow(
+            "Descriptions",
+            [
+                "backup:Describe*",
+                "backup:GetBackup*",
+                "backup:List*",
+                "cloudformation:Describe*",
+                "cloudformation:Detect*",
+                "cloudformation:GetTemplate*",
+                "cloudformation:List*",
+                "cloudwatch:Describe*",
+                "cloudwatch:GetDashboard",
+                "cloudwatch:ListTagsForResource",
+                "ec2:Describe*",
+                "ec2:GetManagedPrefixListEntries",
+                "kms:DescribeKey",
+                "kms:GetKeyPolicy",
+                "kms:GetKeyRotationStatus",
+                "kms:ListAliases",
+                "kms:ListResourceTags",
+                "logs:Describe*",
+                "logs:List*",
+                "rds:Describe*",
+                "rds:ListTagsForResource",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                "sns:Get*Attributes",
+                "sns:List*",
+                "ssm:DescribeParameters",
+            ],
+            ["*"],
+        ),
+        _allow(
+            "Roles",
+            ["iam:GetPolicy*", "iam:GetRole*", "iam:List*Polic*"],
+            [place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")],
+        ),
+        _allow("Buckets", ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"], buckets),
+        _allow(
+            "Contract",
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
+            [_contract(place)],
+        ),
+        _allow(
+            "Aliases",
+            ["lambda:GetAlias", "lambda:ListAliases"],
+            [place.arn("lambda", f"function:{_SERVICE}-*")],
+        ),
+        _allow("StateBucket", ["s3:ListBucket"], [state]),
+        _allow(
+            "State",
+            ["s3:GetObject"],
+            [f"{state}/{place.platform}/*", f"{state}/env:/*/{place.platform}/*"],
+        ),
+        _allow(
+            "StateKey",
+            ["kms:Decrypt"],
+            [place.arn("kms", "key/*")],
+            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
+        ),
+        # The table also has the checksum of each state.
+        _allow(
+            "StateChecksums",
+            ["dynamodb:GetItem"],
+            [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
+        ),
+    )
+
+
+def preview_limits(place: Place) -> Document:
+    """What whoever deploys previews may not do, beside the service deployer's policy."""
+    changes = ("Cancel", "Continue", "Create", "Delete", "Execute", "Rollback", "Set", "Update")
+    return _document(
+        _deny(
+            "EnvironmentsOwnService",
+            [f"cloudformation:{verb}*" for verb in changes],
+            [place.arn("cloudformation", f"stack/{place.service}/*")],
+        ),
+    )
+
+
 _NETWORK_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -582,9 +689,13 @@ _NETWORK_INTERFACES = (
 )
 
 
-def _hook(place: Place) -> str:
+def _hook(place: Place, preview: str = "") -> str:
     # CodeDeploy calls functions whose names begin so, and no others.
-    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}")
+    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}{preview}")
+
+
+def _preview_secrets(place: Place) -> str:
+    return place.arn("secretsmanager", f"secret:{place.previews}/*")
 
 
 def _contract(place: Place) -> str:
@@ -656,6 +767,7 @@ POLICIES = {
     BOUNDARY: service_boundary,
     SERVICE_DEPLOYER: service_deployer,
     INFRA_DEPLOYER: infra_deployer,
+    PLANNER: planner,
 }
 
 

@@ -3,7 +3,9 @@
 import argparse
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,15 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from infra.backend import backend_arguments
 from infra.config import EnvironmentConfig, load_environment
 from infra.consumers import Consumption, consumption, consumption_changes
 from infra.main import synthesize
 from infra.preflight import check_destroy
+from infra.stamp import Stamp, digest
 from shared.errors import UserError, exit_code
 from shared.naming import stack_name
+from shared.regions import LOGS, RegionRun, parallel_limit, run_in_regions
 
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "init": (),
@@ -28,12 +31,20 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "apply": ("-input=false", "-auto-approve"),
     "destroy": ("-input=false", "-auto-approve"),
     "output": (),
+    "import": ("-input=false",),
+}
+# What changes something, and what it says of its success: these run in regions side by side.
+_RESULTS: Mapping[str, re.Pattern[str]] = {
+    "apply": re.compile("Apply complete!|No changes\\."),
+    "destroy": re.compile("Destroy complete!"),
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"
+_STAMP = "initialized.sha256"
 # What `terraform plan -detailed-exitcode` ends with if there is something to change.
 _DETAILED = "-detailed-exitcode"
 _CHANGES = 2
+_WARNING = "warning: "
 
 
 @dataclass(frozen=True)
@@ -46,9 +57,15 @@ class Terraform:
     def init(self, folder: Path, *arguments: str, quiet: bool = True) -> None:
         """Prepare a stack's folder; `quiet` shows Terraform's output only if it fails.
 
+        It takes seconds, for the provider is hashed: a folder that is as the same call has left it
+        is not prepared again, unless the output is to be seen.
+
         Raises:
             UserError: Terraform failed; it has said why.
         """
+        stamp = self._stamp(folder, arguments)
+        if quiet and stamp.current():
+            return
         # Which state belongs to a stack follows from its configuration alone, never from what was
         # used in the folder the last time.
         command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
@@ -62,6 +79,7 @@ class Terraform:
                     "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
                 )
         _check(finished, folder, "init")
+        stamp.write()
 
     def run(self, folder: Path, command: str, *arguments: str) -> None:
         """Run a command in a folder that is initialized.
@@ -73,37 +91,30 @@ class Terraform:
         finished = self._run(folder, [command, *_COMMANDS.get(command, ()), *plain, *arguments])
         _check(finished, folder, command)
 
-    def plan(self, folder: Path, file: Path, *arguments: str, quiet: bool = False) -> bool:
+    def plan(self, folder: Path, file: Path, *arguments: str) -> bool:
         """Write a plan to `file`; whether it has anything to change.
-
-        `quiet` shows Terraform's output only if it fails.
 
         Raises:
             UserError: Terraform failed; it has said why.
         """
         command = ["plan", *_COMMANDS["plan"], _DETAILED, f"-out={file}", *_plain(), *arguments]
-        output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
-        finished = self._run(folder, command, *output)
+        finished = self._run(folder, command)
         # Who asks Terraform for it by himself is told by a failure.
         if finished.returncode == _CHANGES and _DETAILED not in arguments:
             return True
-        if quiet and finished.returncode != 0:
-            print(finished.stdout, file=sys.stderr)
         _check(finished, folder, "plan")
         return False
 
-    def show(self, folder: Path, plan: Path) -> dict[str, Any]:
-        """What is in a plan, in Terraform's own form.
-
-        https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
-
-        Raises:
-            UserError: Terraform failed; it has said why.
-        """
-        finished = self._run(folder, ["show", "-json", str(plan)], stdout=subprocess.PIPE)
-        _check(finished, folder, "show")
-        shown: dict[str, Any] = json.loads(finished.stdout)
-        return shown
+    def in_region(self, region: str, folder: Path, command: str, *arguments: str) -> RegionRun:
+        """The run of a command in a folder that is initialized, beside those of other regions."""
+        own = [command, *_COMMANDS[command], "-no-color", *arguments]
+        apply = [sys.executable, "-m", "infra.apply", str(folder), region, *arguments]
+        return RegionRun(
+            region,
+            apply if command == "apply" else self._command(folder, own),
+            self.variables,
+            LOGS / f"{folder.name}-{command}.log",
+        )
 
     def outputs(self, folder: Path) -> dict[str, str]:
         """The outputs of the stack in a folder that is initialized; none before its first apply.
@@ -115,6 +126,40 @@ class Terraform:
         _check(finished, folder, "output")
         return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
 
+    def read(self, folder: Path, command: str, *arguments: str) -> str:
+        """What a command prints in a folder that is initialized, without colours.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(
+            folder, [command, *_COMMANDS.get(command, ()), *arguments], stdout=subprocess.PIPE
+        )
+        _check(finished, folder, command)
+        return finished.stdout
+
+    def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
+        # Of the configuration, only these say what is to be prepared.
+        document = json.loads((folder / "cdk.tf.json").read_text())
+        configuration = [document.get(key) for key in ("terraform", "provider", "module")]
+        # A temporary file may have told where the mirror is.
+        variables = sorted(
+            (name, value)
+            for name, value in self.variables.items()
+            if name.startswith("TF_") and name != "TF_CLI_CONFIG_FILE"
+        )
+        data = folder / ".terraform"
+
+        def outputs() -> str:
+            # The backend that the folder leads to, and the provider.
+            files = (data / "terraform.tfstate", folder / ".terraform.lock.hcl")
+            found = digest(folder, (file for file in files if file.exists()))
+            providers = sorted(data.glob("providers/*/*/*/*/*"))
+            return repr((found, [str(path.resolve()) for path in providers if path.exists()]))
+
+        inputs = (self.program, arguments, configuration, variables)
+        return Stamp(folder / _STAMP, repr(inputs), outputs)
+
     def _run(
         self,
         folder: Path,
@@ -122,14 +167,22 @@ class Terraform:
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.program, f"-chdir={folder}", *command],
-            env=dict(self.variables),
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            check=False,
-        )
+        # Ctrl-C reaches Terraform as well, which then stops in order: it is waited for.
+        former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        try:
+            return subprocess.run(
+                self._command(folder, command),
+                env=dict(self.variables),
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                check=False,
+            )
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+    def _command(self, folder: Path, command: Sequence[str]) -> list[str]:
+        return [self.program, f"-chdir={folder}", *command]
 
 
 def _plain() -> list[str]:
@@ -138,6 +191,8 @@ def _plain() -> list[str]:
 
 def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: str) -> None:
     if finished.returncode != 0:
+        # In case that what was prepared is the cause.
+        (folder / _STAMP).unlink(missing_ok=True)
         raise UserError(f"terraform {command} failed for {folder.name}; its output above says why")
 
 
@@ -169,21 +224,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     command: str = options.command
     environment = load_environment(os.environ)
+    parallel = parallel_limit(os.environ)
     with installed_terraform(os.environ) as terraform:
         if command == "destroy":
             environment.check_destroyable()
             check_destroy(environment)
         synthesize(environment)
-        for region in environment.regions:
-            folder = stack_folder(environment, region.region)
-            print(f"==> {folder.name}: terraform {command}", flush=True)
-            # To validate needs neither a state nor an account.
-            backend = (
-                ("-backend=false",)
-                if command == "validate"
-                else backend_arguments(environment, region.region)
+        if command in _RESULTS and len(environment.regions) > 1:
+            waves = environment.waves()
+            # What has joined a global database leaves it before that is destroyed.
+            ordered = waves[::-1] if command == "destroy" else waves
+            runs = [
+                [
+                    terraform.in_region(
+                        region.region,
+                        _initialized(terraform, environment, region.region, command),
+                        command,
+                        *options.extra,
+                    )
+                    for region in wave
+                ]
+                for wave in ordered
+            ]
+            run_in_regions(
+                runs, what=f"terraform {command}", result=_RESULTS[command], parallel=parallel
             )
-            terraform.init(folder, *backend, quiet=command != "init")
+            for run in (run for wave in runs for run in wave):
+                warnings = [line for line in run.output() if line.startswith(_WARNING)]
+                print("".join(f"{run.region}: {line}\n" for line in warnings), end="", flush=True)
+            return
+        for region in environment.regions:
+            name = stack_folder(environment, region.region).name
+            print(f"==> {name}: terraform {command}", flush=True)
+            folder = _initialized(terraform, environment, region.region, command)
             if command in ("plan", "apply"):
                 consumed = consumption(region.region, environment.suffix)
                 plan_and_warn(terraform, folder, consumed, *options.extra, apply=command == "apply")
@@ -208,10 +281,24 @@ def plan_and_warn(
         changes = terraform.plan(folder, plan, *arguments)
         # The arguments may name another file. To read a plan takes Terraform some seconds.
         if changes and consumed and plan.exists():
-            for warning in consumption_changes(terraform.show(folder, plan), consumed):
-                print(f"warning: {warning}", file=sys.stderr, flush=True)
+            shown = json.loads(terraform.read(folder, "show", "-json", str(plan)))
+            for warning in consumption_changes(shown, consumed):
+                print(f"{_WARNING}{warning}", file=sys.stderr, flush=True)
         if changes and apply:
             terraform.run(folder, "apply", str(plan))
+
+
+def _initialized(
+    terraform: Terraform, environment: EnvironmentConfig, region: str, command: str
+) -> Path:
+    """The folder of a region's stack, ready for the command."""
+    folder = stack_folder(environment, region)
+    # To validate needs neither a state nor an account.
+    backend = (
+        ("-backend=false",) if command == "validate" else backend_arguments(environment, region)
+    )
+    terraform.init(folder, *backend, quiet=command != "init")
+    return folder
 
 
 def stack_folder(environment: EnvironmentConfig, region: str) -> Path:

@@ -8,6 +8,7 @@ other process can adopt it by making a `MariaDBServer` of the same folder.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
 import shutil
@@ -45,12 +46,14 @@ class MariaDBServer:
     """One MariaDB server: `folder` holds its data, log and pid file, `port` is its TCP port.
 
     With `tls` the server offers TLS; with `require_tls` it refuses TCP connections without it.
+    `options` are further arguments of `mariadbd`, from the next start on.
     """
 
     folder: Path
     port: int
     tls: TLSFiles | None = None
     require_tls: bool = False
+    options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +71,10 @@ class MariaDBServer:
         return self.folder / "data"
 
     @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
     def _pid_file(self) -> Path:
         return self.folder / "mariadbd.pid"
 
@@ -78,6 +85,8 @@ class MariaDBServer:
         """
         if self.running():
             return
+        # Its own: a server that starts deletes the temporary tables that it finds, whose ever.
+        self._temporary.mkdir(parents=True, exist_ok=True)
         if not (self._data / "mysql").is_dir():
             self._initialise()
         self._pid_file.unlink(missing_ok=True)
@@ -182,7 +191,6 @@ class MariaDBServer:
         return True
 
     def _initialise(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         # What a killed initialisation left behind is not a data folder.
         shutil.rmtree(self._data, ignore_errors=True)
         unfinished = self.folder / "data.new"
@@ -192,6 +200,7 @@ class MariaDBServer:
                 _program("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={unfinished}",
+                f"--tmpdir={self._temporary}",
                 f"--user={_user()}",
                 "--auth-root-authentication-method=socket",
                 f"--auth-root-socket-user={_user()}",
@@ -211,6 +220,7 @@ class MariaDBServer:
             _program("mariadbd"),
             "--no-defaults",
             f"--datadir={self._data}",
+            f"--tmpdir={self._temporary}",
             f"--user={_user()}",
             f"--bind-address={_HOST}",
             f"--port={self.port}",
@@ -238,7 +248,7 @@ class MariaDBServer:
             ]
         if self.require_tls:
             command.append("--require-secure-transport=ON")
-        return command
+        return [*command, *self.options]
 
     def _log_tail(self) -> str:
         try:
@@ -251,9 +261,9 @@ class MariaDBServer:
 def ensure_tls_files(folder: Path, names: tuple[str, ...] = ()) -> TLSFiles:
     """Make, unless they exist, a local certificate authority and a server certificate.
 
-    The certificate is valid for 127.0.0.1, localhost and `names` (wildcards allowed); clients
-    verify servers with the `ca` file. Existing files are kept, so that clients need not be told
-    anew. Raises MariaDBError when `openssl` fails.
+    The certificate is valid for 127.0.0.1, localhost and `names` (IP addresses or host names,
+    wildcards allowed); clients verify servers with the `ca` file. Existing files are kept, so that
+    clients need not be told anew. Raises MariaDBError when `openssl` fails.
     """
     folder = folder.resolve()
     files = TLSFiles(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
@@ -264,7 +274,7 @@ def ensure_tls_files(folder: Path, names: tuple[str, ...] = ()) -> TLSFiles:
     ca_key = folder / "ca-key.pem"
     request = folder / "server.csr"
     extensions = folder / "server.ext"
-    alternatives = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in ("localhost", *names))])
+    alternatives = ",".join(map(_alternative_name, (_HOST, "localhost", *names)))
     extensions.write_text(
         f"basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName={alternatives}\n"
     )
@@ -281,6 +291,13 @@ def ensure_tls_files(folder: Path, names: tuple[str, ...] = ()) -> TLSFiles:
     )  # fmt: skip
     signed.rename(files.certificate)  # last: its presence says that all the others are there
     return files
+
+
+def _alternative_name(name: str) -> str:
+    try:
+        return f"IP:{ipaddress.ip_address(name)}"
+    except ValueError:
+        return f"DNS:{name}"
 
 
 def _openssl(*arguments: str | Path) -> None:

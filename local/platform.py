@@ -21,7 +21,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.emulator.settings import Settings, SettingsError
 from local.mariadb import MariaDBError, MariaDBServer
 from shared.errors import UserError, exit_code
-from shared.naming import check_environment_suffix, check_regions, service_stack_name
+from shared.naming import (
+    check_environment_suffix,
+    check_regions,
+    check_service_stage,
+    service_stack_name,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -121,13 +126,14 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show which parts run and where the API is.
+    """Show which parts run and where the API is; with `SERVICE_STAGE`, that of a preview.
 
     Raises:
         UserError: the platform does not run as a whole.
     """
     settings = local_settings()
     environment, regions = _environment()
+    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
     pid = _emulator_pid(settings)
     print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
     for server in _database_servers(settings):
@@ -136,7 +142,7 @@ def status() -> None:
     if pid is None:
         raise UserError("the platform is not up: run `make up`")
     for region in regions:
-        print(f"{f'trade API {region}':<20}{trade_url(settings, region, environment)}")
+        print(f"{f'trade API {region}':<20}{trade_url(settings, region, environment, stage)}")
 
 
 def env() -> None:
@@ -150,13 +156,13 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-def trade_url(settings: Settings, region: str, environment: str) -> str:
+def trade_url(settings: Settings, region: str, environment: str, stage: str = "") -> str:
     """Where the deployed API answers on this machine.
 
     Raises:
         UserError: the service is not deployed.
     """
-    stack = service_stack_name(region, environment)
+    stack = service_stack_name(region, environment, stage)
     client = boto3.client(
         "cloudformation",
         region_name=region,
@@ -167,7 +173,8 @@ def trade_url(settings: Settings, region: str, environment: str) -> str:
     try:
         answer = client.describe_stacks(StackName=stack)
     except (BotoCoreError, ClientError):
-        raise UserError(f"{stack} is not deployed: run `make up`") from None
+        verb = f"make deploy-service SERVICE_STAGE={stage}" if stage else "make up"
+        raise UserError(f"{stack} is not deployed: run `{verb}`") from None
     outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0]["Outputs"]}
     # https://<api id>.execute-api.<region>.amazonaws.com/<stage>/trade
     public = urllib.parse.urlsplit(outputs["ApiGatewayUrl"])
@@ -269,7 +276,8 @@ def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None
     log = _log_file(settings, target)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", "--no-print-directory", "-C", str(ROOT), target],
+            # The environment's own service: a preview is released beside it.
+            ["make", "--no-print-directory", "-C", str(ROOT), target, "SERVICE_STAGE="],
             env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,

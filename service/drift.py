@@ -8,7 +8,12 @@ from service.deployed import DeployedStack, deployed_stack
 from service.releases import ALIAS, current_release, list_releases
 from shared.contract import VERSION_NAME, Contract
 from shared.errors import UserError, exit_code
-from shared.naming import check_environment_suffix, check_regions, service_stack_name
+from shared.naming import (
+    check_environment_suffix,
+    check_regions,
+    check_service_stage,
+    service_stack_name,
+)
 from shared.published import read_published, version_problem
 from shared.template import requirement_in
 
@@ -20,9 +25,10 @@ def main() -> None:
         UserError: there is something, or AWS does not answer.
     """
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
+    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
     drifted = []
     for region in check_regions(os.environ.get("REGIONS", "us-east-1")):
-        name = service_stack_name(region, environment)
+        name = service_stack_name(region, environment, stage)
         stack = deployed_stack(name, region)
         if stack is None:
             print(f"{name}: not deployed", flush=True)

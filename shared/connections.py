@@ -9,19 +9,21 @@ from shared.template import declared_parameters
 RESERVED_CONCURRENCY = "ReservedConcurrency"
 
 
-def check_reserved_concurrency(reserved: int, budget: int) -> None:
+def check_reserved_concurrency(reserved: int, budget: int, beside: int = 0) -> None:
     """Do nothing if `reserved` functions at a time get along with the connections in `budget`.
 
-    Each function holds one connection. Lambda reads a reservation of 0 in the template as none;
-    then nothing but the account's limit counts, and nothing is checked.
+    Each function holds one connection; `beside` are reserved by other copies of the service. Lambda
+    reads a reservation of 0 in the template as none; then nothing but the account's limit counts,
+    and nothing is checked.
 
     Raises:
         UserError: the functions could take more connections than the data platform has for them.
     """
-    if reserved > budget:
+    if reserved + beside > budget:
+        others = f", {beside} of them reserved by other copies of the service" if beside else ""
         raise UserError(
             f"{RESERVED_CONCURRENCY} {reserved}: the database has connections for {budget} "
-            "functions at a time; lower it, or have the platform team raise the budget "
+            f"functions at a time{others}; lower it, or have the platform team raise the budget "
             "(database.instance_class, max_capacity or proxy in infra/environments)"
         )
 

@@ -15,7 +15,14 @@ REGION_CODES = {
 # The tightest limit is that of the data bucket's name, 63 characters, of which 20 are left for the
 # suffix (see `infra/naming.py`). RDS takes no double and no trailing hyphen in an identifier.
 ENVIRONMENT_SUFFIX_MAX = 20
-_ENVIRONMENT_SUFFIX = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+# A stage has the same form. The tightest limit is that of the smoke check's function: with both at
+# their longest, its name has 63 of 64 characters (see `service/template.yaml`).
+SERVICE_STAGE_MAX = 20
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+# Between the environment and the stage of a preview. Neither can hold two hyphens in a row, so that
+# no preview is called like one of another environment, or like the service of `dev-pr-42`.
+PREVIEW_MARK = "--"
 
 
 def check_environment_suffix(suffix: str) -> str:
@@ -24,12 +31,16 @@ def check_environment_suffix(suffix: str) -> str:
     Raises:
         UserError: it is empty, too long, or has characters that some AWS name does not take.
     """
-    if len(suffix) > ENVIRONMENT_SUFFIX_MAX or not _ENVIRONMENT_SUFFIX.fullmatch(suffix):
-        raise UserError(
-            f"ENVIRONMENT_SUFFIX {suffix!r}: use 1 to {ENVIRONMENT_SUFFIX_MAX} lower-case letters, "
-            "digits and single hyphens, starting with a letter (for example dev, pr-42)"
-        )
-    return suffix
+    return _checked("ENVIRONMENT_SUFFIX", suffix, ENVIRONMENT_SUFFIX_MAX)
+
+
+def check_service_stage(stage: str) -> str:
+    """Return `stage` if it can name a preview, or if it is empty: the environment's own service.
+
+    Raises:
+        UserError: it is too long, or has characters that some AWS name does not take.
+    """
+    return _checked("SERVICE_STAGE", stage, SERVICE_STAGE_MAX) if stage else ""
 
 
 def check_regions(regions: str) -> tuple[str, ...]:
@@ -55,6 +66,25 @@ def stack_name(region: str, environment: str) -> str:
     return f"{PLATFORM}-{REGION_CODES[region]}-{environment}"
 
 
-def service_stack_name(region: str, environment: str) -> str:
-    """The service's CloudFormation stack, such as `trading-platform-service-useast1-dev`."""
-    return f"{PLATFORM}-service-{REGION_CODES[region]}-{environment}"
+def service_stack_name(region: str, environment: str, stage: str = "") -> str:
+    """The service's CloudFormation stack, such as `trading-platform-service-useast1-dev`.
+
+    That of a preview has the stage besides: `trading-platform-service-useast1-dev--pr-42`.
+    """
+    own = f"{PLATFORM}-service-{REGION_CODES[region]}-{environment}"
+    return f"{own}{PREVIEW_MARK}{stage}" if stage else own
+
+
+def service_stage(stack: str, region: str, environment: str) -> str:
+    """The stage of the preview that a stack of the environment is; empty for all other stacks."""
+    start = service_stack_name(region, environment) + PREVIEW_MARK
+    return stack.removeprefix(start) if stack.startswith(start) else ""
+
+
+def _checked(variable: str, name: str, longest: int) -> str:
+    if len(name) > longest or not _NAME.fullmatch(name):
+        raise UserError(
+            f"{variable} {name!r}: use 1 to {longest} lower-case letters, digits and single "
+            "hyphens, starting with a letter (for example dev, pr-42)"
+        )
+    return name

@@ -19,5 +19,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start first what waits longest, and run last what takes the shared platform apart."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)
     items.sort(key=lambda item: "platform" not in item.path.parts)
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)

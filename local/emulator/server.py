@@ -21,7 +21,9 @@ from local.emulator import (
     change_set_contents,
     code_deploy,
     database_proxy_endpoints,
+    failed_deletions,
     flow_log_attributes,
+    global_databases,
     iam_condition_keys,
     interrupted_stacks,
     network_interface_filters,
@@ -29,6 +31,7 @@ from local.emulator import (
     prefix_list_rules,
     resource_arns,
     sam_transform_parameters,
+    secret_replicas,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
@@ -47,6 +50,7 @@ _GAPS = (
     change_set_contents,
     code_deploy,
     database_proxy_endpoints,
+    failed_deletions,
     flow_log_attributes,
     iam_condition_keys,
     network_interface_filters,
@@ -54,6 +58,7 @@ _GAPS = (
     prefix_list_rules,
     resource_arns,
     sam_transform_parameters,
+    secret_replicas,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
@@ -72,6 +77,7 @@ def run(settings: Settings) -> None:
         gap.install()
     databases = AuroraDatabases(settings)
     databases.install()
+    global_databases.install(databases)
     state = DurableState()
     state.install()
 

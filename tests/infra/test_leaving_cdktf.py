@@ -46,7 +46,7 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All variants, synthesized by the project after its move to the fork."""
     project = tmp_path_factory.mktemp("moved")
     for package in ("infra", "shared"):
-        ignored = shutil.ignore_patterns("cdktf.out", "__pycache__")
+        ignored = shutil.ignore_patterns("cdktf.out", ".gen", "__pycache__")
         shutil.copytree(ROOT / package, project / package, ignore=ignored)
     seam = project / "infra" / "bindings.py"
     for old, new in FORK.items():

@@ -2,13 +2,21 @@
 
 import json
 import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra import terraform
+from infra.config import load_environment
+from infra.main import synthesize
 from shared.errors import UserError
+from tests.local.test_emulator import until
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +78,49 @@ def test_a_failing_terraform_is_named_with_the_stack() -> None:
         terraform.main(["validate", "--", "-no-such-option"])
 
 
+def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.toml"
+    file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError) as failed:
+        terraform.main(["apply", "--", "-no-such-option"])
+    # The primary region of a global database goes first.
+    assert str(failed.value) == ("terraform apply failed in us-west-2; not started: us-east-1")
+    printed = capfd.readouterr().out
+    assert "flag provided but not defined: -no-such-option" in printed
+
+
+def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
+    """With a stand-in that takes a second to stop, as Terraform does with a resource at hand."""
+    program, started = tmp_path / "terraform", tmp_path / "started"
+    program.write_text(
+        "#!/bin/bash\n"
+        "trap 'sleep 1; echo stopped in order; exit 1' INT\n"
+        f"touch {started}; while :; do sleep 0.1; done\n"
+    )
+    program.chmod(0o700)
+    script = (
+        "import pathlib\n"
+        "from infra.terraform import Terraform\n"
+        f"Terraform({str(program)!r}, {{}}).run(pathlib.Path('stack'), 'apply')\n"
+    )
+    apply = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    until(started.exists, "the apply to begin", seconds=60)
+    os.killpg(apply.pid, signal.SIGINT)  # as a terminal does
+    said, _ = apply.communicate(timeout=60)
+    assert "stopped in order" in said
+    assert "terraform apply failed for stack" in said
+
+
 def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,19 +147,21 @@ def test_a_missing_terraform_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) 
         terraform.main(["plan"])
 
 
+def put_on_path(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a shell script the `terraform` on PATH."""
+    program = folder / "bin" / "terraform"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in on PATH that writes down the CLI configuration it was given."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
     record = tmp_path / "record"
-    program = folder / "terraform"
-    program.write_text(
-        f'#!/bin/sh\n{{ echo "$TF_CLI_CONFIG_FILE"; cat "$TF_CLI_CONFIG_FILE"; }} >{record} 2>&1\n'
-        "exit 0\n"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    script = f'{{ echo "$TF_CLI_CONFIG_FILE"; cat "$TF_CLI_CONFIG_FILE"; }} >{record} 2>&1\nexit 0'
+    put_on_path(script, tmp_path, monkeypatch)
     return record
 
 
@@ -156,3 +209,111 @@ def test_a_mirror_is_found_up_to_two_levels_down(tmp_path: Path) -> None:
 def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
         terraform.find_mirror(str(tmp_path))
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Which commands the real Terraform has been started with since the last call."""
+    record = tmp_path / "record"
+    script = f'echo "$2" >>{record}\nexec {shutil.which("terraform")} "$@"'
+    put_on_path(script, tmp_path, monkeypatch)
+
+    def commands() -> list[str]:
+        found = record.read_text().split() if record.exists() else []
+        record.write_text("")
+        return found
+
+    return commands
+
+
+def test_a_stack_whose_provider_is_gone_is_initialized_again(
+    started: Callable[[], list[str]],
+) -> None:
+    environment = load_environment(os.environ)
+    synthesize(environment)
+    folder = terraform.stack_folder(environment, "us-east-1")
+    with terraform.installed_terraform(os.environ) as program:
+        program.init(folder)
+        program.init(folder)
+        assert started() == ["init"]
+        shutil.rmtree(folder / ".terraform" / "providers")
+        program.init(folder)
+    assert started() == ["init"]
+
+
+class Small:
+    """A stack without a provider, for its initialization takes no time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "small"
+        self.folder.mkdir()
+        self.write("state", "1")
+
+    def write(self, state: str, value: str) -> None:
+        document = {
+            "terraform": {"backend": {"local": {"path": f"{state}.tfstate"}}},
+            "resource": {"terraform_data": {"small": {"input": value}}},
+        }
+        (self.folder / "cdk.tf.json").write_text(json.dumps(document))
+
+    def init(self, *arguments: str, quiet: bool = True) -> None:
+        with terraform.installed_terraform(os.environ) as program:
+            program.init(self.folder, *arguments, quiet=quiet)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+    return Small(tmp_path)
+
+
+def test_what_needs_no_other_preparation_is_not_initialized_again(
+    small: Small, started: Callable[[], list[str]]
+) -> None:
+    small.init()
+    small.init()
+    small.write("state", "2")
+    small.init()
+    assert started() == ["init"]
+
+
+def test_another_backend_is_initialized(
+    small: Small, started: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.init()
+    small.write("other", "1")
+    small.init()
+    small.init("-backend-config=workspace_dir=spaces")
+    monkeypatch.setenv("TF_CLI_ARGS_init", "-backend-config=path=third.tfstate")
+    small.init("-backend-config=workspace_dir=spaces")
+    assert started() == ["init"] * 4
+    small.init("-backend-config=workspace_dir=spaces")
+    assert started() == []
+
+
+def test_a_folder_that_someone_has_led_to_another_state_is_initialized(
+    small: Small, started: Callable[[], list[str]]
+) -> None:
+    small.init()
+    backend = small.folder / ".terraform" / "terraform.tfstate"
+    text = backend.read_text()
+    backend.write_text(text.replace("state.tfstate", "other.tfstate"))
+    small.init()
+    assert backend.read_text() == text
+    shutil.rmtree(backend.parent)
+    small.init()
+    assert backend.read_text() == text
+    assert started() == ["init"] * 3
+
+
+def test_a_failure_and_the_wish_to_see_it_lead_to_a_new_initialization(
+    small: Small, started: Callable[[], list[str]]
+) -> None:
+    small.init()
+    small.init(quiet=False)
+    with (
+        terraform.installed_terraform(os.environ) as program,
+        pytest.raises(UserError, match="plan failed for small"),
+    ):
+        program.run(small.folder, "plan", "-no-such-option")
+    small.init()
+    assert started() == ["init", "init", "plan", "init"]

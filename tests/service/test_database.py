@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
 from pymysql.connections import Connection
+from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError, OperationalError
 
 from local.mariadb import MariaDBServer, ensure_tls_files
+from tests.endpoint import Cut, Endpoint
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
-from tests.service.proxy import CuttingProxy
 from trading.database import Database, Deadline, connect
 from trading.errors import DatabaseUnavailable
 from trading.models import Order, Trade
@@ -95,35 +99,37 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
 
 
 @pytest.mark.parametrize("key", [None, "key-1"])
-@pytest.mark.parametrize("lost", ["statement", "answer"])
+@pytest.mark.parametrize("cut", Cut)
 def test_a_connection_cut_around_the_commit_books_the_trade_once(
     server: MariaDBServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
-    lost: str,
+    cut: Cut,
     key: str | None,
 ) -> None:
-    with CuttingProxy(server.port) as proxy:
-        store = store_at(dataclasses.replace(address, port=proxy.port), secrets)
+    with Endpoint() as endpoint:
+        endpoint.lead_to(server.port)
+        store = store_at(dataclasses.replace(address, port=endpoint.port), secrets)
         store.add(trade(1))
-        (proxy.lose_next_answer if lost == "answer" else proxy.lose_next_statement)()
+        endpoint.cut_next(cut)
         mine = trade(2, client_order_id=key)
         assert store.add(mine) == mine
-        assert proxy.cuts == 1
+        assert not endpoint.has_cuts_left
     assert booked(schema) == 2
 
 
 def test_a_void_whose_answer_is_lost_keeps_its_first_time(
     server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
-    with CuttingProxy(server.port) as proxy:
-        store = store_at(dataclasses.replace(address, port=proxy.port), secrets)
+    with Endpoint() as endpoint:
+        endpoint.lead_to(server.port)
+        store = store_at(dataclasses.replace(address, port=endpoint.port), secrets)
         store.add(trade(1))
-        proxy.lose_next_answer()
+        endpoint.cut_next(Cut.BEFORE_ANSWER)
         at = datetime(2026, 1, 31, 10)
         void = store.void(trade(1).trade_id, at=at, by="bob")
-        assert proxy.cuts == 1
+        assert not endpoint.has_cuts_left
     assert void is not None
     assert (void.status, void.voided_at, void.voided_by) == ("VOID", at, "bob")
 
@@ -211,6 +217,25 @@ def test_a_server_that_has_no_connection_in_time_is_a_clear_error_and_books_noth
     assert booked(schema) == 0
 
 
+def test_a_table_without_space_is_waited_for_until_there_is_some(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
+) -> None:
+    with setting(server, "max_heap_table_size", 16384), small_table(address) as cursor:
+        with contextlib.suppress(OperationalError):
+            for number in range(1, 100):
+                insert(cursor, f"OTHER-{number}", None)
+        with pytest.raises(DatabaseUnavailable):
+            store_at(address, secrets, seconds=0.3).add(trade(1))
+        with later(0.3, lambda: cursor.execute("DELETE FROM trades")):
+            store_at(address, secrets).add(trade(2))
+        assert "1114" in logs.getvalue()
+        assert rows(schema, "SELECT trade_id FROM trades") == [(trade(2).trade_id,)]
+
+
 NEW = Credentials(APP.username, "new-password", APP.cursor_key)
 
 
@@ -247,12 +272,20 @@ def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
     assert booked(schema) == 2
 
 
-def test_a_password_that_nobody_knows_is_a_clear_error(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+def test_a_password_that_nobody_knows_is_a_clear_error_that_does_not_tell_it(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
 ) -> None:
     server.execute("ALTER USER trade_app@'%' IDENTIFIED BY 'unknown'")
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable) as error:
         store_at(address, secrets, seconds=0.3).add(trade(1))
+    told = f"{logs.getvalue()} {error.value!r} {error.value.__cause__!r} {secrets.fetch()!r}"
+    assert "Access denied" in told
+    assert APP.password not in told
+    assert APP.cursor_key not in told
 
 
 def test_a_secret_that_comes_back_is_noticed_and_one_that_stays_away_is_reported(
@@ -363,10 +396,69 @@ def test_a_server_of_another_authority_is_refused(address: Address, tmp_path: Pa
 
 
 def test_a_server_with_another_name_is_refused(server: MariaDBServer, address: Address) -> None:
-    with CuttingProxy(server.port, "127.0.0.2") as proxy:
-        elsewhere = dataclasses.replace(address, host="127.0.0.2", port=proxy.port)
+    with Endpoint("127.0.0.2") as endpoint:
+        endpoint.lead_to(server.port)
+        elsewhere = dataclasses.replace(address, host=endpoint.host, port=endpoint.port)
         with pytest.raises(OperationalError, match="certificate verify failed"):
             connect(elsewhere, ADMIN)
+
+
+def test_someone_in_between_who_takes_tls_away_is_told_nothing(
+    server: MariaDBServer, address: Address
+) -> None:
+    told = b""
+
+    def strip(listener: socket.socket) -> None:
+        nonlocal told
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", server.port)) as upstream:
+            greeting = bytearray(upstream.recv(4096))
+            # https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+            end_of_version = greeting.index(0, 5)
+            capabilities = end_of_version + 1 + 4 + 8 + 1
+            greeting[capabilities + 1] &= ~(CLIENT.SSL >> 8)
+            client.sendall(greeting)
+            told = client.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=strip, args=(listener,))
+        thread.start()
+        between = dataclasses.replace(address, port=listener.getsockname()[1])
+        with pytest.raises(OperationalError, match="SSL is required"):
+            connect(between, ADMIN)
+        thread.join(10)
+    assert told == b""
+
+
+def test_the_app_user_needs_tls_even_where_the_server_does_not(
+    server: MariaDBServer, schema: Connection[Cursor]
+) -> None:
+    def log_in(who: Credentials, **more: Any) -> None:
+        pymysql.connect(
+            host="127.0.0.1", port=server.port, user=who.username, password=who.password, **more
+        ).close()
+
+    server.execute("SET GLOBAL require_secure_transport = OFF")
+    try:
+        log_in(ADMIN, ssl_disabled=True)
+        log_in(APP)  # encrypted where the server can
+        with pytest.raises(OperationalError, match="Access denied"):
+            log_in(APP, ssl_disabled=True)
+    finally:
+        server.execute("SET GLOBAL require_secure_transport = ON")
+    with pytest.raises(OperationalError):
+        log_in(ADMIN, ssl_disabled=True)
+
+
+@contextmanager
+def small_table(address: Address) -> Iterator[Cursor]:
+    """A connection with which the table was made one that has little space."""
+    with connect(address, ADMIN) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE trades ENGINE = MEMORY")
+        try:
+            yield cursor
+        finally:
+            cursor.execute("ALTER TABLE trades ENGINE = InnoDB")
 
 
 def lock_key(cursor: Cursor, key: str) -> None:

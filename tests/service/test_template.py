@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.stack import TEMPLATE
+from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
 from shared.template import declared_parameters
 from tests.service.transformed import Stack, stack
 
@@ -265,14 +266,22 @@ def test_the_check_calls_the_new_version_and_codedeploy_may_call_the_check() -> 
     check = stack().properties("SmokeCheckFunction")
     version = check["Environment"]["Variables"]["CHECKED_VERSION_ARN"]
     assert version == {"Ref": stack().version("TradeFunction")}
+    role = check["Environment"]["Variables"]["DATABASE_ROLE"]
+    assert role == {"Fn::GetAtt": ["DatabaseMigration", "Role"]}
     invoke, report = stack().statements("SmokeCheckFunction")
     assert invoke["Resource"] == version
     assert report["Action"] == "codedeploy:PutLifecycleEventHookExecutionStatus"
-    name = check["FunctionName"]["Fn::Sub"]
+    assert check["FunctionName"]["Fn::Sub"] == [
+        "CodeDeployHook_trade_${Environment}",
+        {"Environment": {"Ref": "EnvironmentSuffix"}},
+    ]
+    of_preview = stack(ServiceStage="pr-42").properties("SmokeCheckFunction")["FunctionName"]
+    start, names = of_preview["Fn::Sub"]
+    assert names == {"Environment": {"Fn::Sub": "${EnvironmentSuffix}--${ServiceStage}"}}
     # CodeDeploy's managed role takes this prefix alone, and Lambda 64 characters.
-    assert name.startswith("CodeDeployHook_")
-    longest = declared_parameters(TEMPLATE)["EnvironmentSuffix"]["MaxLength"]
-    assert len(name.replace("${EnvironmentSuffix}", "x" * longest)) <= 64
+    assert start.startswith("CodeDeployHook_")
+    longest = f"{'x' * ENVIRONMENT_SUFFIX_MAX}--{'x' * SERVICE_STAGE_MAX}"
+    assert len(start.replace("${Environment}", longest)) <= 64
 
 
 def test_without_codedeploy_the_alias_moves_at_once() -> None:
@@ -348,3 +357,54 @@ def test_the_dashboard_is_json_that_shows_the_services_metrics() -> None:
 def test_the_documentation_is_off_unless_told_otherwise() -> None:
     assert declared_parameters(TEMPLATE)["Documentation"]["Default"] == "Disabled"
     assert stack().resources["DocumentationFunction"]["Condition"] == "ServesDocumentation"
+
+
+PREVIEW = "pr-42"
+
+
+def test_a_preview_has_no_alarm_schedule_or_dashboard_and_leaves_the_accounts_role_alone() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    gone = stack().resources.keys() - made.resources.keys()
+    assert not made.of_type("AWS::CloudWatch::Alarm")
+    assert {"Dashboard", "ArchiveFunctionEachHour", "ApiGatewayAccount", "ApiGatewayRole"} <= gone
+    assert not [name for name in gone if "Function" in name and "EachHour" not in name]
+    (group,) = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+    assert not group["Properties"].get("AlarmConfiguration")
+
+
+def test_a_preview_has_a_secret_of_its_own_and_no_function_of_it_reads_the_environments() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    (secret,) = made.of_type("AWS::SecretsManager::Secret").values()
+    assert secret["Properties"]["KmsKeyId"] == {"Ref": "KmsKeyArn"}
+    assert secret["DeletionPolicy"] == "Delete"
+    assert not {"SecretString", "GenerateSecretString"} & secret["Properties"].keys()
+    assert "DatabaseAppSecretArn" not in json.dumps(made.resources)
+    assert not stack().of_type("AWS::SecretsManager::Secret")
+
+
+def test_a_preview_writes_and_deletes_objects_of_its_own_alone() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    for function in ("ArchiveFunction", "MigrationFunction"):
+        on_objects = [
+            statement["Resource"]["Fn::Sub"]
+            for statement in made.statements(function)
+            if "Object" in json.dumps(statement["Action"])
+        ]
+        assert on_objects
+        assert all(
+            "${DataBucketName}/previews/${ServiceStage}/" in resource for resource in on_objects
+        )
+    # The environment's own migration deletes nothing.
+    assert "s3:" not in json.dumps([s["Action"] for s in stack().statements("MigrationFunction")])
+
+
+def test_a_previews_metrics_and_answers_are_not_the_environments() -> None:
+    for function in FUNCTIONS:
+        variables = stack(ServiceStage=PREVIEW).properties(function)["Environment"]["Variables"]
+        assert variables["ENVIRONMENT_SUFFIX"] == {
+            "Fn::Sub": "${EnvironmentSuffix}--${ServiceStage}"
+        }
+        assert variables["SERVICE_STAGE"] in (PREVIEW, {"Ref": "ServiceStage"})
+        own = stack().properties(function)["Environment"]["Variables"]
+        assert "SERVICE_STAGE" not in own
+        assert own["ENVIRONMENT_SUFFIX"] == {"Ref": "EnvironmentSuffix"}

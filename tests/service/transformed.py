@@ -14,6 +14,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from service.stack import TEMPLATE
+from shared.template import declared_parameters
 
 Document = dict[str, Any]
 
@@ -45,15 +46,63 @@ class Stack:
         return name
 
 
+# The conditions that tell a preview from the environment's own service.
+_DECIDED = ("IsPreview", "IsNoPreview", "ManagesApiGatewayLogsRole")
+_NONE = object()
+
+
 @functools.cache
 def stack(**parameters: str) -> Stack:
-    """The stack that a deploy with these parameters makes."""
+    """The stack that a deploy with these parameters makes.
+
+    What depends on whether it is a preview (`ServiceStage`) is decided; other conditions are open.
+    """
     document = copy.deepcopy(_packaged())
     no_policies = SimpleNamespace(load=dict)
     values = {"EnvironmentSuffix": "qa", **parameters}
     # The transform asks its surroundings for the region, as in the AWS service.
     with patch.dict(os.environ, AWS_DEFAULT_REGION="us-east-1"):
-        return Stack(transform(document, values, no_policies))
+        transformed = transform(document, values, no_policies)
+    conditions = transformed["Conditions"]
+    values = {name: d.get("Default") for name, d in declared_parameters(TEMPLATE).items()} | values
+    decided = {name: _holds(conditions[name], conditions, values) for name in _DECIDED}
+    return Stack(_decided(transformed, decided))
+
+
+def _holds(condition: Document, conditions: Document, values: Document) -> bool:
+    """Whether a condition of the template holds."""
+    ((function, operands),) = condition.items()
+    if function == "Condition":
+        return _holds(conditions[operands], conditions, values)
+    if function == "Fn::Equals":
+        first, second = (values[o["Ref"]] if isinstance(o, dict) else o for o in operands)
+        return bool(first == second)
+    held = [_holds(operand, conditions, values) for operand in operands]
+    return {"Fn::And": all, "Fn::Not": lambda found: not found[0]}[function](held)
+
+
+def _decided(node: Any, decided: dict[str, bool]) -> Any:
+    """What CloudFormation makes of a part of the template once conditions are decided."""
+    if isinstance(node, list):
+        return [_decided(chosen, decided) for n in node if (chosen := _chosen(n, decided)) != _NONE]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _decided(chosen, decided)
+        for key, value in node.items()
+        if (chosen := _chosen(value, decided)) != _NONE
+    }
+
+
+def _chosen(node: Any, decided: dict[str, bool]) -> Any:
+    """What a decided condition chooses; `_NONE` for what goes with it."""
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Fn::If"} and node["Fn::If"][0] in decided:
+        condition, if_true, if_false = node["Fn::If"]
+        chosen = if_true if decided[condition] else if_false
+        return _NONE if chosen == {"Ref": "AWS::NoValue"} else chosen
+    return _NONE if decided.get(str(node.get("Condition"))) is False else node
 
 
 @functools.cache

@@ -28,19 +28,24 @@ _TRANSFER = TransferConfig(
 
 
 class Archive:
-    """The archived days in a bucket. A day's file is there as a whole or not at all."""
+    """The archived days below a bucket's prefix. A day's file is there as a whole or not at all."""
 
-    def __init__(self, s3: S3Client, bucket: str, key_arn: str) -> None:
+    def __init__(self, s3: S3Client, bucket: str, key_arn: str, prefix: str = "") -> None:
         self._s3 = s3
         self._bucket = bucket
         self._key_arn = key_arn
+        self._prefix = prefix
 
     def days(self) -> Set[date]:
         """The days that have a file."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=_FOLDER
+            Bucket=self._bucket, Prefix=f"{self._prefix}{_FOLDER}"
         )
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        keys = [
+            found["Key"].removeprefix(self._prefix)
+            for page in pages
+            for found in page.get("Contents", [])
+        ]
         return {date.fromisoformat(match[1]) for key in keys if (match := _KEY.fullmatch(key))}
 
     def write(self, day: date, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -55,7 +60,7 @@ class Archive:
         self._s3.upload_fileobj(
             stream,
             self._bucket,
-            f"{_FOLDER}{day}/{_FILE}",
+            f"{self._prefix}{_FOLDER}{day}/{_FILE}",
             ExtraArgs={
                 "ContentType": "application/gzip",
                 "ServerSideEncryption": "aws:kms",

@@ -18,7 +18,7 @@ from archive.files import Archive
 from archive.rows import COLUMNS, first_day, rows_of
 from trading.database import connect
 from trading.secret import CredentialStore, fetch_credentials
-from trading.settings import load_settings
+from trading.settings import load_preview, load_settings
 from trading.telemetry import count, logger, measured, traced
 
 # A day that cannot be finished in this time is left to the next run.
@@ -42,8 +42,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         DayNotOver: the date is not over.
     """
     now = datetime.now(UTC)
+    preview = load_preview()
     archive = Archive(
-        boto3.client("s3"), os.environ["DATA_BUCKET_NAME"], os.environ["DATA_KEY_ARN"]
+        boto3.client("s3"),
+        os.environ["DATA_BUCKET_NAME"],
+        os.environ["DATA_KEY_ARN"],
+        prefix=preview.folder if preview else "",
     )
     archived: dict[str, int] = {}
     if "date" in event:

@@ -28,6 +28,7 @@ def ensure_app_user(
     secrets_manager: Any,
     secret_arn: str,
     log_in: Callable[[Credentials], Connection[Cursor]],
+    username: str = APP_USER,
 ) -> None:
     """Have a user that the secret's password opens; make one up if the secret holds none.
 
@@ -37,7 +38,7 @@ def ensure_app_user(
     """
     stored = _stored(secrets_manager, secret_arn, CURRENT)
     secret = {
-        "username": APP_USER,
+        "username": username,
         "password": secrets.token_urlsafe(_TOKEN_BYTES),
         "cursor_key": secrets.token_urlsafe(_TOKEN_BYTES),
         **(stored or {}),
@@ -46,12 +47,14 @@ def ensure_app_user(
     if pending := _stored(secrets_manager, secret_arn, PENDING):
         passwords.append(pending["password"])
     with connection.cursor() as cursor:
-        identified = (APP_USER, secret["password"])
+        identified = (username, secret["password"])
         cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
-        if stored is None or not any(_opens(log_in, password) for password in passwords):
+        if stored is None or not any(
+            _opens(log_in, Credentials(username, password)) for password in passwords
+        ):
             cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
         for right in _RIGHTS:
-            cursor.execute(right, (APP_USER,))
+            cursor.execute(right, (username,))
     if secret != stored:
         secrets_manager.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(secret))
 
@@ -66,9 +69,9 @@ def _stored(secrets_manager: Any, secret_arn: str, stage: str) -> dict[str, str]
     return secret
 
 
-def _opens(log_in: Callable[[Credentials], Connection[Cursor]], password: str) -> bool:
+def _opens(log_in: Callable[[Credentials], Connection[Cursor]], credentials: Credentials) -> bool:
     try:
-        log_in(Credentials(APP_USER, password)).close()
+        log_in(credentials).close()
     except OperationalError as error:
         if error.args[0] == ER.ACCESS_DENIED_ERROR:
             return False

@@ -1,5 +1,8 @@
 """The CloudFormation custom resource that runs the migrations in each deploy."""
 
+from __future__ import annotations
+
+import dataclasses
 import functools
 import json
 import os
@@ -9,12 +12,17 @@ from typing import Any
 import boto3
 import urllib3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
 
-from migration.app_user import ensure_app_user
+from migration.app_user import APP_USER, ensure_app_user
+from migration.preview import delete_objects, drop_schema, schema_owner
 from migration.runner import apply_migrations, load_migrations
+from migration.standby import STANDBY, WRITER, await_schema, takes_no_writes
 from trading.database import connect
-from trading.secret import CredentialStore, fetch_credentials
-from trading.settings import load_settings
+from trading.secret import Credentials, CredentialStore, SecretUnavailable, fetch_credentials
+from trading.settings import Address, Preview, Settings, load_preview, load_settings
 from trading.telemetry import logger
 
 _MIGRATIONS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "migrations"
@@ -28,43 +36,102 @@ _ANSWER_TIMEOUT_SECONDS = 30
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answer one request of CloudFormation; a failure fails the deploy, which then rolls back."""
-    status, reason = "SUCCESS", ""
+    """Answer one request of CloudFormation.
+
+    A failure fails the deploy, which then rolls back; or the deletion of a preview, whose stack
+    then stays until its data could be deleted.
+    """
+    status, reason, role = "SUCCESS", "", WRITER
     try:
-        # The data belongs to the platform: deleting the service leaves it as it is.
         if event["RequestType"] != "Delete":
-            migrate()
+            role = provide_schema()
+        # The data belongs to the platform: deleting its own service leaves it as it is.
+        elif preview := load_preview():
+            remove(preview)
     except Exception as error:
         # Whatever went wrong, CloudFormation must be told, or the deploy hangs for an hour.
         logger.exception("migration failed")
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
-    _answer(event, status, reason)
+    _answer(event, status, reason, role)
+
+
+def provide_schema() -> str:
+    """Migrate or, where another region writes, wait for what is migrated there.
+
+    Returns:
+        `writer` or `standby`: what the database of this region is.
+    """
+    try:
+        migrate()
+    except MySQLError as error:
+        if not takes_no_writes(error):
+            raise
+    else:
+        return WRITER
+    settings = load_settings()
+    master = fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"])
+    if master is None:
+        raise SecretUnavailable
+    await_schema(
+        settings.reader,
+        master,
+        lambda: fetch_credentials(settings.app_secret_arn),
+        load_migrations(_MIGRATIONS),
+    )
+    logger.info("schema is that of the region that writes")
+    return STANDBY
 
 
 def migrate() -> None:
     """Bring the schema and the application user up to date."""
     settings = load_settings()
-    master = CredentialStore(
-        lambda stage: fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"], stage)
-    )
-    connection = connect(
-        settings.writer,
-        master.get(),
-        connect_seconds=_CONNECT_SECONDS,
-        statement_seconds=_STATEMENT_SECONDS,
-    )
-    with connection:
-        applied = apply_migrations(connection, load_migrations(_MIGRATIONS))
+    migrations = load_migrations(_MIGRATIONS)
+    with _connect_as_master(settings) as master:
+        if settings.preview:
+            with (
+                schema_owner(master, settings.preview) as owner,
+                _connect(settings.writer, owner) as connection,
+            ):
+                applied = apply_migrations(connection, migrations)
+        master.select_db(settings.writer.database)
+        if not settings.preview:
+            applied = apply_migrations(master, migrations)
         ensure_app_user(
-            connection,
+            master,
             boto3.client("secretsmanager"),
             settings.app_secret_arn,
             log_in=functools.partial(connect, settings.writer),
+            username=settings.preview.user if settings.preview else APP_USER,
         )
     logger.info("schema is up to date", applied=applied)
 
 
-def _answer(event: dict[str, Any], status: str, reason: str) -> None:
+def remove(preview: Preview) -> None:
+    """Delete all data of a preview."""
+    with _connect_as_master(load_settings()) as connection:
+        drop_schema(connection, preview)
+    delete_objects(boto3.client("s3"), os.environ["DATA_BUCKET_NAME"], preview)
+    logger.info("preview is removed", stage=preview.stage)
+
+
+def _connect_as_master(settings: Settings) -> Connection[Cursor]:
+    master = CredentialStore(
+        lambda stage: fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"], stage)
+    )
+    # A preview's schema may not be there yet, or not any more.
+    return _connect(dataclasses.replace(settings.writer, database=""), master.get())
+
+
+def _connect(address: Address, credentials: Credentials) -> Connection[Cursor]:
+    return connect(
+        address,
+        credentials,
+        connect_seconds=_CONNECT_SECONDS,
+        statement_seconds=_STATEMENT_SECONDS,
+    )
+
+
+def _answer(event: dict[str, Any], status: str, reason: str, role: str) -> None:
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
     document = {
         "Status": status,
@@ -73,6 +140,7 @@ def _answer(event: dict[str, Any], status: str, reason: str) -> None:
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"Role": role},
     }
     urllib3.request(
         "PUT",

@@ -45,6 +45,9 @@ _CURES = {
     # The server has rolled the statement back for another one's sake.
     1205: _Cure.REPEAT,  # lock wait timeout
     1213: _Cure.REPEAT,  # deadlock
+    # The server has no space left for the row, until someone makes some.
+    1021: _Cure.REPEAT,  # the disk is full
+    1114: _Cure.REPEAT,  # the table is full
     # The connection is broken, or was never there; the statement may have been carried out.
     0: _Cure.RECONNECT,  # PyMySQL: the connection is closed on this side
     2003: _Cure.RECONNECT,  # no connection to the host

@@ -20,14 +20,56 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """A second copy of the service on an environment's data layer, and what its own data is called.
+
+    Nothing of the environment's can be called so: no schema or user that RDS makes has a hyphen,
+    and its trades are archived under `trades/`. What deletes data takes all names from here.
+    """
+
+    stage: str
+
+    def __post_init__(self) -> None:
+        if not self.stage:
+            raise ValueError("without a stage, this is the environment's own service")
+
+    @property
+    def schema(self) -> str:
+        """The schema, on the cluster that all share; of 28 characters at most."""
+        return f"preview-{self.stage}"
+
+    @property
+    def user(self) -> str:
+        """The user that books trades in it; MySQL takes 32 characters."""
+        return self.schema
+
+    @property
+    def owner(self) -> str:
+        """The user that migrates it."""
+        return f"migrate-{self.stage}"
+
+    @property
+    def folder(self) -> str:
+        """The prefix of the objects in the data bucket."""
+        return f"previews/{self.stage}/"
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Where the function runs, and where its database is."""
+    """Where the function runs, and where its database is; `preview` of a preview alone."""
 
     region: str
     environment: str
     writer: Address
     reader: Address
     app_secret_arn: str
+    preview: Preview | None = None
+
+
+def load_preview(variables: Mapping[str, str] = os.environ) -> Preview | None:
+    """The preview that this function is a part of, if any."""
+    stage = variables.get("SERVICE_STAGE")
+    return Preview(stage) if stage else None
 
 
 def load_settings(variables: Mapping[str, str] = os.environ) -> Settings:
@@ -36,12 +78,13 @@ def load_settings(variables: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         KeyError: a variable that the template always sets is missing.
     """
+    preview = load_preview(variables)
 
     def address(endpoint: str) -> Address:
         return Address(
             host=variables[endpoint],
             port=int(variables["DATABASE_PORT"]),
-            database=variables["DATABASE_NAME"],
+            database=preview.schema if preview else variables["DATABASE_NAME"],
             ca_file=variables.get("DATABASE_CA_FILE", str(_CA_FILE)),
         )
 
@@ -51,4 +94,5 @@ def load_settings(variables: Mapping[str, str] = os.environ) -> Settings:
         writer=address("DATABASE_WRITER_ENDPOINT"),
         reader=address("DATABASE_READER_ENDPOINT"),
         app_secret_arn=variables["DATABASE_APP_SECRET_ARN"],
+        preview=preview,
     )

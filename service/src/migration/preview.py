@@ -1,0 +1,82 @@
+"""The data of a preview: made in its first deploy, and deleted with it.
+
+Every name is one of a `Preview`: what this module deletes is never the environment's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from trading.secret import Credentials
+from trading.settings import Preview
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# How long deleting waits for transactions that use the schema, in seconds. The functions that have
+# used it are gone by then.
+_LOCK_TIMEOUT_SECONDS = 60
+_TOKEN_BYTES = 32
+
+
+class NotDeleted(Exception):
+    """S3 did not delete an object; the text says which and why."""
+
+
+@contextmanager
+def schema_owner(connection: Connection[Cursor], preview: Preview) -> Iterator[Credentials]:
+    """Have the preview's schema, and meanwhile a user that may do everything in it and no other.
+
+    The migrations of a branch run as this user: they cannot touch the environment's tables.
+    """
+    owner = Credentials(preview.owner, secrets.token_urlsafe(_TOKEN_BYTES))
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{preview.schema}`")
+        # What a killed run has left has a password that nobody knows.
+        cursor.execute("DROP USER IF EXISTS %s@'%%'", (owner.username,))
+        cursor.execute(
+            "CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (owner.username, owner.password)
+        )
+        cursor.execute(f"GRANT ALL ON `{preview.schema}`.* TO %s@'%%'", (owner.username,))
+        try:
+            yield owner
+        finally:
+            cursor.execute("DROP USER %s@'%%'", (owner.username,))
+
+
+def drop_schema(connection: Connection[Cursor], preview: Preview) -> None:
+    """Delete the preview's schema and its users, as far as they are there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION lock_wait_timeout = %s", (_LOCK_TIMEOUT_SECONDS,))
+        # The users first: nobody comes back to a schema that is gone.
+        for user in (preview.user, preview.owner):
+            cursor.execute("DROP USER IF EXISTS %s@'%%'", (user,))
+        cursor.execute(f"DROP DATABASE IF EXISTS `{preview.schema}`")
+
+
+def delete_objects(s3: S3Client, bucket: str, preview: Preview) -> None:
+    """Delete the preview's objects in a bucket, all versions of them.
+
+    Raises:
+        NotDeleted: S3 refused to delete one.
+    """
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=preview.folder)
+    for page in pages:
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if not found:
+            continue
+        answer = s3.delete_objects(
+            Bucket=bucket,
+            Delete={
+                "Objects": [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found],
+                "Quiet": True,
+            },
+        )
+        for error in answer.get("Errors", []):
+            raise NotDeleted(f"{error['Key']}: {error['Message']}")

@@ -1,0 +1,190 @@
+"""Callers that book trades, and do after a failure what docs/api.md tells them to do."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from tests.faults.function import Answer, Function
+
+_SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
+# The outcome is not known: same request, same key.
+_UNKNOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_BACKOFF_SECONDS = 0.2
+
+# How many of 100 callers give up after a failure, and how many of 100 trades are asked for again.
+_GIVEN_UP = 3
+_REPEATED = 3
+_LOOKED_UP = 3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a caller wants to be booked once."""
+
+    key: str
+    symbol: str
+    side: str
+    quantity: int
+
+
+class Ledger:
+    """What the callers have asked for and been told; what the database must agree with."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.acknowledged: dict[str, str] = {}  # key -> trade_id
+        self.times: list[float] = []  # of acknowledgements
+        self.slowest = 0.0  # seconds from a trade's first request to its acknowledgement
+        self.problems: list[str] = []
+
+    def asked(self, order: Order) -> None:
+        """Note that an order is sent for the first time."""
+        self.orders[order.key] = order
+
+    def told(self, order: Order, trade_id: str, seconds: float) -> None:
+        """Note that a trade is booked, as far as the caller knows."""
+        known = self.acknowledged.setdefault(order.key, trade_id)
+        if known != trade_id:
+            self.problems.append(f"{order.key} was acknowledged as {known} and as {trade_id}")
+        self.times.append(time.monotonic())
+        self.slowest = max(self.slowest, seconds)
+
+
+class Callers:
+    """Many callers at once, each with one request at a time."""
+
+    def __init__(
+        self, function: Function, ledger: Ledger, *, count: int, pause_seconds: float, seed: int
+    ) -> None:
+        self._ledger = ledger
+        self._gate = threading.Event()
+        self._ended = False
+        self._callers = [
+            _Caller(number, function, ledger, pause_seconds, seed) for number in range(count)
+        ]
+        self._threads = [
+            threading.Thread(target=self._run, args=(caller,), daemon=True)
+            for caller in self._callers
+        ]
+
+    def start(self) -> None:
+        """Let the callers begin."""
+        self._gate.set()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let the callers come to an end."""
+        self._ended = True
+        self._gate.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def all_served_since(self, instant: float) -> bool:
+        """Whether each caller has been served with a trade that it began after an instant."""
+        return all(caller.served > instant for caller in self._callers)
+
+    def pause(self) -> None:
+        """Let no caller begin with another trade; what was begun goes on."""
+        self._gate.clear()
+
+    def are_at_rest(self) -> bool:
+        """Whether nothing is going on after `pause`."""
+        return all(caller.is_waiting for caller in self._callers)
+
+    def go_on(self) -> None:
+        """Let the callers go on after `pause`."""
+        for caller in self._callers:
+            caller.is_waiting = False
+        self._gate.set()
+
+    def _run(self, caller: _Caller) -> None:
+        try:
+            while not self._ended:
+                if not self._gate.is_set():
+                    caller.is_waiting = True
+                    self._gate.wait()
+                else:
+                    caller.trade()
+                    caller.pause()
+        except Exception as error:
+            self._ledger.problems.append(f"a caller ended with {error!r}")
+            raise
+
+
+class _Caller:
+    def __init__(
+        self, number: int, function: Function, ledger: Ledger, pause_seconds: float, seed: int
+    ) -> None:
+        self._name = f"desk-{number}"
+        self._numbers = itertools.count(1)
+        self._function = function
+        self._ledger = ledger
+        self._pause_seconds = pause_seconds
+        self._random = random.Random(f"{seed} {self._name}")
+        self.served = 0.0
+        self.is_waiting = False
+
+    def trade(self) -> None:
+        """Book one trade; sometimes, ask for it again or look it up."""
+        order = Order(
+            key=f"{self._name}:{next(self._numbers)}",
+            symbol=self._random.choice(_SYMBOLS),
+            side=self._random.choice(("BUY", "SELL")),
+            quantity=self._random.randint(1, 1000),
+        )
+        self._ledger.asked(order)
+        if not self._book(order):
+            return
+        if self._happens(_REPEATED):
+            self._book(order, must_be_replay=True)
+        if self._happens(_LOOKED_UP):
+            self._look_up(order)
+
+    def pause(self) -> None:
+        """Think about the next trade."""
+        time.sleep(self._random.uniform(0, 2 * self._pause_seconds))
+
+    def _book(self, order: Order, *, must_be_replay: bool = False) -> bool:
+        body = {"symbol": order.symbol, "side": order.side, "quantity": order.quantity}
+        started = time.monotonic()
+        answer = self._persist("POST", "/trade", body=body, key=order.key)
+        if answer is None:
+            return False
+        self._ledger.told(order, answer.document["trade_id"], time.monotonic() - started)
+        if must_be_replay and "Idempotency-Replayed" not in answer.headers:
+            self._ledger.problems.append(f"{order.key} was booked again")
+        self.served = started
+        return True
+
+    def _look_up(self, order: Order) -> None:
+        answer = self._persist("GET", "/trade", query={"client_order_id": order.key})
+        if answer is None:
+            return
+        trade_id = self._ledger.acknowledged[order.key]
+        if answer.document["trade_id"] != trade_id:
+            self._ledger.problems.append(f"{order.key} is not {trade_id} when looked up")
+
+    def _persist(self, method: str, path: str, **request: Any) -> Answer | None:
+        """Send a request until its outcome is known; None if this caller gives up."""
+        while True:
+            answer = self._function.call(method, path, **request)
+            if answer.status == HTTPStatus.OK:
+                return answer
+            if answer.status not in _UNKNOWN:
+                self._ledger.problems.append(f"{method} {path}: {answer.status} {answer.document}")
+                return None
+            if self._happens(_GIVEN_UP):
+                return None
+            at_least = float(answer.headers.get("Retry-After", 0))
+            time.sleep(at_least + self._random.uniform(0, _BACKOFF_SECONDS))
+
+    def _happens(self, percent: int) -> bool:
+        return self._random.randrange(100) < percent

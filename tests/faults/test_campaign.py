@@ -1,0 +1,101 @@
+"""The service is proven under faults: a campaign, and that it notices what it looks for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.mariadb import MariaDBServer
+from tests.faults.callers import Ledger, Order
+from tests.faults.checks import compare, positions, read_book
+
+ROOT = Path(__file__).resolve().parents[2]
+BUY = Order("desk-1:1", "AAPL", "BUY", 100)
+SELL = Order("desk-1:2", "AAPL", "SELL", 30)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    # A campaign stops its servers itself, unless it is killed.
+    for server in tmp_path.glob("server-*"):
+        MariaDBServer(server, port=0).stop()
+
+
+def test_no_trade_is_lost_or_booked_twice_whatever_fails(folder: Path) -> None:
+    kept = ("HOME", "LANG", "PATH", "TERM", "TMPDIR")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {
+        "FAULTS": os.environ.get("FAULTS") or "small",
+        "SEED": os.environ.get("SEED") or "1",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "service" / "src"))),
+    }
+    command = (sys.executable, "-m", "tests.faults", str(folder))
+    finished = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    report = (folder / "report.txt").read_text()
+    assert finished.returncode == 0, report
+    assert re.search(r"[\d,]+ trades, \d+ faults, lost 0, doubled 0, longest outage", report)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Of two orders, of which the first was acknowledged."""
+    ledger = Ledger()
+    ledger.asked(BUY)
+    ledger.asked(SELL)
+    ledger.told(BUY, "TRADE-1", seconds=0)
+    return ledger
+
+
+def test_a_trade_whose_caller_gave_up_is_booked_or_not(ledger: Ledger) -> None:
+    assert not compare(ledger, [("TRADE-1", BUY)]).any
+    assert not compare(ledger, [("TRADE-1", BUY), ("TRADE-2", SELL)]).any
+
+
+def test_an_acknowledged_trade_that_is_missing_is_lost(ledger: Ledger) -> None:
+    assert compare(ledger, [("TRADE-2", SELL)]).lost == [BUY.key]
+
+
+@pytest.mark.parametrize("order", [BUY, SELL])
+def test_a_key_that_is_booked_twice_is_doubled(ledger: Ledger, order: Order) -> None:
+    book = [("TRADE-1", BUY), ("TRADE-2", order), ("TRADE-3", order)]
+    assert order.key in compare(ledger, book).doubled
+
+
+@pytest.mark.parametrize(
+    ("trade_id", "order"),
+    [
+        ("TRADE-2", BUY),
+        ("TRADE-1", Order(BUY.key, "AAPL", "BUY", 101)),
+        ("TRADE-1", Order(BUY.key, "AAPL", "SELL", 100)),
+    ],
+)
+def test_a_trade_that_is_not_what_was_acknowledged_is_wrong(
+    ledger: Ledger, trade_id: str, order: Order
+) -> None:
+    assert compare(ledger, [(trade_id, order)]).wrong
+
+
+def test_a_trade_that_nobody_asked_for_is_wrong(ledger: Ledger) -> None:
+    stranger = Order("stranger", "AAPL", "BUY", 1)
+    assert compare(ledger, [("TRADE-1", BUY), ("TRADE-2", stranger)]).wrong
+
+
+def test_a_key_that_is_acknowledged_as_two_trades_is_a_problem(ledger: Ledger) -> None:
+    ledger.told(BUY, "TRADE-1", seconds=0)
+    assert not ledger.problems
+    ledger.told(BUY, "TRADE-2", seconds=0)
+    assert ledger.problems
+
+
+def test_a_position_is_what_was_bought_less_what_was_sold() -> None:
+    printed = "TRADE-1\tdesk-1:1\tAAPL\tBUY\t100\nTRADE-2\tdesk-1:2\tAAPL\tSELL\t30\n"
+    book = read_book(printed)
+    assert book == [("TRADE-1", BUY), ("TRADE-2", SELL)]
+    assert positions(book) == {"AAPL": 70}
