@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.config import load_environment
-from infra.consumers import consumption
 from infra.terraform import installed_terraform, plan_and_warn
 from shared.errors import exit_code
 
@@ -24,9 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("region")
     options, extra = parser.parse_known_args(arguments)
-    consumed = consumption(options.region, load_environment(os.environ).suffix)
+    environment = load_environment(os.environ).suffix
     with installed_terraform(os.environ) as terraform:
-        plan_and_warn(terraform, options.folder, consumed, *extra, apply=True)
+        plan_and_warn(
+            terraform,
+            options.folder,
+            *extra,
+            region=options.region,
+            environment=environment,
+            apply=True,
+        )
 
 
 if __name__ == "__main__":

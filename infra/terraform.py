@@ -16,7 +16,7 @@ from pathlib import Path
 
 from infra.backend import backend_arguments
 from infra.config import EnvironmentConfig, load_environment
-from infra.consumers import Consumption, consumption, consumption_changes
+from infra.consumers import consumption, consumption_changes
 from infra.main import synthesize
 from infra.preflight import check_destroy
 from infra.stamp import Stamp, digest
@@ -258,8 +258,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"==> {name}: terraform {command}", flush=True)
             folder = _initialized(terraform, environment, region.region, command)
             if command in ("plan", "apply"):
-                consumed = consumption(region.region, environment.suffix)
-                plan_and_warn(terraform, folder, consumed, *options.extra, apply=command == "apply")
+                plan_and_warn(
+                    terraform,
+                    folder,
+                    *options.extra,
+                    region=region.region,
+                    environment=environment.suffix,
+                    apply=command == "apply",
+                )
             elif command != "init":
                 terraform.run(folder, command, *options.extra)
 
@@ -267,24 +273,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def plan_and_warn(
     terraform: Terraform,
     folder: Path,
-    consumed: Consumption,
     *arguments: str,
+    region: str,
+    environment: str,
     apply: bool,
 ) -> None:
     """Plan, warn of the deployed services that this concerns, and `apply` that very plan if told.
 
     Raises:
-        UserError: Terraform failed; it has said why.
+        UserError: Terraform failed, which has said why, or AWS does not name the services.
     """
     with tempfile.TemporaryDirectory(prefix="terraform-plan-") as temporary:
         plan = Path(temporary) / "plan"
-        changes = terraform.plan(folder, plan, *arguments)
+        if not terraform.plan(folder, plan, *arguments):
+            return
+        consumed = consumption(region, environment)
         # The arguments may name another file. To read a plan takes Terraform some seconds.
-        if changes and consumed and plan.exists():
+        if consumed and plan.exists():
             shown = json.loads(terraform.read(folder, "show", "-json", str(plan)))
             for warning in consumption_changes(shown, consumed):
                 print(f"{_WARNING}{warning}", file=sys.stderr, flush=True)
-        if changes and apply:
+        if apply:
             terraform.run(folder, "apply", str(plan))
 
 

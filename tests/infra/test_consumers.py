@@ -1,12 +1,15 @@
 """What a plan and an apply say of the services that are deployed on the data platform."""
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from infra import terraform
+from infra import apply, terraform
+from infra.config import load_environment
 from infra.consumers import consumption
+from infra.terraform import stack_folder
 from shared.errors import UserError
 from tests.infra.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
 from tests.local.test_emulator import Emulator
@@ -53,7 +56,8 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     changes = f"warning: {PARAMETER} changes: {service} keeps the old value until it is redeployed"
     terraform.main(["plan"])
     assert changes in capfd.readouterr().err
-    terraform.main(["apply"])
+    # As beside other regions.
+    apply.main([str(stack_folder(load_environment(os.environ), REGION)), REGION])
     printed = capfd.readouterr()
     assert changes in printed.err
     assert "0 added, 1 changed, 0 destroyed" in printed.out

@@ -65,12 +65,12 @@ def test_drift_names_what_differs_from_reality_and_what_is_not_applied(
 
 
 def test_a_stack_that_cannot_be_planned_is_one_clear_line_below_what_terraform_said(
-    stack: Document, capsys: pytest.CaptureFixture[str]
+    stack: Document, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stack["resource"]["aws_vpc"]["vpc"]["cidr_block"] = "not an address"
     with pytest.raises(UserError, match=f"plan failed for {STACK}"):
         drift.main()
-    assert "not an address" in capsys.readouterr().err
+    assert "not an address" in capfd.readouterr().err
 
 
 def test_security_groups_that_aws_does_not_describe_are_one_clear_line(
