@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) SERVICE_STAGE=$(SERVICE_STAGE) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
@@ -71,6 +71,18 @@ bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, o
 migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
 	@$(PY) -m infra.remote_state migrate
 
+.PHONY: bootstrap-pipelines
+bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
+	@$(PY) -m infra.pipelines
+
+.PHONY: unlock-state
+unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
+	@$(PY) -m infra.remote_state unlock
+
+.PHONY: import-resource
+import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
+	@$(PY) -m infra.terraform import -- $(ARGS)
+
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
@@ -79,11 +91,13 @@ synth: tools ## Synthesize the Terraform stacks
 plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
 	@$(PY) -m infra.terraform plan -- $(ARGS)
 
+.PHONY: plan-comment
+plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull request
+	@$(PY) -m infra.review
+
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@# With local state there is nothing to ensure, and finding that out takes CDKTF three seconds.
-	@[ "$${STATE:-s3}" = local ] || $(PY) -m infra.remote_state ensure
-	@$(PY) -m infra.terraform apply
+	@$(PY) -m infra.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
@@ -141,9 +155,23 @@ check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=�
 	@$(PY) -m shared.check
 
 .PHONY: test
-test: setup .venv-checks/.installed .venv-cdktn/.installed ## Run all tests (or those that ARGS names)
+test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
 	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
+
+.PHONY: audit
+audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
+	@requirements/audit.sh requirements/*.txt service/requirements.txt
+
+.PHONY: test-fuzz
+test-fuzz: export FUZZ := $(or $(FUZZ),full)
+test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
+	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
+
+.PHONY: load
+load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
+	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
+		.venv-load/bin/python -m benchmarks.load
 
 .PHONY: test-faults
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
@@ -155,7 +183,11 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	ruff check .
 	ruff format --check .
 	mypy
-	shellcheck local/*.sh .ci/run
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	.venv-checks/bin/zizmor --offline --quiet .github
+	shellcheck local/*.sh requirements/*.sh .ci/run
+	bandit --quiet --configfile pyproject.toml --recursive infra shared service/*.py service/src local docs
 	$(PY) -m service.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
@@ -163,6 +195,14 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 		--skip-download --compact --quiet
 	$(PY) -m infra.terraform validate
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
+
+.PHONY: bench
+bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
+	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
+	@PYTHONPATH=service/src $(PY) -m benchmarks --quick $(ARGS)
 
 ##@ Housekeeping
 
@@ -172,7 +212,11 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn; do \
+<<<<<<< HEAD
+	@for name in bootstrap dev emulator checks cdktn load; do \
+=======
+	@for name in bootstrap dev emulator checks cdktn bench; do \
+>>>>>>> bench
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -183,7 +227,14 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
+<<<<<<< HEAD
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		service/.aws-sam infra/cdktf.out infra/.gen .logs
+
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-load .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+=======
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+>>>>>>> bench
 		service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools

@@ -337,6 +337,7 @@ def _draw_service(canvas: Canvas, panel: Place, service: _Service) -> float:
 
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 _SERVERLESS = "AWS::Serverless::"
+_SCHEDULE = "AWS::Scheduler::Schedule"
 
 
 class _Loader(yaml.SafeLoader):
@@ -350,11 +351,15 @@ def _service(template: Path) -> _Service:
     # The loader builds plain values only: it is a SafeLoader.
     document: Mapping[str, Any] = yaml.load(template.read_text(), Loader=_Loader)  # noqa: S506
     resources: Mapping[str, Any] = document["Resources"]
+    schedules = [each for each in resources.values() if each["Type"] == _SCHEDULE]
     functions = [
         Function(
             name,
             resource["Properties"].get("Description", ""),
-            [_trigger(event) for event in resource["Properties"].get("Events", {}).values()],
+            [
+                *(_trigger(event) for event in resource["Properties"].get("Events", {}).values()),
+                *(_trigger(each) for each in schedules if _target(each) == name),
+            ],
         )
         for name, resource in resources.items()
         if resource["Type"] == f"{_SERVERLESS}Function"
@@ -364,7 +369,7 @@ def _service(template: Path) -> _Service:
         for n, r in resources.items()
         if r["Type"] in (f"{_SERVERLESS}Api", f"{_SERVERLESS}HttpApi")
     )
-    drawn = {f"{_SERVERLESS}{kind}" for kind in ("Api", "Function", "HttpApi")}
+    drawn = {_SCHEDULE, *(f"{_SERVERLESS}{kind}" for kind in ("Api", "Function", "HttpApi"))}
     kinds = Counter(
         resource["Type"].rpartition("::")[2]
         for resource in resources.values()
@@ -383,6 +388,12 @@ def _trigger(event: Mapping[str, Any]) -> str:
     if "ScheduleExpression" in properties or "Schedule" in properties:
         return str(properties.get("ScheduleExpression") or properties["Schedule"])
     return str(event["Type"])
+
+
+def _target(schedule: Mapping[str, Any]) -> str:
+    """The function that a schedule calls, by its name in the template."""
+    arn: str = schedule["Properties"]["Target"]["Arn"]
+    return arn.partition(".")[0]
 
 
 def _words(name: str) -> str:

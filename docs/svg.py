@@ -97,6 +97,13 @@ class Canvas:
             'marker-end="url(#head)"/>'
         )
 
+    def line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """A thin line."""
+        (x1, y1), (x2, y2) = start, end
+        self.elements.append(
+            f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="#0f172a"/>'
+        )
+
     def document(self, width: float, height: float, title: str) -> str:
         """The whole picture as an SVG file."""
         return "\n".join(

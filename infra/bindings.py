@@ -29,6 +29,10 @@ from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard  #
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup  # noqa: E402
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm  # noqa: E402
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity  # noqa: E402
+from cdktf_cdktf_provider_aws.data_aws_kms_alias import DataAwsKmsAlias  # noqa: E402
+from cdktf_cdktf_provider_aws.data_aws_secretsmanager_secret import (  # noqa: E402
+    DataAwsSecretsmanagerSecret,
+)
 from cdktf_cdktf_provider_aws.db_proxy import DbProxy, DbProxyAuth  # noqa: E402
 from cdktf_cdktf_provider_aws.db_proxy_default_target_group import (  # noqa: E402
     DbProxyDefaultTargetGroup,
@@ -46,6 +50,9 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (  # noqa: E402
 )
 from cdktf_cdktf_provider_aws.eip import Eip  # noqa: E402
 from cdktf_cdktf_provider_aws.flow_log import FlowLog  # noqa: E402
+from cdktf_cdktf_provider_aws.iam_openid_connect_provider import (  # noqa: E402
+    IamOpenidConnectProvider,
+)
 from cdktf_cdktf_provider_aws.iam_policy import IamPolicy  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role import IamRole  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy  # noqa: E402
@@ -66,6 +73,7 @@ from cdktf_cdktf_provider_aws.rds_cluster_parameter_group import (  # noqa: E402
     RdsClusterParameterGroup,
     RdsClusterParameterGroupParameter,
 )
+from cdktf_cdktf_provider_aws.rds_global_cluster import RdsGlobalCluster  # noqa: E402
 from cdktf_cdktf_provider_aws.route import Route  # noqa: E402
 from cdktf_cdktf_provider_aws.route_table import RouteTable  # noqa: E402
 from cdktf_cdktf_provider_aws.route_table_association import RouteTableAssociation  # noqa: E402
@@ -96,7 +104,13 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (  # noqa: E402
     S3BucketVersioningA,
     S3BucketVersioningVersioningConfiguration,
 )
-from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret  # noqa: E402
+from cdktf_cdktf_provider_aws.secretsmanager_secret import (  # noqa: E402
+    SecretsmanagerSecret,
+    SecretsmanagerSecretReplica,
+)
+from cdktf_cdktf_provider_aws.secretsmanager_secret_version import (  # noqa: E402
+    SecretsmanagerSecretVersion,
+)
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup  # noqa: E402
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic  # noqa: E402
 from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy  # noqa: E402
@@ -127,6 +141,8 @@ __all__ = [
     "CloudwatchLogGroup",
     "CloudwatchMetricAlarm",
     "DataAwsCallerIdentity",
+    "DataAwsKmsAlias",
+    "DataAwsSecretsmanagerSecret",
     "DbProxy",
     "DbProxyAuth",
     "DbProxyDefaultTargetGroup",
@@ -142,6 +158,7 @@ __all__ = [
     "Eip",
     "FlowLog",
     "Fn",
+    "IamOpenidConnectProvider",
     "IamPolicy",
     "IamRole",
     "IamRolePolicy",
@@ -156,6 +173,7 @@ __all__ = [
     "RdsClusterParameterGroup",
     "RdsClusterParameterGroupParameter",
     "RdsClusterServerlessv2ScalingConfiguration",
+    "RdsGlobalCluster",
     "Route",
     "RouteTable",
     "RouteTableAssociation",
@@ -178,6 +196,8 @@ __all__ = [
     "S3BucketVersioningA",
     "S3BucketVersioningVersioningConfiguration",
     "SecretsmanagerSecret",
+    "SecretsmanagerSecretReplica",
+    "SecretsmanagerSecretVersion",
     "SecurityGroup",
     "SnsTopic",
     "SnsTopicPolicy",

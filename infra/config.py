@@ -28,6 +28,10 @@ _ZONE_LETTERS = {"us-east-1": "abcdef", "us-east-2": "abc", "us-west-2": "abcd"}
 _BACKUP_REGIONS = {"us-east-1": "us-west-2", "us-east-2": "us-west-2", "us-west-2": "us-east-2"}
 
 _AURORA_ZONES_MIN = 2
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.configuration.requirements.html
+_GLOBAL_REGIONS_MIN = 2
+_GLOBAL_ACU_MIN = 8
+_INSTANCES_MAX = 16
 _SHORTEST_RECOVERY_DAYS = 7
 
 
@@ -140,6 +144,11 @@ class DatabaseConfig:
     ] = "sun:08:30-sun:09:30"
     performance_insights: bool = True
     enhanced_monitoring_seconds: Literal[0, 1, 5, 10, 15, 30, 60] = 60
+    # The regions of one Aurora Global Database, the primary one first; if none are named, each
+    # region has a database of its own.
+    global_regions: Annotated[tuple[str, ...], OneOf(REGION_CODES)] = ()
+    # RDS does not rotate the master password of a global database: a higher number does.
+    master_password_version: Annotated[int, Between(1, 1_000_000)] = 1
     name: Annotated[str, Matching(r"[a-z][a-z0-9_]{0,63}", "trading")] = "trading"
     master_username: Annotated[str, Matching(r"[a-z][a-z0-9_]{0,15}", "platform_admin")] = (
         "platform_admin"
@@ -165,6 +174,8 @@ class DatabaseConfig:
                 "or another instance_class"
             )
         self._check_windows()
+        if self.global_regions:
+            self._check_global()
 
     @property
     def pauses(self) -> bool:
@@ -191,6 +202,9 @@ class DatabaseConfig:
         else:
             for key in ("min_capacity", "max_capacity", "auto_pause_seconds"):
                 idle[key] = "it is for serverless = true"
+        if not self.global_regions:
+            reason = "it is for global_regions"
+            idle["master_password_version"] = reason
         if not self.pauses:
             idle["auto_pause_seconds"] = "it is for serverless = true with min_capacity = 0"
         return idle
@@ -198,6 +212,35 @@ class DatabaseConfig:
     @property
     def _class(self) -> str:
         return "db.serverless" if self.serverless else self.instance_class
+
+    def _check_global(self) -> None:
+        regions = list(self.global_regions)
+        if len(set(regions)) < len(regions) or len(regions) < _GLOBAL_REGIONS_MIN:
+            raise ValueError(
+                f"global_regions {regions}: name {_GLOBAL_REGIONS_MIN} or more, each once, the "
+                "primary one first"
+            )
+        most = _INSTANCES_MAX - len(regions)
+        if self.readers > most:
+            raise ValueError(
+                f"readers {self.readers}: a global database of {len(regions)} regions has no more "
+                f"than {most} in the primary one"
+            )
+        if self.proxy:
+            raise ValueError(
+                "proxy true: not with global_regions: it would have no writer to lead to where "
+                "another region writes"
+            )
+        if self.serverless and self.min_capacity < _GLOBAL_ACU_MIN:
+            raise ValueError(
+                f"min_capacity {self.min_capacity}: a global database needs {_GLOBAL_ACU_MIN} or "
+                "more"
+            )
+        if self._class.startswith("db.t"):
+            raise ValueError(
+                f"instance_class {self.instance_class}: a global database needs a memory-optimized "
+                "one, as in db.r6g.large"
+            )
 
     def _check_windows(self) -> None:
         # AWS refuses overlapping windows.
@@ -321,6 +364,13 @@ class EnvironmentConfig:
                     f"network.zones {list(region.zone_letters)}: {region.region} has the zones "
                     f"{', '.join(letters)}"
                 )
+        members = self.settings.database.global_regions
+        for region in self.regions:
+            if members and region.region not in members:
+                raise ValueError(
+                    f"database.global_regions {list(members)}: {region.region} is not among them, "
+                    "but REGIONS names it"
+                )
         for one, other in combinations(self.regions, 2):
             if one.network.overlaps(other.network):
                 raise ValueError(
@@ -331,6 +381,16 @@ class EnvironmentConfig:
     def stack_names(self) -> tuple[str, ...]:
         """The environment's stacks, in the order of its regions."""
         return tuple(stack_name(region.region, self.suffix) for region in self.regions)
+
+    def waves(self) -> tuple[tuple[RegionConfig, ...], ...]:
+        """The regions in the order of an apply; those of a wave go side by side.
+
+        The secondary regions of a global database join what the primary one has made.
+        """
+        primary = self.settings.database.global_regions[:1]
+        first = tuple(region for region in self.regions if region.region in primary)
+        others = tuple(region for region in self.regions if region.region not in primary)
+        return tuple(wave for wave in (first, others) if wave)
 
     def with_profile(self, profile: str) -> "EnvironmentConfig":
         """The same environment as the profile alone would make it: to compare profiles."""

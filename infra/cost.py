@@ -41,8 +41,10 @@ class Charge:
 
     def applies(self, resource: Mapping[str, Any]) -> bool:
         """Whether the resource is charged for this."""
-        return all(resource.get(name) == value for name, value in self.where.items()) and (
-            not self.by or resource.get(self.by) in self.prices
+        return (
+            all(resource.get(name) == value for name, value in self.where.items())
+            and (not self.by or resource.get(self.by) in self.prices)
+            and (not self.each or self.each in resource)
         )
 
 

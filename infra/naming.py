@@ -15,6 +15,7 @@ _MAX_LENGTH = {
     "bucket": 63,
     "cluster": 63,
     "dashboard": 255,
+    "global cluster": 63,
     "log group": 512,
     "parameter group": 255,
     "policy": 128,
@@ -40,6 +41,11 @@ def resource_name(kind: str, region: str, environment: str, role: str = "") -> s
     """
     parts = [PLATFORM, role, REGION_CODES[region], environment]
     return _checked(kind, "-".join(part for part in parts if part))
+
+
+def global_name(environment: str) -> str:
+    """What regions with one database share has this name: `trading-platform-global-dev`."""
+    return _checked("global cluster", f"{PLATFORM}-global-{environment}")
 
 
 def bucket_name(region: str, environment: str, role: str, account: str) -> str:
@@ -81,6 +87,16 @@ def state_lock_table_name(region: str) -> str:
 def state_key_alias(region: str) -> str:
     """The alias of the KMS key that encrypts Terraform's states of a region."""
     return f"alias/{state_stack_name(region)}"
+
+
+def pipelines_stack_name(environment: str) -> str:
+    """The stack of the roles that an environment's pipelines take."""
+    return f"{PLATFORM}-pipelines-{environment}"
+
+
+def pipeline_role_name(environment: str, role: str) -> str:
+    """The name of such a role, such as `trading-platform-dev-planner`."""
+    return _checked("role", f"{PLATFORM}-{environment}-{role}")
 
 
 def _checked(kind: str, name: str) -> str:

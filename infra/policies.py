@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from infra.config import load_environment
 from infra.naming import (
     bucket_name,
+    global_name,
     key_alias,
     log_group_name,
     resource_name,
@@ -20,7 +21,7 @@ from infra.naming import (
     state_lock_table_name,
 )
 from shared.errors import exit_code
-from shared.naming import PLATFORM, PREVIEW_MARK, service_stack_name, stack_name
+from shared.naming import PLATFORM, PREVIEW_MARK, REGION_CODES, service_stack_name, stack_name
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -84,6 +85,8 @@ API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToC
 BOUNDARY = "service-boundary"
 SERVICE_DEPLOYER = "service-deployer"
 INFRA_DEPLOYER = "infra-deployer"
+PLANNER = "planner"
+PREVIEW_LIMITS = "preview-limits"
 
 
 def service_boundary(place: Place) -> Document:
@@ -128,6 +131,7 @@ def service_boundary(place: Place) -> Document:
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 _preview_secrets(place),
+                place.arn("secretsmanager", f"secret:{global_name(place.environment)}/*"),
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
@@ -433,6 +437,8 @@ def infra_deployer(place: Place) -> Document:
             ["rds:*"],
             [
                 place.arn("rds", f"*:{place.platform}*"),
+                # A global database is in no region.
+                f"arn:aws:rds::{place.account}:global-cluster:{global_name(place.environment)}",
                 # AWS names proxies and their parts; an instance without options has these.
                 *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
             ],
@@ -455,7 +461,11 @@ def infra_deployer(place: Place) -> Document:
             "KeyAliases",
             ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
             [
-                place.arn("kms", key_alias(place.region, place.environment)),
+                # Of a global database, the primary region makes the keys of all.
+                *(
+                    f"arn:aws:kms:{region}:{place.account}:{key_alias(region, place.environment)}"
+                    for region in REGION_CODES
+                ),
                 f"arn:aws:kms:*:{place.account}:{key_alias('*', place.environment, 'copy')}",
             ],
         ),
@@ -486,6 +496,9 @@ def infra_deployer(place: Place) -> Document:
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
                 place.arn("logs", f"log-group:{own_log_groups}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
+                # The secrets of a global database have replicas in other regions.
+                f"arn:aws:secretsmanager:*:{place.account}:secret:"
+                f"{global_name(place.environment)}/*",
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
                 place.arn("sns", f"{PLATFORM}-*"),
                 _contract(place),
@@ -573,6 +586,95 @@ def infra_deployer(place: Place) -> Document:
                 "dynamodb:PutItem",
             ],
             [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
+        ),
+    )
+
+
+def planner(place: Place) -> Document:
+    """What `make plan-comment` and `make drift` read in one region: no secret, and no trade.
+
+    It changes nothing, not even locks: they plan without one.
+    """
+    state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
+    buckets = [place.bucket(role) for role in ("data", "code", "logs")]
+    return _document(
+        _allow(
+            "Descriptions",
+            [
+                "backup:Describe*",
+                "backup:GetBackup*",
+                "backup:List*",
+                "cloudformation:Describe*",
+                "cloudformation:Detect*",
+                "cloudformation:GetTemplate*",
+                "cloudformation:List*",
+                "cloudwatch:Describe*",
+                "cloudwatch:GetDashboard",
+                "cloudwatch:ListTagsForResource",
+                "ec2:Describe*",
+                "ec2:GetManagedPrefixListEntries",
+                "kms:DescribeKey",
+                "kms:GetKeyPolicy",
+                "kms:GetKeyRotationStatus",
+                "kms:ListAliases",
+                "kms:ListResourceTags",
+                "logs:Describe*",
+                "logs:List*",
+                "rds:Describe*",
+                "rds:ListTagsForResource",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                "sns:Get*Attributes",
+                "sns:List*",
+                "ssm:DescribeParameters",
+            ],
+            ["*"],
+        ),
+        _allow(
+            "Roles",
+            ["iam:GetPolicy*", "iam:GetRole*", "iam:List*Polic*"],
+            [place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")],
+        ),
+        _allow("Buckets", ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"], buckets),
+        _allow(
+            "Contract",
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
+            [_contract(place)],
+        ),
+        _allow(
+            "Aliases",
+            ["lambda:GetAlias", "lambda:ListAliases"],
+            [place.arn("lambda", f"function:{_SERVICE}-*")],
+        ),
+        _allow("StateBucket", ["s3:ListBucket"], [state]),
+        _allow(
+            "State",
+            ["s3:GetObject"],
+            [f"{state}/{place.platform}/*", f"{state}/env:/*/{place.platform}/*"],
+        ),
+        _allow(
+            "StateKey",
+            ["kms:Decrypt"],
+            [place.arn("kms", "key/*")],
+            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
+        ),
+        # The table also has the checksum of each state.
+        _allow(
+            "StateChecksums",
+            ["dynamodb:GetItem"],
+            [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
+        ),
+    )
+
+
+def preview_limits(place: Place) -> Document:
+    """What whoever deploys previews may not do, beside the service deployer's policy."""
+    changes = ("Cancel", "Continue", "Create", "Delete", "Execute", "Rollback", "Set", "Update")
+    return _document(
+        _deny(
+            "EnvironmentsOwnService",
+            [f"cloudformation:{verb}*" for verb in changes],
+            [place.arn("cloudformation", f"stack/{place.service}/*")],
         ),
     )
 
@@ -665,6 +767,7 @@ POLICIES = {
     BOUNDARY: service_boundary,
     SERVICE_DEPLOYER: service_deployer,
     INFRA_DEPLOYER: infra_deployer,
+    PLANNER: planner,
 }
 
 

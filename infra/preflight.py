@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import EnvironmentConfig
+from infra.naming import global_name
 from infra.policies import SERVICE_DEPLOYER, Place
 from shared.errors import UserError
 from shared.naming import PLATFORM, service_stage, stack_name
@@ -23,16 +24,17 @@ def check_destroy(environment: EnvironmentConfig) -> None:
     """Return once nothing that Terraform does not own holds on to the data platform.
 
     Raises:
-        UserError: a deployed service consumes it, its deployer's policy is in use, or functions'
-            network interfaces stay too long.
+        UserError: a deployed service consumes it, its deployer's policy is in use, other regions
+            share its database, or functions' network interfaces stay too long.
     """
     try:
+        check_sharing(environment)
         for region in environment.regions:
             consumers = consuming_stacks(region.region, environment.suffix)
             if consumers:
                 raise UserError(
                     f"{', '.join(consumers)} in {region.region} uses this data platform: "
-                    f"run `{_removal(consumers, region.region, environment.suffix)}` first"
+                    f"run `{removal(consumers, region.region, environment.suffix)}` first"
                 )
             holders = deployer_policy_holders(region.region, environment.suffix)
             if holders:
@@ -65,7 +67,7 @@ def consuming_stacks(region: str, environment: str) -> list[str]:
     )
 
 
-def _removal(stacks: Sequence[str], region: str, environment: str) -> str:
+def removal(stacks: Sequence[str], region: str, environment: str) -> str:
     """The command that removes stacks of the service, one for each preview."""
     stages = [service_stage(stack, region, environment) for stack in stacks]
     return " && ".join(
@@ -74,6 +76,53 @@ def _removal(stacks: Sequence[str], region: str, environment: str) -> str:
             for stage in stages
         )
     )
+
+
+def check_sharing(environment: EnvironmentConfig) -> None:
+    """Return if no other region needs what the environment's regions have of a global database.
+
+    A member leaves before the one that writes does, and the primary region's stack, which has the
+    global database, the secrets and the keys of all regions, goes last.
+
+    Raises:
+        UserError: one does.
+    """
+    members = environment.settings.database.global_regions
+    if not members:
+        return
+    primary, going = members[0], {region.region for region in environment.regions}
+    writers = global_members(environment)
+    staying = sorted(writers.keys() - going)
+    if primary in going and staying:
+        raise UserError(
+            f"{', '.join(staying)} shares the database of {primary}: destroy that region before, "
+            "or name all in REGIONS"
+        )
+    (writer,) = [region for region, writes in writers.items() if writes] or [primary]
+    if writer != primary and writer in going:
+        raise UserError(
+            f"the database writes in {writer}: switch it over to {primary} first "
+            "(docs/runbooks/region-failover.md)"
+        )
+
+
+def global_members(environment: EnvironmentConfig) -> dict[str, bool]:
+    """The regions that have a cluster in the environment's global database, and which one writes.
+
+    There are none before it is made.
+    """
+    rds = boto3.client("rds", region_name=environment.regions[0].region)
+    try:
+        found = rds.describe_global_clusters(
+            GlobalClusterIdentifier=global_name(environment.suffix)
+        )["GlobalClusters"]
+    except rds.exceptions.GlobalClusterNotFoundFault:
+        return {}
+    return {
+        member["DBClusterArn"].split(":")[3]: member["IsWriter"]
+        for cluster in found
+        for member in cluster["GlobalClusterMembers"]
+    }
 
 
 def deployer_policy_holders(region: str, environment: str) -> list[str]:

@@ -72,6 +72,27 @@ def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
         _move(environment, terraform, region.region, name)
 
 
+def unlock(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Take the locks off a state that a killed Terraform has left, by the ID that they carry.
+
+    Terraform compares the ID: a lock that somebody else has taken since stays.
+
+    Raises:
+        UserError: `LOCK_ID` or one region is not named, or Terraform failed; it has said why.
+    """
+    lock = os.environ.get("LOCK_ID")
+    if not lock or len(environment.regions) > 1:
+        raise UserError(
+            "name the lock and its region: `make unlock-state LOCK_ID=… REGIONS=…`; the ID is in "
+            "the message of the refused command"
+        )
+    synthesize(environment)
+    (region,), (name,) = environment.regions, environment.stack_names()
+    folder = environment.out_dir / "stacks" / name
+    terraform.init(folder, *backend_arguments(environment, region.region))
+    terraform.run(folder, "force-unlock", "-force", lock)
+
+
 def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, name: str) -> None:
     folder = environment.out_dir / "stacks" / name
     file = local_state_file(environment, name)
@@ -83,8 +104,8 @@ def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, nam
 
 _COMMANDS: Mapping[str, Callable[[EnvironmentConfig, Terraform], None]] = {
     "bootstrap": bootstrap,
-    "ensure": ensure,
     "migrate": migrate,
+    "unlock": unlock,
 }
 
 
@@ -97,10 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.remote_state", description=__doc__)
     parser.add_argument("command", choices=list(_COMMANDS))
     command = parser.parse_args(arguments).command
-    environment = load_environment(os.environ)
-    if command == "ensure" and not environment.remote_state:
-        return
-    environment = replace(environment, remote_state=True)
+    environment = replace(load_environment(os.environ), remote_state=True)
     with installed_terraform(os.environ) as terraform:
         _COMMANDS[command](environment, terraform)
 

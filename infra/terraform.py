@@ -3,7 +3,9 @@
 import argparse
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from infra.preflight import check_destroy
 from infra.stamp import Stamp, digest
 from shared.errors import UserError, exit_code
 from shared.naming import stack_name
+from shared.regions import LOGS, RegionRun, parallel_limit, run_in_regions
 
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "init": (),
@@ -27,6 +30,12 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "apply": ("-input=false", "-auto-approve"),
     "destroy": ("-input=false", "-auto-approve"),
     "output": (),
+    "import": ("-input=false",),
+}
+# What changes something, and what it says of its success: these run in regions side by side.
+_RESULTS: Mapping[str, re.Pattern[str]] = {
+    "apply": re.compile("Apply complete!"),
+    "destroy": re.compile("Destroy complete!"),
 }
 _REGISTRY = "registry.terraform.io"
 _NO_PROVIDER = "Failed to query available provider packages"
@@ -77,6 +86,15 @@ class Terraform:
         finished = self._run(folder, [command, *_COMMANDS.get(command, ()), *plain, *arguments])
         _check(finished, folder, command)
 
+    def in_region(self, region: str, folder: Path, command: str, *arguments: str) -> RegionRun:
+        """The run of a command in a folder that is initialized, beside those of other regions."""
+        return RegionRun(
+            region,
+            self._command(folder, [command, *_COMMANDS[command], "-no-color", *arguments]),
+            self.variables,
+            LOGS / f"{folder.name}-{command}.log",
+        )
+
     def outputs(self, folder: Path) -> dict[str, str]:
         """The outputs of the stack in a folder that is initialized; none before its first apply.
 
@@ -86,6 +104,18 @@ class Terraform:
         finished = self._run(folder, ["output", "-json"], stdout=subprocess.PIPE)
         _check(finished, folder, "output")
         return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
+
+    def read(self, folder: Path, command: str, *arguments: str) -> str:
+        """What a command prints in a folder that is initialized, without colours.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(
+            folder, [command, *_COMMANDS.get(command, ()), *arguments], stdout=subprocess.PIPE
+        )
+        _check(finished, folder, command)
+        return finished.stdout
 
     def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
         # Of the configuration, only these say what is to be prepared.
@@ -116,14 +146,22 @@ class Terraform:
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.program, f"-chdir={folder}", *command],
-            env=dict(self.variables),
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            check=False,
-        )
+        # Ctrl-C reaches Terraform as well, which then stops in order: it is waited for.
+        former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        try:
+            return subprocess.run(
+                self._command(folder, command),
+                env=dict(self.variables),
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                check=False,
+            )
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+    def _command(self, folder: Path, command: Sequence[str]) -> list[str]:
+        return [self.program, f"-chdir={folder}", *command]
 
 
 def _plain() -> list[str]:
@@ -165,23 +203,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     command: str = options.command
     environment = load_environment(os.environ)
+    parallel = parallel_limit(os.environ)
     with installed_terraform(os.environ) as terraform:
         if command == "destroy":
             environment.check_destroyable()
             check_destroy(environment)
         synthesize(environment)
-        for region in environment.regions:
-            folder = stack_folder(environment, region.region)
-            print(f"==> {folder.name}: terraform {command}", flush=True)
-            # To validate needs neither a state nor an account.
-            backend = (
-                ("-backend=false",)
-                if command == "validate"
-                else backend_arguments(environment, region.region)
+        if command in _RESULTS and len(environment.regions) > 1:
+            waves = environment.waves()
+            # What has joined a global database leaves it before that is destroyed.
+            ordered = waves[::-1] if command == "destroy" else waves
+            runs = [
+                [
+                    terraform.in_region(
+                        region.region,
+                        _initialized(terraform, environment, region.region, command),
+                        command,
+                        *options.extra,
+                    )
+                    for region in wave
+                ]
+                for wave in ordered
+            ]
+            run_in_regions(
+                runs, what=f"terraform {command}", result=_RESULTS[command], parallel=parallel
             )
-            terraform.init(folder, *backend, quiet=command != "init")
+            return
+        for region in environment.regions:
+            name = stack_folder(environment, region.region).name
+            print(f"==> {name}: terraform {command}", flush=True)
+            folder = _initialized(terraform, environment, region.region, command)
             if command != "init":
                 terraform.run(folder, command, *options.extra)
+
+
+def _initialized(
+    terraform: Terraform, environment: EnvironmentConfig, region: str, command: str
+) -> Path:
+    """The folder of a region's stack, ready for the command."""
+    folder = stack_folder(environment, region)
+    # To validate needs neither a state nor an account.
+    backend = (
+        ("-backend=false",) if command == "validate" else backend_arguments(environment, region)
+    )
+    terraform.init(folder, *backend, quiet=command != "init")
+    return folder
 
 
 def stack_folder(environment: EnvironmentConfig, region: str) -> Path:

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from service.deployed import deployed_values
 from service.previews import find_previews, reserved_beside
+from service.stack_status import check_releasable
 from shared.connections import (
     check_reserved_concurrency,
     reserved_concurrency,
@@ -24,6 +26,7 @@ from shared.naming import (
     service_stack_name,
 )
 from shared.published import published_values
+from shared.regions import LOGS, RegionRun, parallel_limit, run_in_regions
 from shared.template import declared_parameters, parameter_overrides
 
 FOLDER = Path(__file__).parent
@@ -49,7 +52,8 @@ def deploy(region: str, environment: str, stage: str = "") -> None:
 
     Raises:
         UserError: the service is not built, the data platform does not publish what it needs, takes
-            no previews or has too few database connections for it, or SAM failed.
+            no previews or has too few database connections for it, the stack takes no release now,
+            or SAM failed.
     """
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
@@ -80,6 +84,7 @@ def deploy(region: str, environment: str, stage: str = "") -> None:
     check_reserved_concurrency(reserved_concurrency(TEMPLATE, own), budget, beside)
     released = {**own, **{name: values[name] for name in names}}
     overrides = {**own, **names, "ReleaseDigest": release_digest(BUILT_TEMPLATE, released)}
+    check_releasable(stack, region)
     _sam(
         "deploy",
         f"--template-file={BUILT_TEMPLATE}",
@@ -189,6 +194,11 @@ _COMMANDS: Mapping[str, Callable[[str, str, str], None]] = {
     "delete": delete,
     "invoke": invoke,
 }
+# What changes something, and what SAM says of its success: these run in regions side by side.
+_RESULTS: Mapping[str, re.Pattern[str]] = {
+    "deploy": re.compile("Successfully created/updated stack|No changes to deploy"),
+    "delete": re.compile("Deleted successfully"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -214,9 +224,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A release that one of the regions cannot take starts in none.
         for region in regions:
             published_values(TEMPLATE, load_contract(), environment, region)
+    if command in _RESULTS and len(regions) > 1:
+        run_in_regions(
+            [
+                [
+                    _in_region(region, service_stack_name(region, environment, stage), command)
+                    for region in regions
+                ]
+            ],
+            what=f"{command} of the service",
+            result=_RESULTS[command],
+            parallel=parallel_limit(os.environ),
+        )
+        return
     for region in regions:
         print(f"==> {service_stack_name(region, environment, stage)}: {command}", flush=True)
         _COMMANDS[command](region, environment, stage)
+
+
+def _in_region(region: str, stack: str, command: str) -> RegionRun:
+    """The same command in a process of its own, for one region."""
+    return RegionRun(
+        region,
+        [sys.executable, "-m", "service.stack", command],
+        {**os.environ, "REGIONS": region, "PYTHONUNBUFFERED": "1"},
+        LOGS / f"{stack}-{command}.log",
+    )
 
 
 def _sam(*arguments: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from constructs import Construct
 
 from infra.bindings import (
+    DataAwsSecretsmanagerSecret,
     DbSubnetGroup,
     Fn,
     IamRolePolicyAttachment,
@@ -18,6 +19,7 @@ from infra.bindings import (
     SecurityGroup,
 )
 from infra.config import DatabaseConfig, ProtectionConfig
+from infra.constructs.global_database import GlobalDatabase
 from infra.constructs.iam import service_role
 from infra.constructs.logs import encrypted_log_group
 from infra.constructs.resources import accept, lifecycle
@@ -38,6 +40,11 @@ _PARAMETERS = {
     "slow_query_log": "1",
     "long_query_time": "1",
 }
+# A failover turns the direction of the replication; upgrades go through the global cluster.
+# https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/rds_global_cluster
+_CHANGED_BY_THE_GLOBAL_DATABASE = ("replication_source_identifier", "engine_version")
+_APP_USER = "trade_app"
+_APP_SECRET = "User trade_app of the trade database; value set by the migration"  # noqa: S105
 _LOG_EXPORTS = ("audit", "error", "slowquery")
 
 
@@ -45,7 +52,8 @@ class Database(Construct):
     """One writer and a number of readers in the private subnets, given by zone.
 
     RDS makes and keeps the master user's password, in Secrets Manager. The application user's
-    secret is made here without a value: the service's migration creates the user and sets it.
+    secret is made here without a value: the service's migration creates the user and sets it. Of a
+    global database, both secrets are the global database's.
     """
 
     def __init__(
@@ -62,10 +70,12 @@ class Database(Construct):
         security_group: SecurityGroup,
         key_arn: str,
         log_retention_days: int,
+        global_database: GlobalDatabase | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self.config = config
         self._key_arn = key_arn
+        self._global_database = global_database
         self.cluster_identifier = resource_name("cluster", region, environment)
         subnet_group = DbSubnetGroup(
             self,
@@ -102,10 +112,16 @@ class Database(Construct):
             cluster_identifier=self.cluster_identifier,
             engine="aurora-mysql",
             engine_version=config.engine_version,
-            database_name=config.name,
-            master_username=config.master_username,
-            manage_master_user_password=True,
-            master_user_secret_kms_key_id=key_arn,
+            **(
+                global_database.cluster_arguments
+                if global_database
+                else {
+                    "database_name": config.name,
+                    "master_username": config.master_username,
+                    "manage_master_user_password": True,
+                    "master_user_secret_kms_key_id": key_arn,
+                }
+            ),
             iam_database_authentication_enabled=True,
             storage_encrypted=True,
             kms_key_id=key_arn,
@@ -129,7 +145,10 @@ class Database(Construct):
             ),
             lifecycle=lifecycle(
                 prevent_destroy=protection.prevent_destroy,
-                ignore_changes=["final_snapshot_identifier"],
+                ignore_changes=[
+                    "final_snapshot_identifier",
+                    *(_CHANGED_BY_THE_GLOBAL_DATABASE if global_database else ()),
+                ],
             ),
             depends_on=log_groups,
         )
@@ -142,22 +161,16 @@ class Database(Construct):
             self._instance(number, zones[(number - 1) % len(zones)], monitoring)
             for number in range(1, config.readers + 2)
         ]
-        self.app_secret = SecretsmanagerSecret(
-            self,
-            "app-secret",
-            name=f"{self.cluster_identifier}/database/trade_app",
-            description="User trade_app of the trade database; value set by the migration",
-            kms_key_id=key_arn,
-            # With 0, the name can be used again at once after a destroy.
-            recovery_window_in_days=protection.recovery_days,
-            lifecycle=lifecycle(prevent_destroy=protection.prevent_destroy),
+        self.app_secret = (
+            global_database.secret("app-secret", _APP_USER, _APP_SECRET)
+            if global_database
+            else self._secret(protection)
         )
-        accept(
-            self.app_secret,
-            "CKV2_AWS_57",
-            "the service's migration owns this user and its password, and no rotation function "
-            "could set both sides at once",
-        )
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the cluster shares its data with those of other regions."""
+        return self._global_database is not None
 
     @property
     def endpoint(self) -> str:
@@ -177,7 +190,30 @@ class Database(Construct):
     @property
     def master_secret_arn(self) -> str:
         """ARN of the master user's secret."""
+        if self._global_database:
+            return self._global_database.master_secret_arn
         return self.cluster.master_user_secret.get(0).secret_arn
+
+    def _secret(
+        self, protection: ProtectionConfig
+    ) -> SecretsmanagerSecret | DataAwsSecretsmanagerSecret:
+        secret = SecretsmanagerSecret(
+            self,
+            "app-secret",
+            name=f"{self.cluster_identifier}/database/{_APP_USER}",
+            description=_APP_SECRET,
+            kms_key_id=self._key_arn,
+            # With 0, the name can be used again at once after a destroy.
+            recovery_window_in_days=protection.recovery_days,
+            lifecycle=lifecycle(prevent_destroy=protection.prevent_destroy),
+        )
+        accept(
+            secret,
+            "CKV2_AWS_57",
+            "the service's migration owns this user and its password, and no rotation function "
+            "could set both sides at once",
+        )
+        return secret
 
     def _instance(
         self, number: int, zone: str, monitoring: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from constructs import Construct
 
-from infra.bindings import KmsAlias, KmsKey
+from infra.bindings import AwsProvider, KmsAlias, KmsKey
 from infra.constructs.iam import Statement, policy
 from infra.constructs.resources import lifecycle
 from infra.naming import key_alias
@@ -11,7 +11,8 @@ from infra.naming import key_alias
 class Encryption(Construct):
     """One customer managed key, rotated each year, under `alias/trading-<region>-<environment>`.
 
-    It encrypts the database, the buckets, the secrets, the logs and the alarm topic.
+    It encrypts the database, the buckets, the secrets, the logs and the alarm topic. `provider` is
+    for a key in another region than the stack's.
     """
 
     def __init__(
@@ -24,11 +25,13 @@ class Encryption(Construct):
         account: str,
         deletion_days: int,
         prevent_destroy: bool,
+        provider: AwsProvider | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self.key = KmsKey(
             self,
             "key",
+            provider=provider,
             description=f"Data at rest of the trading platform in {region}, {environment}",
             enable_key_rotation=True,
             deletion_window_in_days=deletion_days,
@@ -39,7 +42,13 @@ class Encryption(Construct):
             ),
             lifecycle=lifecycle(prevent_destroy=prevent_destroy),
         )
-        KmsAlias(self, "alias", name=key_alias(region, environment), target_key_id=self.key.key_id)
+        KmsAlias(
+            self,
+            "alias",
+            provider=provider,
+            name=key_alias(region, environment),
+            target_key_id=self.key.key_id,
+        )
 
 
 def account_statements(account: str, region: str) -> tuple[Statement, ...]:

@@ -106,17 +106,33 @@ class Observability(Construct):
     def watch_database(self, database: Database) -> None:
         """Add the alarms of the writer and, if there are any, of the readers.
 
-        They look at roles, not at instances: after a failover they watch the new writer.
+        They look at roles, not at instances: after a failover they watch the new writer. In a
+        global database, one more looks for a sign of life of the cluster, whatever its roles.
         """
-        roles: list[Role] = ["WRITER", "READER"] if database.config.readers else ["WRITER"]
+        both = database.config.readers or database.is_global
+        roles: list[Role] = ["WRITER", "READER"] if both else ["WRITER"]
         for role in roles:
             for alarm in database_alarms(database.config, role):
-                self._add(
-                    replace(alarm, name=f"{role.lower()}-{alarm.name}"),
-                    {"DBClusterIdentifier": database.cluster_identifier, "Role": role},
-                    # Before there is an instance, missing data would be an alarm.
-                    depends_on=database.instances,
+                self._watch_database(
+                    database,
+                    # A region of a global database may have no writer, or nobody beside it.
+                    replace(alarm, missing="notBreaching") if database.is_global else alarm,
+                    role,
                 )
+        if database.is_global:
+            cpu, *_ = database_alarms(database.config, "READER")
+            self._watch_database(database, cpu)
+
+    def _watch_database(self, database: Database, alarm: Alarm, role: Role | None = None) -> None:
+        self._add(
+            replace(alarm, name=f"{(role or 'cluster').lower()}-{alarm.name}"),
+            {
+                "DBClusterIdentifier": database.cluster_identifier,
+                **({"Role": role} if role else {}),
+            },
+            # Before there is an instance, missing data would be an alarm.
+            depends_on=database.instances,
+        )
 
     def watch_nat(self, zone: str, gateway_id: str) -> None:
         """Add the alarm of a NAT gateway that runs out of ports."""

@@ -1,12 +1,16 @@
 """The data platform of one region."""
 
+from collections.abc import Mapping
+
 from constructs import Construct
 
 from infra.bindings import (
     AwsProvider,
     AwsProviderDefaultTags,
     DataAwsCallerIdentity,
+    DataAwsKmsAlias,
     Fn,
+    KmsKey,
     TerraformStack,
 )
 from infra.config import EnvironmentConfig, RegionConfig
@@ -17,12 +21,13 @@ from infra.constructs.database_proxy import DatabaseProxy
 from infra.constructs.encryption import Encryption
 from infra.constructs.endpoints import Endpoints
 from infra.constructs.flow_logs import FlowLogs
+from infra.constructs.global_database import GlobalDatabase
 from infra.constructs.network import Network
 from infra.constructs.observability import Observability
 from infra.constructs.publication import Publication, snake_case, stack_outputs
 from infra.constructs.resources import accept
 from infra.constructs.storage import Storage
-from infra.naming import bucket_name
+from infra.naming import bucket_name, key_alias
 from infra.policies import Place
 from infra.state import keep_state
 from shared.contract import Contract
@@ -51,16 +56,7 @@ class DataPlatform(TerraformStack):
 
         suffix, settings = environment.suffix, environment.settings
         protection = settings.protection
-        encryption = Encryption(
-            self,
-            "encryption",
-            region=region.region,
-            environment=suffix,
-            account=account,
-            deletion_days=protection.key_deletion_days,
-            prevent_destroy=protection.prevent_destroy,
-        )
-        key_arn = encryption.key.arn
+        key_arn, key_id, replica_key_arns = self._keys(environment, region.region, account)
 
         network = Network(
             self, "network", region=region, environment=suffix, nat=settings.network.nat
@@ -134,6 +130,18 @@ class DataPlatform(TerraformStack):
             security_group=database_security_group,
             key_arn=key_arn,
             log_retention_days=settings.observability.log_retention_days,
+            global_database=GlobalDatabase(
+                self,
+                "global-database",
+                config=settings.database,
+                protection=protection,
+                region=region.region,
+                environment=suffix,
+                key_arn=key_arn,
+                replica_key_arns=replica_key_arns,
+            )
+            if settings.database.global_regions
+            else None,
         )
         if settings.database.proxy:
             proxy_security_group = network.security_group("proxy", "The proxy of the database")
@@ -197,13 +205,13 @@ class DataPlatform(TerraformStack):
             "PrivateSubnetIds": Fn.join(",", list(network.private_subnet_ids.values())),
             "LambdaSecurityGroupId": network.lambda_security_group.id,
             "KmsKeyArn": key_arn,
-            "KmsKeyId": encryption.key.key_id,
+            "KmsKeyId": key_id,
             "DataBucketName": storage.bucket.bucket,
             "ArtifactBucketName": artifacts.bucket.bucket,
             "DatabaseWriterEndpoint": access.endpoint,
             "DatabaseReaderEndpoint": access.reader_endpoint,
             "DatabasePort": Fn.tostring(database.cluster.port),
-            "DatabaseName": database.cluster.database_name,
+            "DatabaseName": settings.database.name,
             "DatabaseMasterSecretArn": database.master_secret_arn,
             "DatabaseAppSecretArn": database.app_secret.arn,
             "DatabaseClusterId": database.cluster.cluster_identifier,
@@ -224,6 +232,39 @@ class DataPlatform(TerraformStack):
                 **{snake_case(name): value for name, value in published.items()},
             },
         )
+
+    def _keys(
+        self, environment: EnvironmentConfig, region: str, account: str
+    ) -> tuple[str, str, Mapping[str, str]]:
+        """ARN and id of the environment's key in the region, and the ARNs of its other keys.
+
+        The replicas of a global database's secrets need the keys of their regions before there is
+        anything else there: the stack of the primary region makes all of them.
+        """
+        _, *secondaries = environment.settings.database.global_regions or [region]
+        if region in secondaries:
+            alias = DataAwsKmsAlias(self, "key", name=key_alias(region, environment.suffix))
+            return alias.target_key_arn, alias.target_key_id, {}
+        protection = environment.settings.protection
+
+        def key(id_: str, region: str, provider: AwsProvider | None = None) -> KmsKey:
+            return Encryption(
+                self,
+                id_,
+                region=region,
+                environment=environment.suffix,
+                account=account,
+                deletion_days=protection.key_deletion_days,
+                prevent_destroy=protection.prevent_destroy,
+                provider=provider,
+            ).key
+
+        own = key("encryption", region)
+        others = {
+            other: key(f"encryption-{other}", other, self._provider(other, other, environment)).arn
+            for other in secondaries
+        }
+        return own.arn, own.key_id, others
 
     def _provider(self, id_: str, region: str, environment: EnvironmentConfig) -> AwsProvider:
         """A provider for a region; all but the first have an alias."""

@@ -19,6 +19,14 @@ from pathlib import Path
 from ministack.services import rds
 
 from local.emulator.rds_actions import ActionError, Parameters, Record, after_cluster, value
+from local.emulator.replication import (
+    MADE,
+    follow,
+    is_follower,
+    make_source,
+    options,
+    writer_of,
+)
 from local.emulator.settings import HOST, REGION, Settings, port_is_free
 from local.mariadb import MariaDBError, MariaDBServer, TLSFiles, ensure_tls_files
 
@@ -36,7 +44,7 @@ class AuroraDatabases:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._servers: dict[Path, MariaDBServer] = {}
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._retry_at: dict[Path, float] = {}
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(
@@ -53,7 +61,7 @@ class AuroraDatabases:
 
     def start(self) -> None:
         """Start, or adopt, the servers of all clusters of the restored state, and watch them."""
-        with self._lock:
+        with self.lock:
             known = {self._folder(region, cluster) for region, cluster in _clusters()}
             for folder in self._settings.databases.glob("*/*"):
                 if folder not in known:
@@ -66,14 +74,14 @@ class AuroraDatabases:
     def stop(self) -> None:
         """Stop all servers, in an orderly way."""
         self._stopping.set()
-        with self._lock:
+        with self.lock:
             for server in self._servers.values():
                 _stop(server)
 
     def _created(self, parameters: Parameters, cluster: Record) -> None:
         if cluster["Engine"] != _ENGINE:
             return
-        with self._lock:
+        with self.lock:
             try:
                 self._provide(cluster)
             except MariaDBError as error:
@@ -86,10 +94,32 @@ class AuroraDatabases:
         cluster.update(
             {"Endpoint": HOST, "ReaderEndpoint": HOST, "Port": self._free_port(), _MARK: True}
         )
-        server = self._server(_region(cluster), cluster)
-        server.remove()  # left over from a cluster whose creation a crash has undone
-        server.start()
+        self.start_anew(cluster)  # what is left over is from a cluster that a crash has undone
+        server = self.server(cluster)
+        if is_follower(cluster):
+            # Database and users come with all else.
+            follow(server, self.server(writer_of(cluster)), cluster)
+            return
         server.execute(_initial_sql(cluster))
+        if server.options:
+            make_source(server, cluster)
+
+    def server(self, cluster: Record) -> MariaDBServer:
+        """The server of a cluster that has a database."""
+        folder = self._folder(_region(cluster), cluster)
+        server = self._servers.get(folder)
+        if server is None:
+            server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
+            self._servers[folder] = server
+        server.options = options(cluster)  # roles change
+        return server
+
+    def start_anew(self, cluster: Record) -> None:
+        """Start the server of a cluster without any data. Raises MariaDBError."""
+        cluster[MADE] = cluster.get(MADE, 0) + 1
+        server = self.server(cluster)
+        server.remove()
+        server.start()
 
     def _modified(self, parameters: Parameters, cluster: Record) -> None:
         changed = value(parameters, "MasterUserPassword") or (
@@ -97,9 +127,9 @@ class AuroraDatabases:
         )
         if _MARK not in cluster or not changed:
             return
-        with self._lock:
+        with self.lock:
             try:
-                self._server(_region(cluster), cluster).execute(_master_user_sql(cluster))
+                self.server(cluster).execute(_master_user_sql(cluster))
             except MariaDBError as error:
                 raise ActionError(f"The master password was not changed: {error}") from error
 
@@ -107,8 +137,8 @@ class AuroraDatabases:
         """Drop all connections, as a failover does."""
         if _MARK not in cluster:
             return
-        with self._lock:
-            server = self._server(_region(cluster), cluster)
+        with self.lock:
+            server = self.server(cluster)
             try:
                 server.stop()
                 server.start()
@@ -118,7 +148,7 @@ class AuroraDatabases:
     def _deleted(self, parameters: Parameters, cluster: Record) -> None:
         if _MARK not in cluster:
             return
-        with self._lock:
+        with self.lock:
             self._discard(self._folder(_region(cluster), cluster))
 
     def _discard(self, folder: Path) -> None:
@@ -130,14 +160,6 @@ class AuroraDatabases:
 
     def _folder(self, region: str, cluster: Record) -> Path:
         return self._settings.databases / region / str(cluster["DBClusterIdentifier"])
-
-    def _server(self, region: str, cluster: Record) -> MariaDBServer:
-        folder = self._folder(region, cluster)
-        server = self._servers.get(folder)
-        if server is None:
-            server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
-            self._servers[folder] = server
-        return server
 
     def _tls(self) -> TLSFiles:
         return ensure_tls_files(
@@ -160,7 +182,7 @@ class AuroraDatabases:
 
     def _supervise(self) -> None:
         while not self._stopping.wait(_SUPERVISION_SECONDS):
-            with self._lock:
+            with self.lock:
                 if not self._stopping.is_set():
                     self._heal()
 
@@ -171,7 +193,7 @@ class AuroraDatabases:
             if self._retry_at.get(folder, 0) > now:
                 continue
             try:
-                server = self._server(region, cluster)
+                server = self.server(cluster)
                 if not server.running():
                     logger.warning("starting the database of %s", cluster["DBClusterIdentifier"])
                     server.start()
@@ -220,6 +242,8 @@ def _master_user_sql(cluster: Record) -> str:
         f"CREATE USER IF NOT EXISTS {user};\n"
         f"ALTER USER {user} IDENTIFIED BY {password};\n"
         f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
+        # On Aurora, nobody writes where the cluster does not.
+        f"REVOKE READ ONLY ADMIN ON *.* FROM {user};\n"
     )
 
 

@@ -22,6 +22,7 @@ from local.emulator import (
     database_proxy_endpoints,
     failed_deletions,
     flow_log_attributes,
+    global_databases,
     iam_condition_keys,
     interrupted_stacks,
     network_interface_filters,
@@ -29,6 +30,7 @@ from local.emulator import (
     prefix_list_rules,
     resource_arns,
     sam_transform_parameters,
+    secret_replicas,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
@@ -54,6 +56,7 @@ _GAPS = (
     prefix_list_rules,
     resource_arns,
     sam_transform_parameters,
+    secret_replicas,
     secrets_without_value,
     secure_transport,
     ssm_parameter_names,
@@ -72,6 +75,7 @@ def run(settings: Settings) -> None:
         gap.install()
     databases = AuroraDatabases(settings)
     databases.install()
+    global_databases.install(databases)
     state = DurableState()
     state.install()
 

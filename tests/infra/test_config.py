@@ -188,6 +188,43 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
             '[database]\nbackup_window = "8-9"',
             "database.backup_window '8-9': use a text as in 07:0",
         ),
+        (
+            '[database]\nglobal_regions = ["us-east-1"]',
+            r"database.global_regions \['us-east-1'\]: name 2 or more, each once, the primary one",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "us-east-1"]',
+            "database.global_regions .*: name 2 or more, each once",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "eu-west-1"]',
+            "database.global_regions .*: use a list of texts one of us-east-1",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-2", "us-west-2"]',
+            "database.global_regions .*: us-east-1 is not among them, but REGIONS names it",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nproxy = true',
+            "database.proxy true: not with global_regions",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nreaders = 15',
+            "database.readers 15: a global database of 2 regions has no more than 14",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nserverless = true',
+            "database.min_capacity 0.5: a global database needs 8 or more",
+        ),
+        (
+            '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\n'
+            'performance_insights = false\ninstance_class = "db.t4g.medium"',
+            "database.instance_class db.t4g.medium: a global database needs a memory-optimized",
+        ),
+        (
+            "[database]\nmaster_password_version = 2",
+            "database.master_password_version: leave it out: it is for global_regions",
+        ),
         ("[backup]\nretention_days = 9", "backup.retention_days: leave it out: it is for plan = t"),
         (
             '[observability]\nalarm_email = "me"',

@@ -68,6 +68,15 @@ def test_a_program_gets_them_as_json(
     }
 
 
+def test_a_stage_asks_for_the_outputs_of_that_preview(
+    deployed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SERVICE_STAGE", "pr-42")
+    monkeypatch.setenv("JSON", "1")
+    outputs.main()
+    assert json.loads(capsys.readouterr().out)["us-east-1"] == {"vpc_id": "vpc-1"}
+
+
 def test_an_account_that_does_not_answer_is_one_clear_line(
     deployed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from tests.service.transformed import stack
 
 PLACE = Place("123456789012", "us-east-1", "dev")
 SERVICE = "trading-platform-service-useast1-dev"
+PREVIEW = f"{SERVICE}--pr-42"
 HERE = "us-east-1:123456789012"
 ROLE = f"arn:aws:iam::123456789012:role/{SERVICE}-TradeFunctionRole-1"
 FUNCTION = f"arn:aws:lambda:{HERE}:function:{SERVICE}-TradeFunction-1"
@@ -88,6 +89,14 @@ def decide(emulated_account: Emulator) -> Decide:
         ("codedeploy:CreateDeployment", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-x", {}),
         ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-errors", {}),
         ("ec2:DescribeSubnets", "*", {}),
+        ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{PREVIEW}/1", {}),
+        ("s3:PutObject", f"{PLACE.bucket('code')}/{PREVIEW}/package", {}),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{PREVIEW}-trade", {}),
+        (
+            "lambda:CreateFunction",
+            f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev--pr-42",
+            {},
+        ),
     ],
 )
 def test_the_service_deployer_can_release_the_service(
@@ -108,6 +117,11 @@ DATA_LAYER = [
     ("rds:ModifyDBCluster", f"arn:aws:rds:{HERE}:cluster:trading-platform-useast1-dev"),
     ("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:trading-platform-useast1-dev-1"),
     ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1"),
+    *(
+        (f"secretsmanager:{name}", f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/x-1")
+        for name in ("GetSecretValue", "PutSecretValue", "DeleteSecret", "PutResourcePolicy")
+    ),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:{PREVIEW}/database-1"),
     ("ssm:PutParameter", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id"),
     ("ssm:DeleteParameters", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id"),
     ("s3:GetObject", f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"),
@@ -169,7 +183,7 @@ def test_the_service_deployer_cannot_escalate_or_leave_its_place(
 
 # The migration reads the master user's secret.
 @pytest.mark.parametrize(
-    ("action", "resource"), [case for case in DATA_LAYER if "secret" not in case[0]]
+    ("action", "resource"), [case for case in DATA_LAYER if "SecretValue" not in case[0]]
 )
 def test_a_role_of_a_service_cannot_touch_the_data_layer_whatever_its_own_policies_allow(
     decide: Decide, action: str, resource: str
@@ -184,6 +198,8 @@ RESOURCES = {
     "kms": KEY,
     "lambda": f"{FUNCTION}:1",
     "s3": f"{PLACE.bucket('data')}/trades/1",
+    "s3:DeleteObjectVersion": f"{PLACE.bucket('data')}/previews/pr-42/trades/1",
+    "s3:ListBucketVersions": PLACE.bucket("data"),
     "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/x",
     "sqs": f"arn:aws:sqs:{HERE}:{SERVICE}-ArchiveFailures-1",
 }
@@ -193,7 +209,8 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide:
     boundary = policies.service_boundary(PLACE)
     statements = [
         statement
-        for role in stack().of_type("AWS::IAM::Role").values()
+        for made in (stack(), stack(ServiceStage="pr-42"))
+        for role in made.of_type("AWS::IAM::Role").values()
         for policy in role["Properties"].get("Policies", [])
         for statement in policy["PolicyDocument"]["Statement"]
     ]
@@ -201,9 +218,40 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide:
     for statement in statements:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
-            resource = RESOURCES[action.partition(":")[0]]
-            allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=OWN_KEY)
+            resource = RESOURCES.get(action) or RESOURCES[action.partition(":")[0]]
+            context = {**OWN_KEY, "s3:prefix": "previews/pr-42/"}
+            allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
             assert allowed == "allowed", action
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "prefix"),
+    [
+        ("s3:DeleteObjectVersion", f"{PLACE.bucket('data')}/trades/1", ""),
+        ("s3:ListBucketVersions", PLACE.bucket("data"), "trades/"),
+        ("s3:ListBucketVersions", PLACE.bucket("data"), ""),
+    ],
+)
+def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
+    decide: Decide, action: str, resource: str, prefix: str
+) -> None:
+    boundary = policies.service_boundary(PLACE)
+    context = {"s3:prefix": prefix} if prefix else {}
+    decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+    assert decision == "implicitDeny"
+
+
+@pytest.mark.parametrize("environment", ["dev2", "dev-2", "de", "dev-pr-42"])
+def test_previews_of_another_environment_are_out_of_reach(decide: Decide, environment: str) -> None:
+    document = policies.service_deployer(PLACE)
+    stack_of_other = f"trading-platform-service-useast1-{environment}--pr-42"
+    for action, resource in (
+        ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{stack_of_other}/1"),
+        ("s3:DeleteObject", f"{PLACE.bucket('code')}/{stack_of_other}/package"),
+    ):
+        assert decide(action, resource, document) == "implicitDeny"
+    secret = f"arn:aws:secretsmanager:{HERE}:secret:{stack_of_other}/database-1"
+    assert decide("secretsmanager:DeleteSecret", secret, document) == "explicitDeny"
 
 
 def test_every_role_of_the_service_has_the_boundary_or_one_policy_that_bounds_it() -> None:
@@ -250,6 +298,16 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
         ("PublishLayerVersion", f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies")
     ],
     "AWS::Lambda::Permission": [("AddPermission", FUNCTION)],
+    "AWS::SecretsManager::Secret": [
+        (name, f"arn:aws:secretsmanager:{HERE}:secret:{PREVIEW}/database-1")
+        for name in (
+            "CreateSecret",
+            "DescribeSecret",
+            "TagResource",
+            "UpdateSecret",
+            "DeleteSecret",
+        )
+    ],
     "AWS::Lambda::Version": [("PublishVersion", FUNCTION)],
     "AWS::Logs::LogGroup": [
         ("CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}"),
@@ -269,7 +327,8 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 
 def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
     document = policies.service_deployer(PLACE)
-    for type_ in {resource["Type"] for resource in stack().resources.values()}:
+    made = [*stack().resources.values(), *stack(ServiceStage="pr-42").resources.values()]
+    for type_ in {resource["Type"] for resource in made}:
         for name, resource in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             action = f"{service}:{name}"
@@ -374,6 +433,87 @@ def test_the_infra_deployer_has_the_platform_and_nothing_else(
 ) -> None:
     document = policies.infra_deployer(PLACE)
     assert decide(action, resource, document, context=context) == expected
+
+
+PIPELINE_ROLE = "arn:aws:iam::123456789012:role/pipelines/trading-platform-dev-infra-deployer"
+PIPELINE_POLICY = (
+    "arn:aws:iam::123456789012:policy/pipelines/"
+    "trading-platform-pipeline-infra-deployer-useast1-dev"
+)
+
+
+@pytest.mark.parametrize("deployer", [policies.infra_deployer, policies.service_deployer])
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:AttachRolePolicy", PIPELINE_ROLE),
+        ("iam:CreateRole", PIPELINE_ROLE),
+        ("iam:DeleteRolePermissionsBoundary", PIPELINE_ROLE),
+        ("iam:PutRolePolicy", PIPELINE_ROLE),
+        ("iam:UpdateAssumeRolePolicy", PIPELINE_ROLE),
+        ("iam:CreatePolicyVersion", PIPELINE_POLICY),
+        (
+            "iam:UpdateOpenIDConnectProviderThumbprint",
+            "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
+        ),
+    ],
+)
+def test_no_deployer_can_change_a_pipelines_role_or_its_policies(
+    decide: Decide, deployer: Callable[[Place], Document], action: str, resource: str
+) -> None:
+    context = {**BOUNDED, "iam:PolicyARN": PIPELINE_POLICY}
+    assert decide(action, resource, deployer(PLACE), context=context) != "allowed"
+
+
+STATE_KEY = {"kms:ResourceAliases": "alias/trading-platform-state-useast1"}
+STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context", "expected"),
+    [
+        ("s3:GetObject", STATE, {}, "allowed"),
+        ("kms:Decrypt", KEY, STATE_KEY, "allowed"),
+        ("ec2:DescribeVpcs", "*", {}, "allowed"),
+        ("iam:GetRolePolicy", ROLE, {}, "allowed"),
+        # No change, not even a lock or the state's checksum.
+        ("s3:PutObject", STATE, {}, "implicitDeny"),
+        ("s3:PutObject", f"{STATE}.tflock", {}, "implicitDeny"),
+        (
+            "dynamodb:PutItem",
+            f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1",
+            {},
+            "implicitDeny",
+        ),
+        ("ec2:CreateVpc", "*", {}, "implicitDeny"),
+        ("iam:PutRolePolicy", ROLE, {}, "implicitDeny"),
+        # No trade and no secret.
+        ("s3:GetObject", f"{PLACE.bucket('data')}/trades/1", {}, "implicitDeny"),
+        ("kms:Decrypt", KEY, OWN_KEY, "implicitDeny"),
+        (
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1",
+            {},
+            "implicitDeny",
+        ),
+        ("lambda:GetFunction", FUNCTION, {}, "implicitDeny"),
+        ("lambda:InvokeFunction", FUNCTION, {}, "implicitDeny"),
+        # No other environment's state.
+        ("s3:GetObject", STATE.replace("-dev/", "-prod/"), {}, "implicitDeny"),
+    ],
+)
+def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
+    decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
+) -> None:
+    assert decide(action, resource, policies.planner(PLACE), context=context) == expected
+
+
+def test_who_previews_leaves_the_environments_own_service_alone(decide: Decide) -> None:
+    documents = [policies.service_deployer(PLACE), policies.preview_limits(PLACE)]
+    own = f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1"
+    for action in ("CreateChangeSet", "ExecuteChangeSet", "DeleteStack", "UpdateStack"):
+        assert decide(f"cloudformation:{action}", own, *documents) == "explicitDeny"
+    assert decide("cloudformation:DescribeStacks", own, *documents) == "allowed"
 
 
 @pytest.mark.parametrize("region", REGION_CODES)

@@ -1,14 +1,24 @@
 """What keeps `make destroy-infra` from starting, on an emulated account."""
 
 import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from infra import terraform
-from infra.preflight import deployer_policy_holders, wait_for_lambda_interfaces
+from infra.config import load_environment
+from infra.naming import global_name
+from infra.preflight import (
+    check_sharing,
+    deployer_policy_holders,
+    removal,
+    wait_for_lambda_interfaces,
+)
 from shared.contract import load_contract
 from shared.errors import UserError
 from tests.local.test_emulator import Emulator, until
@@ -93,6 +103,15 @@ def test_a_deployed_service_is_named_and_the_destroy_refused(
     assert "terraform destroy" not in capfd.readouterr().out
 
 
+def test_each_preview_is_named_with_the_command_that_removes_it(environment: str) -> None:
+    own = "trading-platform-service-useast1-going"
+    stacks = [own, f"{own}--pr-1", f"{own}--pr-2", "preview-of-a-branch"]
+    assert removal(stacks, REGION, environment) == (
+        "make destroy-service && make destroy-service SERVICE_STAGE=pr-1 "
+        "&& make destroy-service SERVICE_STAGE=pr-2"
+    )
+
+
 def test_a_service_of_another_environment_does_not_matter(
     preview: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,3 +175,88 @@ def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
     assert deployer_policy_holders(REGION, environment) == []
     iam.delete_policy(PolicyArn=policy)
     assert deployer_policy_holders(REGION, environment) == []
+
+
+GLOBAL = '[database]\nglobal_regions = ["us-east-1", "us-west-2"]'
+
+
+@pytest.fixture
+def shared_database(
+    aws: Emulator, environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
+    """A global database of two regions; calling it makes another region the one that writes."""
+    file = tmp_path / "going.toml"
+    file.write_text(GLOBAL)
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    name = global_name(environment)
+    clusters = {}
+    clients = {region: boto3.client("rds", region_name=region) for region in (REGION, "us-west-2")}
+    clients[REGION].create_global_cluster(GlobalClusterIdentifier=name, Engine="aurora-mysql")
+    for region, rds in clients.items():
+        clusters[region] = rds.create_db_cluster(
+            DBClusterIdentifier=f"{region}-{environment}",
+            Engine="aurora-mysql",
+            GlobalClusterIdentifier=name,
+        )["DBCluster"]["DBClusterArn"]
+    yield lambda region: clients[region].switchover_global_cluster(
+        GlobalClusterIdentifier=name, TargetDbClusterIdentifier=clusters[region]
+    )
+    members = clients[REGION].describe_global_clusters(GlobalClusterIdentifier=name)
+    ordered = sorted(
+        members["GlobalClusters"][0]["GlobalClusterMembers"], key=lambda m: m["IsWriter"]
+    )
+    for member in ordered:
+        arn = member["DBClusterArn"]
+        clients[REGION].remove_from_global_cluster(
+            GlobalClusterIdentifier=name, DbClusterIdentifier=arn
+        )
+        clients[arn.split(":")[3]].delete_db_cluster(
+            DBClusterIdentifier=arn.split(":")[-1], SkipFinalSnapshot=True
+        )
+    clients[REGION].delete_global_cluster(GlobalClusterIdentifier=name)
+
+
+def test_what_other_regions_of_a_global_database_need_is_not_destroyed(
+    shared_database: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*regions: str) -> None:
+        monkeypatch.setenv("REGIONS", ",".join(regions))
+        check_sharing(load_environment(os.environ))
+
+    with pytest.raises(UserError, match="us-west-2 shares the database of us-east-1: destroy that"):
+        check(REGION)
+    check("us-west-2")
+    check(REGION, "us-west-2")
+    shared_database("us-west-2")
+    for regions in (("us-west-2",), (REGION, "us-west-2")):
+        with pytest.raises(UserError, match="writes in us-west-2: switch it over to us-east-1"):
+            check(*regions)
+    shared_database(REGION)
+    check("us-west-2")
+
+
+def test_a_global_database_that_is_not_made_yet_stops_no_destroy(
+    aws: Emulator, environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "going.toml"
+    file.write_text(GLOBAL)
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    check_sharing(load_environment(os.environ))
+    check_sharing(load_environment({"ENVIRONMENT_SUFFIX": environment}))
+
+
+def test_a_destroy_of_many_regions_ends_with_the_primary_one(
+    aws: Emulator,
+    environment: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "going.toml"
+    file.write_text(GLOBAL)
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    terraform.main(["destroy"])  # of nothing: there is no state
+    printed = capfd.readouterr().out
+    assert printed.index("==> us-west-2: ok") < printed.index("==> us-east-1: started")
+    assert printed.count("Destroy complete! Resources: 0 destroyed.") == 2

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import remote_state, terraform
+from infra import deploy, remote_state, terraform
 from infra.backend import backend_arguments
 from infra.bindings import App, TerraformStack
 from infra.config import EnvironmentConfig, load_environment
@@ -21,6 +23,7 @@ from shared.errors import UserError
 from tests.infra.conftest import ACCOUNT
 from tests.infra.synthesized import Stack, statements, synthesized
 from tests.local.test_emulator import Emulator, until
+from tests.runbooks import commands, run
 
 BUCKET = f"trading-platform-state-{ACCOUNT}-useast1"
 STATE_STACK = "trading-platform-state-useast1"
@@ -141,7 +144,8 @@ def remote(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> EnvironmentConfig:
     monkeypatch.setenv("STATE", "s3")
     environment = load_environment(os.environ)
     if BUCKET not in {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]}:
-        remote_state.main(["ensure"])
+        with installed_terraform(os.environ) as program:
+            remote_state.ensure(environment, program)
     return environment
 
 
@@ -168,11 +172,16 @@ def test_a_deploy_bootstraps_only_where_nothing_was(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    remote_state.main(["ensure"])
-    monkeypatch.setenv("STATE", "local")
+    # Terraform refuses to apply: whether it is asked to is what matters here.
+    monkeypatch.setenv("TF_CLI_ARGS_apply", "-no-such-option")
+    with pytest.raises(UserError, match="apply failed for trading-platform-useast1-dev"):
+        deploy.main()
     monkeypatch.setenv("REGIONS", "us-west-2")
-    remote_state.main(["ensure"])
-    assert "terraform apply" not in capfd.readouterr().out
+    with pytest.raises(UserError, match="apply failed for trading-platform-state-uswest2"):
+        deploy.main()
+    monkeypatch.setenv("STATE", "local")
+    with pytest.raises(UserError, match="apply failed for trading-platform-uswest2-dev"):
+        deploy.main()
 
 
 class Small:
@@ -186,10 +195,10 @@ class Small:
         self._terraform = terraform
         self.program = terraform.program
 
-    def prepared(self, name: str, **backend: Any) -> Path:
+    def prepared(self, name: str, stack_name: str = "small", **backend: Any) -> Path:
         """Synthesized and initialized in a folder of its own; `backend` changes settings."""
         app = App(outdir=str(self._folder / name))
-        stack = TerraformStack(app, "small")
+        stack = TerraformStack(app, stack_name)
         keep_state(stack, self._environment, "us-east-1")
         for setting, value in backend.items():
             stack.add_override(f"terraform.backend.s3.{setting}", value)
@@ -198,7 +207,7 @@ class Small:
             "resource.terraform_data.slow.provisioner", [{"local-exec": {"command": wait}}]
         )
         app.synth()
-        folder = self._folder / name / "stacks" / "small"
+        folder = self._folder / name / "stacks" / stack_name
         self._terraform.init(folder, *backend_arguments(self._environment, "us-east-1"))
         return folder
 
@@ -209,6 +218,7 @@ class Small:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
 
@@ -242,6 +252,48 @@ def test_two_applies_exclude_each_other_by_either_lock(aws: Emulator, small: Sma
         following = small.apply(folder)
         said, _ = following.communicate(timeout=60)
         assert "0 added, 0 changed, 0 destroyed" in said
+
+
+def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_completes(
+    aws: Emulator,
+    small: Small,
+    remote: EnvironmentConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stack has the name of the platform's, and so its state and its locks."""
+    (name,) = remote.stack_names()
+    killed = small.apply(small.prepared("killed", name))
+    until(small.started.exists, "the apply to begin", seconds=30)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    folder = small.prepared("rerun", name)
+    small.go.touch()
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "Error acquiring the state lock" in said
+    assert "OperationTypeApply" in said  # with who holds it, and since when
+    (lock,) = set(re.findall(r"^\W+ID: +([0-9a-f-]{36})$", said, re.MULTILINE))
+
+    with pytest.raises(UserError, match="LOCK_ID="):
+        remote_state.main(["unlock"])
+    monkeypatch.setenv("LOCK_ID", "00000000-0000-4000-8000-000000000000")
+    with pytest.raises(UserError, match="terraform force-unlock failed"):
+        remote_state.main(["unlock"])
+    unlock, delete_digest = commands("stuck-lock")
+    run(unlock, os.environ, LOCK_ID=lock, REGION="us-east-1")
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "1 added" in said
+    state = stored(aws, f"{name}/terraform.tfstate")
+    assert [resource["type"] for resource in state["resources"]] == ["terraform_data"]
+
+    # Killed between the state and the digest of it that is kept in the table.
+    digest = {"LockID": {"S": f"{BUCKET}/{name}/terraform.tfstate-md5"}}
+    table = {"TableName": "trading-platform-state-locks-useast1"}
+    aws.client("dynamodb").put_item(**table, Item={**digest, "Digest": {"S": "0" * 32}})
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "state data in S3 does not have the expected content" in said
+    run(delete_digest, os.environ, STACK=name, REGION="us-east-1")
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "0 added, 0 changed, 0 destroyed" in said
 
 
 def test_each_workspace_has_a_state_of_its_own(aws: Emulator, small: Small) -> None:

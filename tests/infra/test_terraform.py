@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from infra import terraform
 from infra.config import load_environment
 from infra.main import synthesize
 from shared.errors import UserError
+from tests.local.test_emulator import until
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +76,49 @@ def test_arguments_behind_the_dashes_go_to_terraform(capfd: pytest.CaptureFixtur
 def test_a_failing_terraform_is_named_with_the_stack() -> None:
     with pytest.raises(UserError, match="validate failed for trading-platform-useast1-unit"):
         terraform.main(["validate", "--", "-no-such-option"])
+
+
+def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unit.toml"
+    file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError) as failed:
+        terraform.main(["apply", "--", "-no-such-option"])
+    # The primary region of a global database goes first.
+    assert str(failed.value) == ("terraform apply failed in us-west-2; not started: us-east-1")
+    printed = capfd.readouterr().out
+    assert "flag provided but not defined: -no-such-option" in printed
+
+
+def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
+    """With a stand-in that takes a second to stop, as Terraform does with a resource at hand."""
+    program, started = tmp_path / "terraform", tmp_path / "started"
+    program.write_text(
+        "#!/bin/bash\n"
+        "trap 'sleep 1; echo stopped in order; exit 1' INT\n"
+        f"touch {started}; while :; do sleep 0.1; done\n"
+    )
+    program.chmod(0o700)
+    script = (
+        "import pathlib\n"
+        "from infra.terraform import Terraform\n"
+        f"Terraform({str(program)!r}, {{}}).run(pathlib.Path('stack'), 'apply')\n"
+    )
+    apply = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    until(started.exists, "the apply to begin", seconds=60)
+    os.killpg(apply.pid, signal.SIGINT)  # as a terminal does
+    said, _ = apply.communicate(timeout=60)
+    assert "stopped in order" in said
+    assert "terraform apply failed for stack" in said
 
 
 def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(

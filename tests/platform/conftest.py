@@ -3,18 +3,21 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
+from infra.policies import SERVICE_DEPLOYER, Place
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
 from tests.ports import free_port_base
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
+ACCOUNT = "000000000000"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,36 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         platform.make("down", "PURGE=1")
     assert not folder.exists()
     assert not processes_naming(folder)
+
+
+def as_user(platform: Platform, name: str, **policy: str) -> Platform:
+    """The platform as a new IAM user sees it, who has one policy: a document or an ARN."""
+    iam: Any = platform.client("iam")
+    iam.create_user(UserName=name)
+    if "arn" in policy:
+        iam.attach_user_policy(UserName=name, PolicyArn=policy["arn"])
+    else:
+        iam.put_user_policy(UserName=name, PolicyName="deployer", PolicyDocument=policy["document"])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return replace(
+        platform,
+        env={
+            **platform.env,
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """The platform as the app team sees it, whose only policy is the service deployer's."""
+    place = Place(ACCOUNT, REGION, platform.environment)
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/{place.policy_name(SERVICE_DEPLOYER)}"
+    name = f"app-team-of-{request.module.__name__.rpartition('.')[2]}"
+    yield as_user(platform, name, arn=arn)
+    iam: Any = platform.client("iam")
+    iam.detach_user_policy(UserName=name, PolicyArn=arn)
 
 
 def processes_naming(folder: Path) -> list[str]:

@@ -1,58 +1,21 @@
 """Both deployers at work with their own policies, on the platform with IAM enforced."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.policies import Place, infra_deployer
-from tests.platform.conftest import REGION, Platform
+from tests.platform.conftest import ACCOUNT, REGION, Platform, as_user
 
 pytestmark = pytest.mark.platform
-
-ACCOUNT = "000000000000"
-
-
-def as_user(platform: Platform, name: str, **policy: str) -> Platform:
-    """The platform as a new IAM user sees it, who has one policy: a document or an ARN."""
-    iam: Any = platform.client("iam")
-    iam.create_user(UserName=name)
-    if "arn" in policy:
-        iam.attach_user_policy(UserName=name, PolicyArn=policy["arn"])
-    else:
-        iam.put_user_policy(UserName=name, PolicyName="deployer", PolicyDocument=policy["document"])
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return replace(
-        platform,
-        env={
-            **platform.env,
-            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-        },
-    )
-
-
-@pytest.fixture(scope="module")
-def app_team(platform: Platform) -> Iterator[Platform]:
-    place = Place(ACCOUNT, REGION, platform.environment)
-    arn = f"arn:aws:iam::{ACCOUNT}:policy/{place.policy_name('service-deployer')}"
-    yield as_user(platform, "app-team", arn=arn)
-    iam: Any = platform.client("iam")
-    iam.detach_user_policy(UserName="app-team", PolicyArn=arn)
 
 
 @pytest.fixture(scope="module")
 def platform_team(platform: Platform) -> Platform:
     document = json.dumps(infra_deployer(Place(ACCOUNT, REGION, platform.environment)))
     return as_user(platform, "platform-team", document=document)
-
-
-def test_the_app_team_releases_the_service(app_team: Platform) -> None:
-    assert "No changes to deploy" in app_team.make("deploy-service").stdout
-    assert "SUCCESS" in app_team.make("invoke").stdout
 
 
 def test_the_app_team_removes_and_makes_the_whole_service(app_team: Platform) -> None:

@@ -109,29 +109,6 @@ def test_terraform_finds_nothing_to_change_after_the_deploy(platform: Platform) 
     assert "No changes. Your infrastructure matches the configuration." in finished.stdout
 
 
-def test_the_deployed_functions_carry_no_password(platform: Platform) -> None:
-    values = published(platform)
-    secrets: Any = platform.client("secretsmanager")
-    passwords = [
-        json.loads(secrets.get_secret_value(SecretId=values[name])["SecretString"])["password"]
-        for name in ("DatabaseMasterSecretArn", "DatabaseAppSecretArn")
-    ]
-    book(platform)
-    functions: Any = platform.client("lambda")
-    cloudformation: Any = platform.client("cloudformation")
-    logs: Any = platform.client("logs")
-    stack = cloudformation.describe_stacks()["Stacks"][0]["StackName"]
-    told = [
-        json.dumps(functions.list_functions()["Functions"], default=str),
-        json.dumps(cloudformation.get_template(StackName=stack)["TemplateBody"], default=str),
-    ]
-    for group in logs.describe_log_groups()["logGroups"]:
-        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
-        told += [event["message"] for event in events]
-    assert any("trade booked" in text for text in told)
-    assert not [text for text in told for password in passwords if password in text]
-
-
 def test_invoke_sends_a_ready_event_to_the_deployed_function(platform: Platform) -> None:
     printed = platform.make("invoke").stdout
     assert '"statusCode": 200' in printed or '\\"status\\": \\"SUCCESS\\"' in printed

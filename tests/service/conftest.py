@@ -18,7 +18,8 @@ from pymysql.cursors import Cursor
 from local.mariadb import MariaDBServer, TLSFiles, ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
-from tests.ports import free_port
+from tests.local.test_emulator import Emulator
+from tests.ports import free_port, free_port_base
 from trading import api
 from trading.database import Database, Deadline, connect
 from trading.models import Caller
@@ -97,6 +98,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, tls: TLSFiles) -> Iterator[
     )
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path_factory.mktemp("aws") / "local", free_port_base())
+    emulator.start()
+    yield emulator
+    emulator.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
@@ -14,13 +15,16 @@ from trading.errors import InvalidCursor, KeyMismatch, KeyReused
 _BEYOND_SCHEMA = {error.code for error in (InvalidCursor, KeyMismatch, KeyReused)}
 
 
-def examples(number: int) -> settings:
-    """As many requests for each operation, the same in each run."""
+def examples(few: int, many: int | None = None) -> settings:
+    """`few` cases, the same in each run; with `FUZZ=full`, `many`, which are new ones each time."""
+    full = many is not None and os.environ.get("FUZZ") == "full"
     return settings(
-        max_examples=number,
+        max_examples=many if full and many else few,
         deadline=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        derandomize=not full,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
     )
 
 

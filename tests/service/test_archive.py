@@ -23,21 +23,12 @@ from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.emulator.settings import REGION
 from local.mariadb import MariaDBServer
 from tests.local.test_emulator import Emulator
-from tests.ports import free_port_base
 from tests.service.conftest import Secrets, context
 from tests.service.conftest import rows as query
 
 BUCKET = "trading-data"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 YESTERDAY = date(2026, 1, 30)
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path_factory.mktemp("archive") / "local", free_port_base())
-    emulator.start()
-    yield emulator
-    emulator.stop()
 
 
 @pytest.fixture

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
 from pymysql.connections import Connection
+from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError, OperationalError
 
@@ -268,12 +272,20 @@ def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
     assert booked(schema) == 2
 
 
-def test_a_password_that_nobody_knows_is_a_clear_error(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+def test_a_password_that_nobody_knows_is_a_clear_error_that_does_not_tell_it(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
 ) -> None:
     server.execute("ALTER USER trade_app@'%' IDENTIFIED BY 'unknown'")
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable) as error:
         store_at(address, secrets, seconds=0.3).add(trade(1))
+    told = f"{logs.getvalue()} {error.value!r} {error.value.__cause__!r} {secrets.fetch()!r}"
+    assert "Access denied" in told
+    assert APP.password not in told
+    assert APP.cursor_key not in told
 
 
 def test_a_secret_that_comes_back_is_noticed_and_one_that_stays_away_is_reported(
@@ -389,6 +401,53 @@ def test_a_server_with_another_name_is_refused(server: MariaDBServer, address: A
         elsewhere = dataclasses.replace(address, host=endpoint.host, port=endpoint.port)
         with pytest.raises(OperationalError, match="certificate verify failed"):
             connect(elsewhere, ADMIN)
+
+
+def test_someone_in_between_who_takes_tls_away_is_told_nothing(
+    server: MariaDBServer, address: Address
+) -> None:
+    told = b""
+
+    def strip(listener: socket.socket) -> None:
+        nonlocal told
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", server.port)) as upstream:
+            greeting = bytearray(upstream.recv(4096))
+            # https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+            end_of_version = greeting.index(0, 5)
+            capabilities = end_of_version + 1 + 4 + 8 + 1
+            greeting[capabilities + 1] &= ~(CLIENT.SSL >> 8)
+            client.sendall(greeting)
+            told = client.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=strip, args=(listener,))
+        thread.start()
+        between = dataclasses.replace(address, port=listener.getsockname()[1])
+        with pytest.raises(OperationalError, match="SSL is required"):
+            connect(between, ADMIN)
+        thread.join(10)
+    assert told == b""
+
+
+def test_the_app_user_needs_tls_even_where_the_server_does_not(
+    server: MariaDBServer, schema: Connection[Cursor]
+) -> None:
+    def log_in(who: Credentials, **more: Any) -> None:
+        pymysql.connect(
+            host="127.0.0.1", port=server.port, user=who.username, password=who.password, **more
+        ).close()
+
+    server.execute("SET GLOBAL require_secure_transport = OFF")
+    try:
+        log_in(ADMIN, ssl_disabled=True)
+        log_in(APP)  # encrypted where the server can
+        with pytest.raises(OperationalError, match="Access denied"):
+            log_in(APP, ssl_disabled=True)
+    finally:
+        server.execute("SET GLOBAL require_secure_transport = ON")
+    with pytest.raises(OperationalError):
+        log_in(ADMIN, ssl_disabled=True)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pymysql.err import OperationalError, ProgrammingError
 from local.mariadb import MariaDBServer
 from migration import handler as migration_handler
 from migration import runner
-from migration.app_user import APP_USER, ensure_app_user
+from migration.app_user import _RIGHTS, APP_USER, ensure_app_user
 from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
 from tests.service.conftest import (
     ADMIN,
@@ -143,6 +143,46 @@ def test_a_runner_that_is_killed_at_any_point_is_finished_by_the_next(
         history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
         assert [name for (name,) in history] == [change.name for change in CHANGES]
     assert points > 4 * len(CHANGES)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
+    server: MariaDBServer,
+    database: Connection[Cursor],
+    address: Address,
+    before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The service's own files and, after them, its user; the secret is written last."""
+    monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 5)
+    files = load_migrations(MIGRATIONS)
+    points = 0
+    finished = False
+    while not finished:
+        points += 1
+        server.execute("DROP DATABASE trading; CREATE DATABASE trading;")
+        server.execute(f"DROP USER IF EXISTS {APP_USER}@'%';")
+        database.select_db("trading")
+        secrets = Secrets()
+        KilledCursor.left, KilledCursor.before = points, before
+        killed = connect(address, ADMIN)
+        killed.cursorclass = KilledCursor
+        try:
+            apply_migrations(killed, files)
+            ensure(killed, address, secrets)
+            finished = True
+        except Killed:
+            assert secrets.fetch() is None
+            apply_migrations(database, files)
+            ensure(database, address, secrets)
+        credentials = secrets.fetch()
+        assert credentials is not None
+        with connect(address, credentials) as connection:
+            assert rows(connection, "SELECT COUNT(*) FROM trades") == [(0,)]
+        history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
+        assert [name for (name,) in history] == [file.name for file in files]
+    # Lock, history, four for each file; the user, its password and its rights.
+    assert points > 3 + 4 * len(files) + 2 + len(_RIGHTS)
 
 
 def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(
@@ -366,6 +406,7 @@ def test_a_deploy_migrates_and_tells_cloudformation(
         migration_handler.handler(request(url, kind), context())
     assert [answer["Status"] for answer in received] == ["SUCCESS", "SUCCESS"]
     assert received[0]["PhysicalResourceId"] == "database-migration"
+    assert received[0]["Data"] == {"Role": "writer"}
     assert rows(database, "SELECT COUNT(*) FROM trades") == [(0,)]
     credentials = deploy.fetch()
     assert credentials is not None

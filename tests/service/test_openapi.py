@@ -65,7 +65,7 @@ schema.app = gateway
 
 
 @schema.parametrize()
-@examples(30)
+@examples(30, 1_000)
 @pytest.mark.usefixtures("service")
 def test_no_request_gets_an_answer_that_is_not_documented(case: schemathesis.Case) -> None:
     check_answer(case, case.call())

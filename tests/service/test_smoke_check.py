@@ -73,6 +73,7 @@ def cloud(service: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
         "CHECKED_VERSION_ARN": VERSION,
+        "DATABASE_ROLE": "writer",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(smoke_check, "_EVENTS", ROOT / "service" / "events")

@@ -45,12 +45,6 @@ def test_environments_that_start_from_one_snapshot_draw_different_random_numbers
     assert random.random() != same
 
 
-def test_what_is_slow_to_load_is_in_the_snapshot() -> None:
-    for function, arguments, options in snapshot_restore_py.get_before_snapshot():
-        function(*arguments, **options)
-    assert "boto3" in sys.modules
-
-
 def test_where_no_snapshots_are_taken_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
     before = len(snapshot_restore_py.get_after_restore())

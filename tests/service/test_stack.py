@@ -75,3 +75,29 @@ def test_what_is_not_built_is_not_deployed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(stack, "BUILT_TEMPLATE", tmp_path / "template.yaml")
     with pytest.raises(UserError, match="make build-service"):
         stack.deploy("us-east-1", "dev")
+
+
+def test_there_are_no_previews_beside_real_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "production")
+    monkeypatch.setenv("SERVICE_STAGE", "pr-42")
+    for command in ("deploy", "delete"):
+        with pytest.raises(UserError, match="SERVICE_STAGE pr-42: there are no previews beside"):
+            stack.main([command])
+
+
+@pytest.mark.parametrize("name", ["EnvironmentSuffix", "ServiceStage"])
+def test_which_copy_is_released_is_no_matter_of_its_parameters(name: str) -> None:
+    with pytest.raises(UserError, match=f"'{name}' is no parameter"):
+        service_parameters(f"{name}=dev")
+
+
+def test_a_preview_is_not_released_behind_a_proxy_that_would_not_let_it_in(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built.parent / "TradeFunction" / "trading").mkdir()
+    (built.parent / "TradeFunction" / "trading" / "rds-ca.pem").touch()
+    values = {"DatabaseWriterEndpoint": "proxy.proxy-abc.us-east-1.rds.amazonaws.com"}
+    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
+    monkeypatch.setattr(stack, "published_values", lambda *_: values)
+    with pytest.raises(UserError, match="behind RDS Proxy"):
+        stack.deploy("us-east-1", "dev", "pr-42")

@@ -266,6 +266,8 @@ def test_the_check_calls_the_new_version_and_codedeploy_may_call_the_check() -> 
     check = stack().properties("SmokeCheckFunction")
     version = check["Environment"]["Variables"]["CHECKED_VERSION_ARN"]
     assert version == {"Ref": stack().version("TradeFunction")}
+    role = check["Environment"]["Variables"]["DATABASE_ROLE"]
+    assert role == {"Fn::GetAtt": ["DatabaseMigration", "Role"]}
     invoke, report = stack().statements("SmokeCheckFunction")
     assert invoke["Resource"] == version
     assert report["Action"] == "codedeploy:PutLifecycleEventHookExecutionStatus"
@@ -355,3 +357,54 @@ def test_the_dashboard_is_json_that_shows_the_services_metrics() -> None:
 def test_the_documentation_is_off_unless_told_otherwise() -> None:
     assert declared_parameters(TEMPLATE)["Documentation"]["Default"] == "Disabled"
     assert stack().resources["DocumentationFunction"]["Condition"] == "ServesDocumentation"
+
+
+PREVIEW = "pr-42"
+
+
+def test_a_preview_has_no_alarm_schedule_or_dashboard_and_leaves_the_accounts_role_alone() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    gone = stack().resources.keys() - made.resources.keys()
+    assert not made.of_type("AWS::CloudWatch::Alarm")
+    assert {"Dashboard", "ArchiveFunctionEachHour", "ApiGatewayAccount", "ApiGatewayRole"} <= gone
+    assert not [name for name in gone if "Function" in name and "EachHour" not in name]
+    (group,) = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+    assert not group["Properties"].get("AlarmConfiguration")
+
+
+def test_a_preview_has_a_secret_of_its_own_and_no_function_of_it_reads_the_environments() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    (secret,) = made.of_type("AWS::SecretsManager::Secret").values()
+    assert secret["Properties"]["KmsKeyId"] == {"Ref": "KmsKeyArn"}
+    assert secret["DeletionPolicy"] == "Delete"
+    assert not {"SecretString", "GenerateSecretString"} & secret["Properties"].keys()
+    assert "DatabaseAppSecretArn" not in json.dumps(made.resources)
+    assert not stack().of_type("AWS::SecretsManager::Secret")
+
+
+def test_a_preview_writes_and_deletes_objects_of_its_own_alone() -> None:
+    made = stack(ServiceStage=PREVIEW)
+    for function in ("ArchiveFunction", "MigrationFunction"):
+        on_objects = [
+            statement["Resource"]["Fn::Sub"]
+            for statement in made.statements(function)
+            if "Object" in json.dumps(statement["Action"])
+        ]
+        assert on_objects
+        assert all(
+            "${DataBucketName}/previews/${ServiceStage}/" in resource for resource in on_objects
+        )
+    # The environment's own migration deletes nothing.
+    assert "s3:" not in json.dumps([s["Action"] for s in stack().statements("MigrationFunction")])
+
+
+def test_a_previews_metrics_and_answers_are_not_the_environments() -> None:
+    for function in FUNCTIONS:
+        variables = stack(ServiceStage=PREVIEW).properties(function)["Environment"]["Variables"]
+        assert variables["ENVIRONMENT_SUFFIX"] == {
+            "Fn::Sub": "${EnvironmentSuffix}--${ServiceStage}"
+        }
+        assert variables["SERVICE_STAGE"] in (PREVIEW, {"Ref": "ServiceStage"})
+        own = stack().properties(function)["Environment"]["Variables"]
+        assert "SERVICE_STAGE" not in own
+        assert own["ENVIRONMENT_SUFFIX"] == {"Ref": "EnvironmentSuffix"}

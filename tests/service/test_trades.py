@@ -72,6 +72,7 @@ def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
         (b"\xff\xfe", "not valid JSON"),
         (b"[" * 7000, "not valid JSON"),
         (b'{"symbol":"A","quantity":' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"symbol":"A","quantity":1e9999999999999999999}', "not valid JSON"),
         (b"[]", "JSON object"),
         (b"null", "JSON object"),
         (b'"AAPL"', "JSON object"),

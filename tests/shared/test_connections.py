@@ -16,6 +16,14 @@ def test_more_functions_than_connections_are_refused_with_both_numbers() -> None
         check_reserved_concurrency(55, budget=54)
 
 
+def test_what_others_have_reserved_is_not_given_twice() -> None:
+    check_reserved_concurrency(2, budget=54, beside=52)
+    with pytest.raises(
+        UserError, match=r"for 54 functions at a time, 53 of them reserved by other"
+    ):
+        check_reserved_concurrency(2, budget=54, beside=53)
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [

@@ -10,7 +10,9 @@ from shared.naming import (
     REGION_CODES,
     check_environment_suffix,
     check_regions,
+    check_service_stage,
     service_stack_name,
+    service_stage,
     stack_name,
 )
 
@@ -62,3 +64,50 @@ def test_stacks_are_named_for_region_and_environment() -> None:
         "trading-platform-uswest2-dev",
     ]
     assert service_stack_name("us-east-1", "dev") == "trading-platform-service-useast1-dev"
+
+
+def test_a_previews_stack_is_named_for_its_stage_as_well() -> None:
+    stack = service_stack_name("us-east-1", "dev", "pr-42")
+    assert stack == "trading-platform-service-useast1-dev--pr-42"
+    assert service_stage(stack, "us-east-1", "dev") == "pr-42"
+
+
+@pytest.mark.parametrize(
+    ("stack", "region", "environment"),
+    [
+        ("trading-platform-service-useast1-dev", "us-east-1", "dev"),
+        ("trading-platform-service-useast1-dev-pr-42", "us-east-1", "dev"),
+        ("trading-platform-service-useast1-dev--pr-42", "us-west-2", "dev"),
+        ("trading-platform-service-useast1-dev--pr-42", "us-east-1", "de"),
+        ("payroll", "us-east-1", "dev"),
+    ],
+)
+def test_other_stacks_are_no_previews_of_the_environment(
+    stack: str, region: str, environment: str
+) -> None:
+    assert service_stage(stack, region, environment) == ""
+
+
+NAMES = st.from_regex(r"[a-z]{1,2}(-?[a-z0-9]{1,2}){0,2}", fullmatch=True)
+
+
+@given(NAMES, st.just("") | NAMES, NAMES, st.just("") | NAMES)
+def test_no_two_copies_of_the_service_share_a_stack(
+    environment: str, stage: str, other: str, other_stage: str
+) -> None:
+    names = {
+        service_stack_name("us-east-1", check_environment_suffix(e), check_service_stage(s))
+        for e, s in ((environment, stage), (other, other_stage))
+    }
+    assert len(names) == len({(environment, stage), (other, other_stage)})
+
+
+def test_no_stage_is_the_environments_own_service() -> None:
+    assert check_service_stage("") == ""
+
+
+@pytest.mark.parametrize("stage", ["PR-42", "42", "pr--42", "-", "pr_42", "x" * 21, "pr-42/*"])
+def test_a_stage_that_some_aws_name_does_not_take_is_refused(stage: str) -> None:
+    with pytest.raises(UserError, match="SERVICE_STAGE") as error:
+        check_service_stage(stage)
+    assert "\n" not in str(error.value)

@@ -14,12 +14,14 @@ import urllib3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
 
 from migration.app_user import APP_USER, ensure_app_user
 from migration.preview import delete_objects, drop_schema, schema_owner
 from migration.runner import apply_migrations, load_migrations
+from migration.standby import STANDBY, WRITER, await_schema, takes_no_writes
 from trading.database import connect
-from trading.secret import Credentials, CredentialStore, fetch_credentials
+from trading.secret import Credentials, CredentialStore, SecretUnavailable, fetch_credentials
 from trading.settings import Address, Preview, Settings, load_preview, load_settings
 from trading.telemetry import logger
 
@@ -39,10 +41,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     A failure fails the deploy, which then rolls back; or the deletion of a preview, whose stack
     then stays until its data could be deleted.
     """
-    status, reason = "SUCCESS", ""
+    status, reason, role = "SUCCESS", "", WRITER
     try:
         if event["RequestType"] != "Delete":
-            migrate()
+            role = provide_schema()
         # The data belongs to the platform: deleting its own service leaves it as it is.
         elif preview := load_preview():
             remove(preview)
@@ -50,7 +52,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         # Whatever went wrong, CloudFormation must be told, or the deploy hangs for an hour.
         logger.exception("migration failed")
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
-    _answer(event, status, reason)
+    _answer(event, status, reason, role)
+
+
+def provide_schema() -> str:
+    """Migrate or, where another region writes, wait for what is migrated there.
+
+    Returns:
+        `writer` or `standby`: what the database of this region is.
+    """
+    try:
+        migrate()
+    except MySQLError as error:
+        if not takes_no_writes(error):
+            raise
+    else:
+        return WRITER
+    settings = load_settings()
+    master = fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"])
+    if master is None:
+        raise SecretUnavailable
+    await_schema(
+        settings.reader,
+        master,
+        lambda: fetch_credentials(settings.app_secret_arn),
+        load_migrations(_MIGRATIONS),
+    )
+    logger.info("schema is that of the region that writes")
+    return STANDBY
 
 
 def migrate() -> None:
@@ -102,7 +131,7 @@ def _connect(address: Address, credentials: Credentials) -> Connection[Cursor]:
     )
 
 
-def _answer(event: dict[str, Any], status: str, reason: str) -> None:
+def _answer(event: dict[str, Any], status: str, reason: str, role: str) -> None:
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
     document = {
         "Status": status,
@@ -111,6 +140,7 @@ def _answer(event: dict[str, Any], status: str, reason: str) -> None:
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"Role": role},
     }
     urllib3.request(
         "PUT",

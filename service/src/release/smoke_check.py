@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _EVENTS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "events"
-# Requests that go all the way to the database and leave nothing in it.
-_CHECKS = ("ready.json", "post_trade_validate_only.json")
+# Requests that go all the way to the database and leave nothing in it. One that follows another
+# region's has readers alone.
+_CHECKS = {
+    "writer": ("ready.json", "post_trade_validate_only.json"),
+    "standby": ("list_trades.json", "post_trade_validate_only.json"),
+}
 # Longer than the trade function may take, and one try each: this is a check.
 _CONFIG = Config(read_timeout=35, retries={"total_max_attempts": 1})
 
@@ -33,7 +37,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
     """
     client = boto3.client("lambda", config=_CONFIG)
-    problems = {name: problem for name in _CHECKS if (problem := _problem(client, name))}
+    checks = _CHECKS[os.environ["DATABASE_ROLE"]]
+    problems = {name: problem for name in checks if (problem := _problem(client, name))}
     if problems:
         logger.error("the new version does not work", problems=problems)
     if "DeploymentId" in event:

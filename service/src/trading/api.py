@@ -1,7 +1,6 @@
 """The HTTP API: parse, call, answer."""
 
 import base64
-import binascii
 import functools
 import json
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import fields, paging, snapshot, telemetry
@@ -83,8 +81,12 @@ def post_trade() -> Response[str]:
         return _answer({**_order_document(order), "status": "VALID"})
     booking = book_trade(order, _caller(), _store())
     trade_id = booking.trade.trade_id
-    logger.info("trade replayed" if booking.is_replay else "trade booked", trade_id=trade_id)
-    telemetry.count(telemetry.TRADES_REPLAYED if booking.is_replay else telemetry.TRADES_ACCEPTED)
+    if booking.is_replay:
+        telemetry.count(telemetry.TRADES_REPLAYED)
+        telemetry.tell("trade replayed", trade_id=trade_id)
+    else:
+        telemetry.count(telemetry.TRADES_ACCEPTED)
+        telemetry.tell("trade booked", trade_id=trade_id)
     settings = environment().settings
     # The first answer, also for a trade that was voided since.
     document = {
@@ -122,7 +124,7 @@ def delete_trade(trade_id: str) -> Response[str]:
     """Void a trade."""
     _query({})
     trade = void_trade(trade_id, _caller(), _store())
-    logger.info("trade voided", trade_id=trade.trade_id)
+    telemetry.tell("trade voided", trade_id=trade.trade_id)
     return _answer(_trade_document(trade))
 
 
@@ -200,10 +202,11 @@ def on_unexpected_error(_error: Exception) -> Response[str]:
 
 
 @traced
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@logger.inject_lambda_context
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
+    telemetry.correlate(event["requestContext"]["requestId"])
     return app.resolve(event, context)
 
 
@@ -231,10 +234,11 @@ def _query(known: Mapping[str, fields.Field]) -> dict[str, Any]:
 def _body() -> bytes:
     body = app.current_event.body or ""
     if not app.current_event.is_base64_encoded:
-        return body.encode()
+        # Half a surrogate pair is no text either: it is refused with what is not UTF-8.
+        return body.encode(errors="surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidTrade("The body is not valid base64.") from None
 
 

@@ -16,7 +16,9 @@ _MAC_BYTES = 16
 
 def encode(place: Place, wanted: TradeFilter, key: str) -> str:
     """The cursor that leads on from a place in the list of the `wanted` trades."""
-    payload = f"{place.created_at.isoformat()}|{place.trade_id}".encode()
+    # A whole number of base64's letters: each change of the cursor is a change of its bytes.
+    created_at = place.created_at.isoformat(timespec="microseconds")
+    payload = f"{created_at}|{place.trade_id}".encode()
     return base64.urlsafe_b64encode(_mac(payload, wanted, key) + payload).rstrip(b"=").decode()
 
 

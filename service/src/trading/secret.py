@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trading.errors import DatabaseUnavailable
+from trading.secrets_manager import SecretsManagerError, get_secret_string
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
-
-# Below the time that a request has; botocore's own are 60 s.
-_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 2, 3, 2
 
 
 class SecretUnavailable(DatabaseUnavailable):
@@ -40,25 +38,13 @@ def fetch_credentials(secret_arn: str, stage: str = CURRENT) -> Credentials | No
     Raises:
         SecretUnavailable: Secrets Manager does not answer, or refuses.
     """
-    # boto3 takes a quarter of a second to import: only a new secret pays for it.
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    limits = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-    )
-    client = boto3.client("secretsmanager", config=limits)
     try:
-        answer = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)
-    except client.exceptions.ResourceNotFoundException:
+        value = json.loads(get_secret_string(secret_arn, stage))
+    except SecretsManagerError as error:
         # A version that does not exist is reported like a secret that does not.
-        return None
-    except (BotoCoreError, ClientError) as error:
+        if str(error) == "ResourceNotFoundException":
+            return None
         raise SecretUnavailable from error
-    value = json.loads(answer["SecretString"])
     # A secret that someone has written anew may lack the key.
     key = value.get("cursor_key", value["password"])
     return Credentials(value["username"], value["password"], key)

@@ -28,8 +28,20 @@ def count(name: str, value: int = 1) -> None:
     _metrics.add_metric(name, MetricUnit.Count, value)
 
 
+def tell(message: str, **facts: str) -> None:
+    """Say what a request did, in the line that `measured` writes at its end."""
+    for name, fact in {"message": message, **facts}.items():
+        _metrics.add_metadata(name, fact)
+
+
+def correlate(request_id: str) -> None:
+    """Put the ID that the caller gets into all lines of a request."""
+    logger.set_correlation_id(request_id)
+    _metrics.add_metadata("correlation_id", request_id)
+
+
 def measured(handler: Handler) -> Handler:
-    """Write a request's metrics as one line of the log, its time in `Latency` (milliseconds).
+    """Write one line of the log per request: what was told of it, its metrics and its `Latency`.
 
     CloudWatch reads metrics from such lines (embedded metric format), so that writing them costs a
     function no call of an API.

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, Protocol
 
 from trading import fields
@@ -163,8 +163,9 @@ def _parse_json(body: bytes) -> Any:
             parse_constant=_not_a_number,
             object_pairs_hook=_object_without_duplicates,
         )
-    # ValueError is also bad UTF-8, and an integer of more digits than Python converts.
-    except (ValueError, RecursionError):
+    # ValueError is also bad UTF-8, and an integer of more digits than Python converts;
+    # InvalidOperation is an exponent that Decimal does not hold.
+    except (ValueError, RecursionError, InvalidOperation):
         raise InvalidTrade("The body is not valid JSON.") from None
 
 

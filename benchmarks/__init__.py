@@ -1,0 +1,1 @@
+"""Measures the platform beside its peers: `make bench`, or `make bench-quick`."""

@@ -1,0 +1,50 @@
+"""Runs the benchmarks: `python -m benchmarks [--quick] [name ...]`.
+
+A full run of all of them writes docs/performance.md; any other prints only.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+
+from benchmarks import machine, report
+from benchmarks.measure import Section, progress
+from benchmarks.report import Results
+from shared.errors import exit_code
+
+# Modules with a function `run(quick)`, which gives their section of the report.
+BENCHMARKS = ("warm", "cold", "scale")
+
+
+def main() -> None:
+    """Run the benchmarks and print the targets.
+
+    Raises:
+        UserError: a program that a benchmark needs is missing.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, and small tables")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
+    sections = [_run(name, arguments.quick) for name in arguments.names or BENCHMARKS]
+    results = Results(machine.describe(), sections)
+    print(report.summary(results))
+    if not arguments.quick and not arguments.names:
+        report.save(results)
+        report.write(results)
+
+
+def _run(name: str, quick: bool) -> Section:
+    started = time.monotonic()
+    progress(f"== {name}")
+    section: Section = importlib.import_module(f"benchmarks.{name}").run(quick)
+    progress(f"== {name} took {time.monotonic() - started:.0f} s")
+    return section
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

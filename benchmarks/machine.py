@@ -1,0 +1,33 @@
+"""The machine and the programs that a run's figures belong to."""
+
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def describe() -> dict[str, str]:
+    """What a reader has to know about the machine to compare figures with their own."""
+    return {
+        "Date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "Processor": f"{_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
+        "Memory": f"{int(_line('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
+        "System": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "Database": _database(),
+    }
+
+
+def _line(file: str, name: str) -> str:
+    for line in Path(file).read_text().splitlines():
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
+def _database() -> str:
+    program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin") or "mariadbd"
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return f"MariaDB {version.stdout.split('Ver ')[-1].split()[0]}"

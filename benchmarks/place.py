@@ -1,0 +1,136 @@
+"""Where contenders run: a MariaDB server with the service's schema, and the AWS APIs they call."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from benchmarks.aws import Aws
+from benchmarks.measure import progress
+from benchmarks.runtime import ROOT, Code, ExecutionEnvironment
+from local.mariadb import MariaDBServer, ensure_tls_files
+from migration.runner import apply_migrations, load_migrations
+from trading.database import connect
+from trading.secret import Credentials
+from trading.settings import Address
+
+_BUFFER_POOL_BYTES = 2 * 1024**3
+_LOG_BYTES = 1024**3
+_CREDENTIALS = Credentials("trade_app", "benchmark")
+_EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
+_LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
+# Symbols are spread evenly: AAPL is one of a thousand.
+_FILL = """
+    SET unique_checks = 0, foreign_key_checks = 0;
+    USE trading;
+    INSERT INTO trades
+    SELECT
+        CONCAT('TRADE-', LPAD(HEX(UNIX_TIMESTAMP('{day}') * 1000 + seq DIV 1000), 12, '0'),
+               LPAD(HEX(seq), 14, '0')),
+        '{day}' + INTERVAL seq MICROSECOND, 'SUCCESS',
+        IF(seq % 1000 = 0, 'AAPL', CONCAT('S', seq % 1000)), IF(seq % 3 = 0, 'SELL', 'BUY'),
+        1 + seq % 500, 10 + seq % 1000 / 7, CONCAT('{day}-', LPAD(seq, 12, '0')),
+        'fill', '111122223333', 'arn:aws:iam::111122223333:user/fill', NULL, NULL
+    FROM seq_{first}_to_{last};
+"""
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database server in a folder of its own, and an endpoint for AWS."""
+
+    folder: Path
+    server: MariaDBServer
+    address: Address
+    aws: Aws
+
+    def connect(self) -> Connection[Cursor]:
+        """A connection with every right on the service's database."""
+        return connect(self.address, _CREDENTIALS, statement_seconds=3600)
+
+    def fill(self, first: int, last: int, day: str) -> None:
+        """Add the trades of these numbers, all booked on a day such as `2026-01-31`."""
+        step = 1_000_000
+        for start in range(first, last + 1, step):
+            end = min(start + step - 1, last)
+            progress(f"adding rows up to {end:,}")
+            self.server.execute(_FILL.format(day=day, first=start, last=end), timeout=1800)
+
+    def function(self, code: Code) -> ExecutionEnvironment:
+        """A new execution environment of a function that uses this place."""
+        variables = {
+            "ENVIRONMENT_SUFFIX": "bench",
+            "POWERTOOLS_SERVICE_NAME": "trade",
+            "DATABASE_WRITER_ENDPOINT": self.address.host,
+            "DATABASE_READER_ENDPOINT": self.address.host,
+            "DATABASE_PORT": str(self.address.port),
+            "DATABASE_NAME": self.address.database,
+            "DATABASE_CA_FILE": self.address.ca_file,
+            "DATABASE_APP_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:app",
+            # The peers are told at once what the service asks Secrets Manager for.
+            "DATABASE_USER": _CREDENTIALS.username,
+            "DATABASE_PASSWORD": _CREDENTIALS.password,
+            "AWS_ENDPOINT_URL": self.aws.url,
+        }
+        return ExecutionEnvironment(code, variables, self.folder / f"log-{next(_numbers)}")
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """A place of its own, without trades; it goes with the block."""
+    with TemporaryDirectory(prefix="benchmarks-") as name:
+        folder = Path(name)
+        tls = ensure_tls_files(folder / "tls")
+        server = MariaDBServer(folder / "mariadb", _free_port(), tls, require_tls=True)
+        try:
+            server.start()
+            server.execute(
+                # What a small instance has; ten million rows do not fit into the tests' 64 MB.
+                f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
+                f"SET GLOBAL innodb_log_file_size = {_LOG_BYTES};"
+                "CREATE DATABASE trading;"
+                f"CREATE USER {_CREDENTIALS.username}@'%' IDENTIFIED BY '{_CREDENTIALS.password}';"
+                f"GRANT ALL ON trading.* TO {_CREDENTIALS.username}@'%';"
+            )
+            address = Address("127.0.0.1", server.port, "trading", str(tls.ca))
+            aws = Aws({"username": _CREDENTIALS.username, "password": _CREDENTIALS.password})
+            found = Place(folder, server, address, aws)
+            with found.connect() as connection:
+                apply_migrations(connection, load_migrations(ROOT / "service" / "migrations"))
+            yield found
+        finally:
+            server.stop()
+
+
+def post_trade() -> dict[str, Any]:
+    """The event of a `POST /trade` with a key that was never used before."""
+    event: dict[str, Any] = json.loads(_EVENT.read_text())
+    key = f"bench-{next(_numbers)}"
+    event["headers"]["Idempotency-Key"] = key
+    event["multiValueHeaders"]["Idempotency-Key"] = [key]
+    return event
+
+
+def list_trades(**query: str) -> dict[str, Any]:
+    """The event of a `GET /trades`."""
+    event: dict[str, Any] = json.loads(_LIST_EVENT.read_text())
+    event["queryStringParameters"] = query
+    event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
+    return event
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

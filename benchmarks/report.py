@@ -1,0 +1,162 @@
+"""The report of a full run: docs/performance.md and its chart, made of the results alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Bars, Section, Spread, Table, Target, number, shown
+from docs.svg import Canvas, Place
+from shared.table import table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
+DOCUMENT = ROOT / "docs" / "performance.md"
+CHART = ROOT / "docs" / "performance.svg"
+
+_INTRODUCTION = """\
+# Performance
+
+`make bench` made this page, in one run on one machine; `make bench-quick` prints a rough version
+of it in under three minutes. Contenders are measured in alternating order over several rounds. A
+figure is the median of its rounds, with the lowest and the highest one in parentheses.
+"""
+
+_WIDTH, _LABELS, _BAR, _GAP, _HEAD = 860, 330, 18, 8, 54
+_VALUES = 110
+_OURS, _OTHERS = "#0f766e", "#94a3b8"
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run: the machine, and what each benchmark has found on it."""
+
+    machine: Mapping[str, str]
+    sections: Sequence[Section]
+
+
+def save(results: Results) -> None:
+    """Keep the results of a full run."""
+    RESULTS.write_text(json.dumps(dataclasses.asdict(results), indent=1) + "\n")
+
+
+def load() -> Results:
+    """The results that were saved last."""
+    document = json.loads(RESULTS.read_text())
+    return Results(document["machine"], [_section(found) for found in document["sections"]])
+
+
+def write(results: Results) -> None:
+    """Write the page and its chart."""
+    DOCUMENT.write_text(page(results))
+    CHART.write_text(picture(results.sections))
+
+
+def summary(results: Results) -> str:
+    """The targets as a table for a terminal, and why those that are missed are missed."""
+    targets = [target for section in results.sections for target in section.targets]
+    lines = [table([_HEADING, *map(_cells, targets)])]
+    lines += [f"\nnot met: {target.name}: {target.reason}" for target in targets if not target.met]
+    return "\n".join(lines)
+
+
+def page(results: Results) -> str:
+    """The page in Markdown."""
+    parts = [
+        _INTRODUCTION,
+        _markdown(["Machine", ""], list(results.machine.items())),
+        "## Targets\n",
+        _markdown(_HEADING, [_cells(t) for section in results.sections for t in section.targets]),
+        *_misses(results.sections),
+        "![Medians, with the lowest and the highest round](performance.svg)\n",
+    ]
+    for section in results.sections:
+        parts += [f"## {section.title}\n", f"{section.text}\n"]
+        for found in section.tables:
+            parts += [f"{found.title}:\n", _markdown(found.heading, found.rows)]
+    return "\n".join(parts)
+
+
+def picture(sections: Sequence[Section]) -> str:
+    """All charts as one SVG file."""
+    charts = [chart for section in sections for chart in section.charts]
+    canvas = Canvas()
+    top = 16.0
+    for chart in charts:
+        top = _draw(canvas, chart, top)
+    return canvas.document(_WIDTH, top + 8, "Measured times, as bars")
+
+
+_HEADING = ("Target", "Ours", "Reference", "Value", "Limit", "Met")
+
+
+def _cells(target: Target) -> tuple[str, ...]:
+    unit = " x" if target.kind == "ratio" else f" {target.unit}"
+    return (
+        target.name,
+        f"{shown(target.ours)} {target.unit}",
+        "" if target.reference is None else f"{shown(target.reference)} {target.unit}",
+        f"{number(target.value)}{unit}",
+        f"{number(target.limit)}{unit}",
+        "yes" if target.met else "no",
+    )
+
+
+def _misses(sections: Sequence[Section]) -> list[str]:
+    missed = [target for section in sections for target in section.targets if not target.met]
+    return [f"Not met: **{target.name}**. {target.reason}\n" for target in missed]
+
+
+def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _draw(canvas: Canvas, chart: Bars, top: float) -> float:
+    """Draw a chart and give the y below it."""
+    canvas.text(16, top + 22, chart.title, "heading")
+    canvas.text(16, top + 40, chart.unit, "subheading")
+    y = top + _HEAD
+    longest = max(spread.high for _, spread in chart.bars)
+    scale = (_WIDTH - _LABELS - _VALUES - 16) / longest
+    for label, spread in chart.bars:
+        colour = _OURS if label.startswith("this ") else _OTHERS
+        middle = y + _BAR / 2
+        canvas.text(_LABELS - 12, y + 13, label, anchor="end")
+        canvas.frame(Place(_LABELS, y, max(spread.median * scale, 1), _BAR), colour, colour)
+        canvas.line((_LABELS + spread.low * scale, middle), (_LABELS + spread.high * scale, middle))
+        canvas.text(_LABELS + spread.high * scale + 10, y + 13, number(spread.median), "title")
+        y += _BAR + _GAP
+    return y + 16
+
+
+def _section(found: Mapping[str, Any]) -> Section:
+    return Section(
+        title=found["title"],
+        text=found["text"],
+        targets=[_target(target) for target in found["targets"]],
+        tables=[Table(**each) for each in found["tables"]],
+        charts=[
+            Bars(c["title"], c["unit"], [(label, Spread(**spread)) for label, spread in c["bars"]])
+            for c in found["charts"]
+        ],
+    )
+
+
+def _target(found: Mapping[str, Any]) -> Target:
+    reference = found["reference"]
+    return Target(
+        **{
+            **found,
+            "ours": Spread(**found["ours"]),
+            "reference": None if reference is None else Spread(**reference),
+        }
+    )
+
+
+if __name__ == "__main__":
+    write(load())

@@ -1,0 +1,254 @@
+"""Growth: more execution environments, more rows, larger days to archive."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.functions import ARCHIVE, SERVICE
+from benchmarks.measure import (
+    Bars,
+    Section,
+    Spread,
+    Table,
+    Target,
+    in_turn,
+    number,
+    progress,
+    shown,
+)
+from benchmarks.place import Place, list_trades, place, post_trade
+from benchmarks.runtime import ExecutionEnvironment
+from trading import store
+
+_ENVIRONMENTS = (1, 2, 4, 8)
+_REQUESTS = 100
+# What counts as flat, with the noise of a small machine.
+_FLAT = 1.3
+_ARCHIVE_DAYS = {10_000: "2026-02-01", 100_000: "2026-02-02", 1_000_000: "2026-02-03"}
+
+_TEXT = """\
+Each execution environment is a process of its own that is sent a `POST /trade` as soon as it has
+answered the last one. Environments, database and load share this machine's cores: throughput stops
+growing when these are used up, long before a database of its own would be the limit. The columns of
+CPU tell who uses them: the share of the database is what a larger one would have left.
+
+Rows are spread over a thousand symbols. `POST /trade` and both forms of `GET /trades` (50 trades)
+are measured at each size, and MariaDB's `EXPLAIN` names the index that finds the page.
+
+Memory of the archive is the most that its function holds for one day of that many trades, uploaded
+in parts of 8 MB while they are read: it grows until one part is full, and no further.\
+"""
+
+
+def run(quick: bool) -> Section:
+    """Measure growth."""
+    with place() as here:
+        throughput = _throughput(here, 2 if quick else 5, 1.0 if quick else 4.0)
+    sizes = [10**power for power in range(3, 6 if quick else 8)]
+    with place() as here:
+        rows = [_with_rows(here, sizes, size) for size in sizes]
+    with place() as here:
+        archived = {
+            number: _archive(here, number, day)
+            for number, day in list(_ARCHIVE_DAYS.items())[: 2 if quick else 3]
+        }
+    return _section(throughput, dict(zip(sizes, rows, strict=True)), archived)
+
+
+class _Rate:
+    """What a number of environments have done in a second."""
+
+    def __init__(self, requests: float, functions: float, database: float) -> None:
+        self.requests = requests
+        self.functions = functions
+        self.database = database
+
+
+def _throughput(here: Place, rounds: int, seconds: float) -> dict[int, list[_Rate]]:
+    with ExitStack() as stack:
+        environments = [
+            stack.enter_context(here.function(SERVICE)) for _ in range(max(_ENVIRONMENTS))
+        ]
+        for environment in environments:
+            _p50(environment, post_trade)
+        found = in_turn(
+            {
+                f"{count} environments": lambda count=count: _rate(  # type: ignore[misc]
+                    here, environments[:count], seconds
+                )
+                for count in _ENVIRONMENTS
+            },
+            rounds,
+        )
+    return dict(zip(_ENVIRONMENTS, found.values(), strict=True))
+
+
+def _rate(here: Place, environments: Sequence[ExecutionEnvironment], seconds: float) -> _Rate:
+    end = time.monotonic() + seconds
+    answered = [0] * len(environments)
+
+    def send(index: int) -> None:
+        while time.monotonic() < end:
+            environments[index].invoke(post_trade())
+            answered[index] += 1
+
+    threads = [threading.Thread(target=send, args=[index]) for index in range(len(environments))]
+    started = time.monotonic()
+    functions = sum(environment.cpu_seconds() for environment in environments)
+    database = _cpu_seconds(here.server.pid())
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - started
+    functions = sum(environment.cpu_seconds() for environment in environments) - functions
+    return _Rate(
+        requests=sum(answered) / took,
+        functions=functions / took,
+        database=(_cpu_seconds(here.server.pid()) - database) / took,
+    )
+
+
+def _cpu_seconds(pid: int | None) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _with_rows(here: Place, sizes: Sequence[int], size: int) -> dict[str, Any]:
+    """Bring the table to a size, and measure requests, in milliseconds."""
+    smaller = [other for other in sizes if other < size]
+    here.fill((max(smaller) if smaller else 0) + 1, size, "2026-01-31")
+    here.server.execute("ANALYZE TABLE trading.trades", timeout=600)
+    with here.function(SERVICE) as environment:
+        _p50(environment, post_trade)
+        found = in_turn(
+            {
+                "post": lambda: _p50(environment, post_trade),
+                "symbol": lambda: _p50(environment, lambda: list_trades(symbol="AAPL")),
+                "all": lambda: _p50(environment, list_trades),
+            },
+            5,
+        )
+    return {
+        **{name: Spread.of(rounds) for name, rounds in found.items()},
+        "index by symbol": _index(here, "symbol = %s", ["AAPL"]),
+        "index": _index(here, "TRUE", []),
+    }
+
+
+def _p50(environment: ExecutionEnvironment, event: Any) -> float:
+    events = [event() for _ in range(_REQUESTS)]
+    return sorted(environment.invoke(each).seconds for each in events)[_REQUESTS // 2] * 1000
+
+
+def _index(here: Place, where: str, values: Sequence[object]) -> str:
+    """The index that finds a page of trades, and how."""
+    statement = store._SELECT_PAGE.format(where=where)
+    with here.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}", [*values, 51])
+        names = [column[0] for column in cursor.description]
+        steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    (step,) = (step for step in steps if step["select_type"] == "DERIVED")
+    return f"`{step['key']}` ({step['Extra']})"
+
+
+def _archive(here: Place, trades: int, day: str) -> Spread:
+    """The memory that archiving a day of so many trades takes, in MB."""
+    here.fill(1, trades, day)
+    found = []
+    for _ in range(2):
+        progress(f"archiving {trades:,} trades")
+        with here.function(ARCHIVE) as environment:
+            answer = environment.invoke({"date": day}).document
+            if answer != {day: trades}:
+                raise AssertionError(f"{answer} were archived")
+            found.append(environment.peak_memory() / 1e6)
+    return Spread.of(found)
+
+
+def _section(
+    throughput: dict[int, list[_Rate]],
+    rows: dict[int, dict[str, Any]],
+    archived: dict[int, Spread],
+) -> Section:
+    rates = {n: Spread.of([rate.requests for rate in each]) for n, each in throughput.items()}
+    smallest, largest = min(rows), max(rows)
+    many = max(archived)
+    return Section(
+        title="Growth",
+        text=_TEXT,
+        targets=[
+            *(
+                Target(
+                    f"{name}, p50, {largest:,} rows to {smallest:,}",
+                    "ms",
+                    rows[largest][key],
+                    _FLAT,
+                    rows[smallest][key],
+                )
+                for name, key in (
+                    ("POST /trade", "post"),
+                    ("GET /trades of a symbol", "symbol"),
+                    ("GET /trades", "all"),
+                )
+            ),
+            Target(
+                f"memory of the archive, {many:,} trades",
+                "MB",
+                archived[many],
+                128,
+                kind="absolute",
+            ),
+        ],
+        tables=[
+            Table(
+                "Trades a second",
+                ("environments", "trades a second", "cores used by them", "by the database"),
+                [
+                    (
+                        str(count),
+                        shown(rates[count]),
+                        number(Spread.of([rate.functions for rate in each]).median),
+                        number(Spread.of([rate.database for rate in each]).median),
+                    )
+                    for count, each in throughput.items()
+                ],
+            ),
+            Table(
+                "Milliseconds per request, p50",
+                ("rows", "POST /trade", "GET of a symbol", "GET", "index of a symbol", "index"),
+                [
+                    (
+                        f"{size:,}",
+                        *(shown(found[key]) for key in ("post", "symbol", "all")),
+                        found["index by symbol"],
+                        found["index"],
+                    )
+                    for size, found in rows.items()
+                ],
+            ),
+            Table(
+                "MB of memory",
+                ("trades of the day", "archive"),
+                [(f"{trades:,}", shown(memory)) for trades, memory in archived.items()],
+            ),
+        ],
+        charts=[
+            Bars(
+                "Throughput by execution environments",
+                "trades a second",
+                [(f"this service, {count}", rate) for count, rate in rates.items()],
+            ),
+            Bars(
+                "POST /trade by rows in the table, p50",
+                "milliseconds",
+                [(f"this service, {size:,} rows", found["post"]) for size, found in rows.items()],
+            ),
+        ],
+    )

@@ -1,0 +1,136 @@
+"""One database for several regions: an Aurora Global Database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from constructs import Construct
+
+from infra.bindings import (
+    DataAwsSecretsmanagerSecret,
+    RdsGlobalCluster,
+    SecretsmanagerSecret,
+    SecretsmanagerSecretReplica,
+    SecretsmanagerSecretVersion,
+    TerraformStack,
+)
+from infra.config import DatabaseConfig, ProtectionConfig
+from infra.constructs.resources import accept, lifecycle
+from infra.naming import global_name
+
+_PASSWORD = "aws_secretsmanager_random_password"  # noqa: S105
+_SECRET = "aws_secretsmanager_secret_version"  # noqa: S105
+_ADDRESS = "master"
+# What RDS refuses in a password, and what JSON would have to escape.
+_NOT_IN_PASSWORDS = "/@\"\\'"
+_PASSWORD_LENGTH = 40
+
+
+class GlobalDatabase(Construct):
+    """One region's part: the primary one makes the database, the others join it by its name.
+
+    Its users are the same in all regions, and so are their secrets: they live in the primary
+    region, and Secrets Manager keeps replicas in the others, under `replica_key_arns`. RDS manages
+    no master password of a global database; it is made here, and not kept in Terraform's state.
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html#rds-secrets-manager-limitations
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: DatabaseConfig,
+        protection: ProtectionConfig,
+        region: str,
+        environment: str,
+        key_arn: str,
+        replica_key_arns: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, id_)
+        self._config = config
+        self._protection = protection
+        self._key_arn = key_arn
+        self._replica_key_arns = replica_key_arns
+        self._name = global_name(environment)
+        self._primary = config.global_regions[0]
+        self._is_primary = region == self._primary
+        master = self.secret("master-secret", "master", "Master user of the trade database")
+        self.master_secret_arn: str = master.arn
+        self.cluster_arguments: Mapping[str, Any] = (
+            self._made(master) if self._is_primary else self._joined()
+        )
+
+    def secret(
+        self, id_: str, user: str, description: str
+    ) -> SecretsmanagerSecret | DataAwsSecretsmanagerSecret:
+        """The secret of a database user: made in the primary region, found in the others."""
+        name = f"{self._name}/database/{user}"
+        if not self._is_primary:
+            return DataAwsSecretsmanagerSecret(self, id_, name=name)
+        secret = SecretsmanagerSecret(
+            self,
+            id_,
+            name=name,
+            description=description,
+            kms_key_id=self._key_arn,
+            replica=[
+                SecretsmanagerSecretReplica(region=region, kms_key_id=arn)
+                for region, arn in self._replica_key_arns.items()
+            ],
+            recovery_window_in_days=self._protection.recovery_days,
+            lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
+        )
+        accept(
+            secret,
+            "CKV2_AWS_57",
+            "no rotation function could set the password and the secret at once",
+        )
+        return secret
+
+    def _made(self, master: SecretsmanagerSecret | DataAwsSecretsmanagerSecret) -> dict[str, Any]:
+        config, protection = self._config, self._protection
+        database = RdsGlobalCluster(
+            self,
+            "global-cluster",
+            global_cluster_identifier=self._name,
+            engine="aurora-mysql",
+            engine_version=config.engine_version,
+            storage_encrypted=True,
+            deletion_protection=protection.prevent_destroy,
+            lifecycle=lifecycle(prevent_destroy=protection.prevent_destroy),
+        )
+        stack = TerraformStack.of(self)
+        # Ephemeral values and write-only arguments.
+        stack.add_override("terraform.required_version", ">= 1.11.0")
+        stack.add_override(
+            f"ephemeral.{_PASSWORD}.{_ADDRESS}",
+            {"exclude_characters": _NOT_IN_PASSWORDS, "password_length": _PASSWORD_LENGTH},
+        )
+        password = f"ephemeral.{_PASSWORD}.{_ADDRESS}.random_password"
+        version = SecretsmanagerSecretVersion(
+            self,
+            "master-password",
+            secret_id=master.arn,
+            secret_string_wo=(
+                f'${{jsonencode({{"username" = "{config.master_username}", '
+                f'"password" = {password}}})}}'
+            ),
+            secret_string_wo_version=config.master_password_version,
+        )
+        # The cluster gets what the secret holds: another one would be made for an apply that goes
+        # on after this one was cut off.
+        stack.add_override(f"ephemeral.{_SECRET}.{_ADDRESS}", {"secret_id": version.secret_id})
+        return {
+            "global_cluster_identifier": database.id,
+            "database_name": config.name,
+            "master_username": config.master_username,
+            "master_password_wo": (
+                f"${{jsondecode(ephemeral.{_SECRET}.{_ADDRESS}.secret_string).password}}"
+            ),
+            "master_password_wo_version": config.master_password_version,
+        }
+
+    def _joined(self) -> dict[str, Any]:
+        # Database, users and passwords are the primary's. The region is for the encryption: RDS
+        # there signs what the one here asks of it.
+        return {"global_cluster_identifier": self._name, "source_region": self._primary}

@@ -1,0 +1,125 @@
+"""The benchmarks run, their contenders do the job, and the report says what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import report
+from benchmarks.functions import (
+    ARCHIVE,
+    BARE,
+    BOTO3_SECRET,
+    CONNECTING,
+    FASTAPI,
+    POWERTOOLS,
+    SERVICE,
+)
+from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn
+from benchmarks.place import Place, list_trades, place, post_trade
+from benchmarks.report import Results
+from benchmarks.runtime import Code
+from benchmarks.scale import _index
+from shared.errors import UserError
+
+CONTENDERS = {
+    "bare": BARE,
+    "boto3": BOTO3_SECRET,
+    "connecting": CONNECTING,
+    "fastapi": FASTAPI,
+    "powertools": POWERTOOLS,
+    "service": SERVICE,
+}
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Place]:
+    with place() as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_each_contender_books_the_trade_of_its_request(here: Place, name: str) -> None:
+    event = post_trade()
+    with here.function(CONTENDERS[name]) as environment:
+        answer = environment.invoke(event)
+        assert environment.cpu_seconds() > 0
+        assert environment.peak_memory() > 10_000_000
+    assert answer.document["statusCode"] == 200
+    key = event["headers"]["Idempotency-Key"]
+    booked = here.server.execute(
+        f"SELECT trade_id, symbol, quantity FROM trading.trades WHERE client_order_id = '{key}'"
+    )
+    trade_id = json.loads(answer.document["body"])["trade_id"]
+    assert booked.split() == [trade_id, "AAPL", "100"]
+
+
+@pytest.mark.parametrize("name", ["fastapi", "service"])
+def test_a_repeated_request_books_nothing_more(here: Place, name: str) -> None:
+    event = post_trade()
+    with here.function(CONTENDERS[name]) as environment:
+        first, second = (environment.invoke(event).document for _ in range(2))
+    assert json.loads(first["body"]) == json.loads(second["body"])
+
+
+def test_filled_rows_are_found_by_index_and_archived(here: Place) -> None:
+    here.fill(1, 2000, "2026-01-31")
+    with here.function(SERVICE) as environment:
+        page = json.loads(environment.invoke(list_trades(symbol="S7")).document["body"])
+    assert {trade["symbol"] for trade in page["trades"]} == {"S7"}
+    assert "trades_by_symbol" in _index(here, "symbol = %s", ["S7"])
+    assert "trades_by_time" in _index(here, "TRUE", [])
+    with here.function(ARCHIVE) as environment:
+        assert environment.invoke({"date": "2026-01-31"}).document == {"2026-01-31": 2000}
+
+
+def test_a_function_that_fails_ends_the_benchmark_with_its_error(here: Place) -> None:
+    with here.function(ARCHIVE) as environment, pytest.raises(UserError, match="Invalid isoformat"):
+        environment.invoke({"date": "yesterday"})
+    with pytest.raises(UserError, match="no_such_module"):
+        here.function(Code("no_such_module.handler", [report.ROOT]))
+
+
+def test_every_second_round_goes_backwards() -> None:
+    order: list[str] = []
+    values = in_turn({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert {name: len(rounds) for name, rounds in values.items()} == {"a": 3, "b": 3}
+
+
+RATIO = Target("ratio", "ms", Spread.of([3, 2, 4]), 2, Spread.of([1, 1, 2]), reason="slow")
+DIFFERENCE = Target("difference", "ms", Spread.of([3]), 2, Spread.of([1]), "difference")
+ABSOLUTE = Target("absolute", "MB", Spread.of([5]), 4.9, kind="absolute", reason="large")
+
+
+def test_targets_compare_medians_with_their_limit() -> None:
+    assert [(t.value, t.met) for t in (RATIO, DIFFERENCE, ABSOLUTE)] == [
+        (3, False),
+        (2, True),
+        (5, False),
+    ]
+
+
+def test_the_page_is_made_of_saved_results_and_says_what_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RESULTS", "DOCUMENT", "CHART"):
+        monkeypatch.setattr(report, name, tmp_path / name)
+    table = Table("A table", ("a", "b"), [("1", "2")])
+    chart = Bars("A chart", "ms", [("this service", Spread.of([1, 2])), ("peer", Spread.of([4]))])
+    section = Section("Title", "Text.", [RATIO, DIFFERENCE, ABSOLUTE], [table], [chart])
+    results = Results({"Processor": "fast"}, [section])
+    report.save(results)
+    report.write(report.load())
+    page = (tmp_path / "DOCUMENT").read_text()
+    assert page == report.page(results)
+    for text in ("| Processor | fast |", "## Title", "| 1 | 2 |", "**ratio**. slow", "3.00 x"):
+        assert text in page
+    assert "not met: absolute: large" in report.summary(results)
+    assert "difference:" not in report.summary(results)
+    drawn = ElementTree.parse(tmp_path / "CHART")
+    assert "A chart" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}

@@ -1,0 +1,80 @@
+"""GitHub's API for comments, as far as the workflows use it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+COMMENTS = "/repos/acme/platform/issues/7/comments"
+ONE = "/repos/acme/platform/issues/comments/"
+BOT = "github-actions[bot]"
+
+
+@dataclass
+class GitHub:
+    """The comments on pull request 7 of acme/platform, and a server that keeps them."""
+
+    url: str = ""
+    comments: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a step of a workflow that comments finds in its environment."""
+        return {
+            "GITHUB_API_URL": self.url,
+            "GITHUB_REPOSITORY": "acme/platform",
+            "PULL_REQUEST": "7",
+            "GH_TOKEN": "token-of-the-job",
+        }
+
+    def add(self, body: str, author: str = BOT) -> None:
+        user = {"login": author}
+        self.comments.append({"id": len(self.comments) + 1, "body": body, "user": user})
+
+
+@contextmanager
+def github_api() -> Iterator[GitHub]:
+    """Serve the API as long as the context lasts."""
+    state = GitHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            address = urlsplit(self.path)
+            query = parse_qs(address.query)
+            size, page = int(query["per_page"][0]), int(query["page"][0])
+            found = state.comments[size * (page - 1) : size * page]
+            self._answer(found if address.path == COMMENTS else None)
+
+        def do_POST(self) -> None:
+            if self.path == COMMENTS:
+                state.add(self._body())
+            self._answer({} if self.path == COMMENTS else None)
+
+        def do_PATCH(self) -> None:
+            comment = state.comments[int(self.path.removeprefix(ONE)) - 1]
+            comment["body"] = self._body()
+            self._answer(comment)
+
+        def _body(self) -> str:
+            text = self.rfile.read(int(self.headers["Content-Length"]))
+            return str(json.loads(text)["body"])
+
+        def _answer(self, document: object) -> None:
+            authorized = self.headers["Authorization"] == "Bearer token-of-the-job"
+            self.send_response(200 if authorized and document is not None else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield state
+    server.shutdown()
+    server.server_close()

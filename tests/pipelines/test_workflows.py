@@ -1,0 +1,198 @@
+"""What a reviewer of the workflows looks for; `make lint` has their form and known weaknesses."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from infra.config import load_environment
+from infra.stacks.pipelines import pipeline_roles
+from tests.pipelines.workflows import FOLDER, ROOT, Job, jobs, matches, uses, workflows
+
+JOBS = jobs()
+SIGNED_IN = [job for job in JOBS if job.role]
+EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+THIS_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_every_action_from_outside_is_pinned_to_a_commit_with_its_version_beside_it() -> None:
+    texts = [file.read_text() for file in FOLDER.rglob("*.yml")]
+    for name in set(uses()):
+        if name.startswith("./"):
+            assert (ROOT / name / "action.yml").is_file()
+            continue
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name), name
+        found = {line for text in texts for line in text.splitlines() if name in line}
+        assert len({line.partition("#")[2].strip() for line in found}) == 1
+        assert all(re.search(r"# v\d+\.\d+\.\d+$", line) for line in found), name
+
+
+def test_no_workflow_has_a_stored_key() -> None:
+    for file in FOLDER.rglob("*"):
+        if file.is_file():
+            text = file.read_text()
+            assert "secrets." not in text, file
+            assert not re.search(r"aws[-_](access[-_]key|secret|session)", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("workflow", workflows().values(), ids=lambda workflow: workflow.name)
+def test_a_workflow_starts_with_no_permission_and_a_job_says_which_it_needs(workflow: Any) -> None:
+    assert workflow.document["permissions"] == {}
+    assert workflow.document["defaults"]["run"] == {"shell": "bash"}
+    for job in workflow.jobs.values():
+        needed = {"contents": "read"}
+        if job.role:
+            needed["id-token"] = "write"
+        if "comment.py" in str(job.scripts):
+            needed["pull-requests"] = "write"
+        assert job.body["permissions"] == needed, job
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_every_job_ends_in_time_and_leaves_no_token_in_the_checkout(job: Job) -> None:
+    assert 0 < job.body["timeout-minutes"] <= 120
+    checkouts = [step for step in job.steps if "actions/checkout@" in step.get("uses", "")]
+    assert len(checkouts) == 1
+    assert checkouts[0]["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_no_expression_is_written_into_a_script(job: Job) -> None:
+    # Whatever it holds would be run as shell.
+    assert not [script for script in job.scripts if "${{" in script]
+
+
+@pytest.mark.parametrize("job", SIGNED_IN, ids=str)
+def test_a_job_takes_a_role_that_trusts_it(job: Job) -> None:
+    for suffix in job.environments:
+        environment = load_environment({"ENVIRONMENT_SUFFIX": suffix})
+        role = job.role.replace("${{ matrix.environment }}", suffix).removeprefix(f"{suffix}-")
+        assert job.subject in pipeline_roles(environment)[role].subjects
+
+
+def test_nothing_but_a_plan_reaches_production_without_approval_and_after_dev() -> None:
+    found = [
+        job
+        for job in SIGNED_IN
+        if "production" in job.environments and not job.role.endswith("-planner")
+    ]
+    assert [(str(job), job.body["environment"]) for job in found] == [
+        ("infra/deploy-production", "production-infra"),
+        ("service/deploy-production", "production-service"),
+    ]
+    for job in found:
+        assert job.chain[0].name == "deploy-dev"
+
+
+def test_what_a_fork_sends_gets_no_role() -> None:
+    for workflow in workflows().values():
+        assert not {"pull_request_target", "workflow_run"} & workflow.triggers.keys()
+    for job in SIGNED_IN:
+        assert (THIS_REPOSITORY in job.conditions) == (job.subject == "pull_request"), job
+
+
+def test_a_repository_without_accounts_skips_what_needs_them() -> None:
+    for job in SIGNED_IN:
+        for suffix in job.environments:
+            assert f"vars.AWS_ACCOUNT_{suffix.upper()}" in job.conditions, job
+
+
+def test_deploys_to_one_place_never_overlap_and_are_never_cut_off() -> None:
+    groups: dict[str, list[str]] = {}
+    for job in JOBS:
+        if any(re.search(r"make (deploy|destroy)-", script) for script in job.scripts):
+            concurrency = job.body["concurrency"]
+            assert concurrency["cancel-in-progress"] is False
+            groups.setdefault(concurrency["group"], []).append(str(job))
+    assert groups == {
+        "infra-dev": ["infra/deploy-dev"],
+        "infra-production": ["infra/deploy-production"],
+        # The clean-up waits for the deploy that it undoes.
+        "preview-${{ github.event.number }}": ["preview-cleanup/destroy", "preview/deploy"],
+        "service-dev": ["service/deploy-dev"],
+        "service-production": ["service/deploy-production"],
+    }
+
+
+@pytest.mark.parametrize("workflow", ["infra", "service"])
+def test_production_gets_exactly_what_dev_got(workflow: str) -> None:
+    found = workflows()[workflow].jobs
+    dev, production = (deploy(found[f"deploy-{name}"].body) for name in ("dev", "production"))
+    assert dev["steps"] == production["steps"]
+    assert dev["env"] == production["env"]
+
+
+def deploy(body: Mapping[str, Any]) -> Any:
+    """A job with every mention of its environment made equal."""
+    if isinstance(body, Mapping):
+        return {key: deploy(value) for key, value in body.items()}
+    if isinstance(body, list):
+        return [deploy(each) for each in body]
+    return re.sub("dev|production", "ENV", str(body), flags=re.IGNORECASE)
+
+
+def tracked(*folders: str) -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *folders], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = listed.stdout.splitlines()
+    assert files
+    return files
+
+
+@pytest.mark.parametrize(
+    ("workflow", "event", "half"),
+    [
+        ("infra", "pull_request", "infra"),
+        ("infra", "push", "infra"),
+        ("service", "push", "service"),
+        ("preview", "pull_request", "service"),
+    ],
+)
+def test_every_file_of_a_half_and_of_the_contract_starts_its_workflow_and_no_other_does(
+    workflow: str, event: str, half: str
+) -> None:
+    patterns = workflows()[workflow].paths(event)
+    for file in tracked(half, "shared", "requirements", "Makefile", f"{FOLDER}/actions"):
+        assert any(matches(file, pattern) for pattern in patterns), file
+    other = {"infra": "service", "service": "infra"}[half]
+    for file in tracked(other, "docs", "tests", "README.md"):
+        assert not any(matches(file, pattern) for pattern in patterns), file
+    # A filter for what is not there is a mistake.
+    for pattern in patterns:
+        assert tracked(pattern.removesuffix("/**")), pattern
+    assert f".github/workflows/{workflow}.yml" in patterns
+
+
+def test_what_is_required_runs_for_every_change() -> None:
+    # A workflow that is left out for its paths would leave a required check waiting forever.
+    # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#onpushpull_requestpull_request_targetpathspaths-ignore
+    checks = workflows()["checks"]
+    assert checks.triggers["pull_request"] is None
+    assert "merge_group" in checks.triggers
+    assert not [job for job in checks.jobs.values() if job.conditions]
+    # A preview goes with its pull request, whatever that changes in the end.
+    assert workflows()["preview-cleanup"].triggers == {"pull_request": {"types": ["closed"]}}
+
+
+def test_every_target_that_a_workflow_makes_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = {
+        target
+        for job in JOBS
+        for script in job.scripts
+        for target in re.findall(r"\bmake (?:--\S+ )*([a-z-]+)", script)
+    }
+    assert {"lint", "test", "plan-comment", "deploy-infra", "deploy-service"} <= called
+    assert called <= targets
+
+
+@pytest.mark.parametrize("job", JOBS, ids=str)
+def test_every_expression_leads_to_something(job: Job) -> None:
+    matrix = job.body.get("strategy", {}).get("matrix", {}).get("include", [])
+    for expression in [*EXPRESSION.findall(str(job.body)), job.conditions]:
+        for context, name in re.findall(r"\b(matrix|needs|steps|inputs|env)\.(\w+)", expression):
+            assert context == "matrix", f"{expression}: a context that is not known here"
+            assert all(name in entry for entry in matrix), expression

@@ -1,0 +1,32 @@
+"""Runs the commands of the runbooks, as they stand there."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# This version of the AWS CLI leads RDS in us-east-1 past AWS_ENDPOINT_URL.
+_AWS = f'aws() {{ "{ROOT}/.venv-checks/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}\n'
+
+
+def commands(runbook: str) -> list[str]:
+    """The commands of a runbook, block by block."""
+    text = (ROOT / "docs" / "runbooks" / f"{runbook}.md").read_text()
+    return re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run(script: str, variables: Mapping[str, str], **more: str) -> str:
+    """What bash prints; it must succeed."""
+    finished = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", _AWS + script],
+        cwd=ROOT,
+        env={**variables, **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout

@@ -1,0 +1,24 @@
+"""docs/security.md names tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "security.md").read_text())
+ROW = re.compile(r"^\| (?!Threat|---|\*\*)(.*) \| (.*) \| (.*) \|$", re.MULTILINE)
+
+
+def test_every_test_that_shows_a_control_exists() -> None:
+    for file, name in NAMED:
+        tree = ast.parse((ROOT / file).read_text())
+        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert name in functions, f"{file}::{name}"
+
+
+def test_every_threat_has_a_control_and_a_test() -> None:
+    rows = ROW.findall((ROOT / "docs" / "security.md").read_text())
+    assert len(rows) > 25
+    for threat, control, test in rows:
+        assert control.strip(), threat
+        assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", test), threat

@@ -1,0 +1,292 @@
+"""Events of API Gateway as no honest client causes them, as strategies of Hypothesis."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.service.conftest import ALICE, BOB, ROOT
+
+EVENT = json.loads((ROOT / "service" / "events" / "post_trade.json").read_text())
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What is in the book before each case."""
+
+    trade_ids: Sequence[str]
+    keys: Sequence[str]
+    cursors: Sequence[str]
+
+
+PAYLOADS = (
+    "",
+    " ",
+    "\0",
+    "AAPL\n",
+    "AAPL\0",
+    "\N{CYRILLIC CAPITAL LETTER A}APL",
+    "\N{FULLWIDTH LATIN CAPITAL LETTER A}APL",
+    "AAP\N{LATIN CAPITAL LETTER L WITH STROKE}",
+    "A\N{COMBINING RING ABOVE}PL",
+    "\N{RIGHT-TO-LEFT OVERRIDE}LPAA",
+    "\N{ZERO WIDTH SPACE}AAPL",
+    "\N{ARABIC-INDIC DIGIT ONE}",
+    "\N{PILE OF POO}" * 9,
+    "\ud800",
+    "'; DROP TABLE trades; --",
+    "' OR '1'='1",
+    '" OR ""="',
+    "1) UNION SELECT password FROM mysql.user -- ",
+    "A' AND SLEEP(5) AND '1",
+    "%s",
+    "%(symbol)s",
+    "{0.__class__}",
+    "{where}",
+    "${jndi:ldap://127.0.0.1/a}",
+    "{{7*7}}",
+    '{"$gt": ""}',
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "..%2f..%2f",
+    "%00",
+    "%27 OR 1",
+    "a\r\nSet-Cookie: a=b",
+    "a\r\n\r\n<html>",
+    '\n{"level":"INFO","message":"trade booked"}',
+    "NaN",
+    "Infinity",
+    "null",
+    "true",
+    "-0",
+    "0x10",
+    "1_000",
+    "1e2",
+    "9" * 30,
+    "A" * 17,
+    "A" * 5000,
+)
+any_text = st.text(st.characters(exclude_categories=()), max_size=20)
+hostile_text = st.one_of(st.sampled_from(PAYLOADS), any_text)
+rarely = st.sampled_from((False,) * 9 + (True,))
+
+# Values of JSON as they stand in a body; some are none.
+TOKENS = (
+    *("null", "true", "false", "{}", "[]", "[1]", '{"$gt":0}', '""', "'1'", "", "undefined"),
+    *("NaN", "Infinity", "-Infinity", "-0", "-0.0", "0", "-1", "1.5", "100.0", "1e2", "01", "+1"),
+    *("1e400", "-1e400", "1e-400", "1e999999999", "1e-999999999", "1e9999999999999999999"),
+    *("1e-9999999999999999999", "1000000001", "1000000000", "9" * 40, "9" * 5000),
+    *("1." + "0" * 5000, "1." + "0" * 40 + "1", ".5", "1.", "0x10", "1_000"),
+    *("[" * 4000, '{"a":' * 1500, '"100"', '"1e2"', '"0.0"', '"-0"', '"1.0000000"'),
+    *('"\\ud800"', '"\\u0000"', '"\\x"', '"\t"', '"AAPL\\n"', '"BUY "', '"buy"'),
+)
+symbols = st.from_regex(r"[A-Z][A-Z0-9]{0,5}([.-][A-Z0-9]{1,3})?", fullmatch=True)
+prices = st.from_regex(r"[1-9][0-9]{0,11}(\.[0-9]{1,6})?", fullmatch=True)
+quantities = st.one_of(
+    st.integers(1, 10**9).map(str), st.sampled_from(("1", "1000000000", "100.0", "1e2"))
+)
+keys = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
+NAMES = ("symbol", "quantity", "side", "price", "client_order_id", "validate_only")
+
+
+@st.composite
+def orders(draw: st.DrawFn, stock: Stock) -> dict[str, str]:
+    """The members of a good order, as JSON."""
+    order = {"symbol": json.dumps(draw(symbols)), "quantity": draw(quantities)}
+    if draw(st.booleans()):
+        order["side"] = json.dumps(draw(st.sampled_from(("BUY", "SELL"))))
+    if draw(st.booleans()):
+        order["price"] = json.dumps(draw(prices))
+    if draw(st.booleans()):
+        key = draw(st.one_of(keys, st.sampled_from(stock.keys)))
+        order["client_order_id"] = json.dumps(key)
+    if draw(rarely):
+        order["validate_only"] = "true"
+    return order
+
+
+def written(members: Sequence[tuple[str, str]]) -> str:
+    """An object of JSON with these members, also those that are none."""
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members) + "}"
+
+
+@st.composite
+def bodies(draw: st.DrawFn, stock: Stock) -> str | None:
+    """A body as text: good, nearly good or nothing of the kind."""
+    members = list(draw(orders(stock)).items())
+    kind = draw(st.sampled_from(("good", "value", "members", "text", "anything")))
+    if kind == "value":
+        name = draw(st.sampled_from(NAMES))
+        token = draw(st.one_of(st.sampled_from(TOKENS), hostile_text.map(json.dumps)))
+        members = [*((n, value) for n, value in members if n != name), (name, token)]
+    elif kind == "members":
+        # A field twice, unknown, or missing.
+        extra = draw(st.one_of(st.sampled_from(NAMES), hostile_text))
+        more = [*members, (extra, draw(st.sampled_from(TOKENS)))]
+        members = draw(st.permutations(more))[: draw(st.integers(0, len(more)))]
+    elif kind == "anything":
+        return draw(st.one_of(st.none(), hostile_text, st.sampled_from(TOKENS)))
+    text = written(members)
+    return draw(mutilated(text)) if kind == "text" else text
+
+
+@st.composite
+def mutilated(draw: st.DrawFn, text: str) -> str:
+    """A text with something put in, cut off, or around it."""
+    place = draw(st.integers(0, len(text)))
+    following = draw(st.sampled_from((text[place:], text[place + 1 :], "")))
+    padding = draw(st.sampled_from((0, 0, 7 * 1024, 8 * 1024, 64 * 1024)))
+    mark = draw(st.sampled_from(("", "\ufeff", " ")))
+    return mark + text[:place] + draw(hostile_text) + following + " " * padding
+
+
+def encoded(text: str, encoding: str) -> str:
+    """Base64 of a text, as API Gateway sends what it takes for binary."""
+    return base64.b64encode(text.encode(encoding, "surrogatepass")).decode()
+
+
+@st.composite
+def headers(draw: st.DrawFn, stock: Stock) -> dict[str, str] | None:
+    """Headers, with a key or several, or none at all."""
+    found = draw(
+        st.one_of(
+            st.none(),
+            st.just({}),
+            st.dictionaries(
+                st.one_of(
+                    st.sampled_from(
+                        ("Content-Type", "Accept", "Host", "X-Forwarded-For", "Cookie")
+                    ),
+                    hostile_text,
+                ),
+                hostile_text,
+                max_size=3,
+            ),
+        )
+    )
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(("Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY")))
+        value = draw(st.one_of(keys, st.sampled_from(stock.keys), hostile_text))
+        found = {**(found or {}), name: value}
+    return found
+
+
+@st.composite
+def identities(draw: st.DrawFn) -> dict[str, str | None]:
+    """Who calls, as API Gateway says it of users, sessions, roots and nobody."""
+    return draw(
+        st.sampled_from(
+            (
+                {"sourceIp": "127.0.0.1"},
+                {"sourceIp": "127.0.0.1", "caller": None, "accountId": None, "userArn": None},
+                {"sourceIp": "::1", "caller": "", "userArn": ""},
+                ALICE,
+                BOB,
+                {"caller": "111122223333", "accountId": "111122223333", "userArn": None},
+                {"caller": "111122223333:eve", "accountId": "111122223333"},
+                {**BOB, "caller": "AROA" + "X" * 17 + ":" + "s" * 64},
+            )
+        )
+    )
+
+
+@st.composite
+def cursors(draw: st.DrawFn, stock: Stock) -> str:
+    """A cursor of the service, whole or tampered with, or a made-up one."""
+    cursor = draw(st.sampled_from(stock.cursors))
+    kind = draw(st.sampled_from(("whole", "cut", "bit", "letter", "made up")))
+    if kind == "cut":
+        return cursor[: draw(st.integers(0, len(cursor)))]
+    if kind == "bit":
+        raw = bytearray(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        bit = draw(st.integers(0, len(raw) * 8 - 1))
+        raw[bit // 8] ^= 1 << bit % 8
+        return base64.urlsafe_b64encode(bytes(raw)).rstrip(b"=").decode()
+    if kind == "letter":
+        place = draw(st.integers(0, len(cursor) - 1))
+        return cursor[:place] + draw(st.sampled_from("AZaz09_-=+/ .%")) + cursor[place + 1 :]
+    return cursor if kind == "whole" else draw(hostile_text)
+
+
+PARAMETERS = ("symbol", "side", "status", "from", "to", "limit", "cursor", "consistent")
+GOOD_VALUES: Mapping[str, Sequence[str]] = {
+    "symbol": ("AAPL", "BRK.B"),
+    "side": ("BUY", "SELL"),
+    "status": ("SUCCESS", "VOID"),
+    "from": ("2026-01-31T00:00:00Z", "0001-01-01T00:00:00Z"),
+    "to": ("9999-12-31T23:59:59.999999Z", "2026-01-31T00:00:00.5Z"),
+    "limit": ("1", "200"),
+    "consistent": ("true", "false"),
+}
+
+
+@st.composite
+def queries(draw: st.DrawFn, stock: Stock) -> dict[str, list[str]] | None:
+    """Query parameters: none, good ones, hostile ones, and one given twice."""
+    query: dict[str, list[str]] = {}
+    for _ in range(draw(st.integers(0, 3))):
+        name = draw(st.one_of(st.sampled_from((*PARAMETERS, "client_order_id")), hostile_text))
+        if name == "cursor":
+            value = draw(cursors(stock))
+        elif name in GOOD_VALUES and draw(st.booleans()):
+            value = draw(st.sampled_from(GOOD_VALUES[name]))
+        else:
+            value = draw(st.one_of(st.sampled_from(stock.keys), hostile_text))
+        query[name] = [value] * (1 + draw(rarely))
+    return query or None
+
+
+ROUTES = (
+    *(("POST", "/trade"),) * 6,
+    ("GET", "/trade"),
+    *(("GET", "/trade/{}"), ("DELETE", "/trade/{}"), ("GET", "/trades")) * 2,
+    ("GET", "/positions"),
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+)
+
+
+@st.composite
+def events(
+    draw: st.DrawFn, stock: Stock, routes: Sequence[tuple[str, str]] = ROUTES
+) -> dict[str, Any]:
+    """An event as a whole."""
+    method, path = draw(st.sampled_from(routes))
+    path = path.format(draw(st.one_of(st.sampled_from(stock.trade_ids), hostile_text)))
+    if draw(rarely):
+        method = draw(
+            st.sampled_from(("PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "get", "", "X\r\n"))
+        )
+    if draw(rarely):
+        path = draw(st.one_of(hostile_text, hostile_text.map("/trade/{}/".format)))
+    body = draw(bodies(stock)) if method == "POST" or draw(rarely) else None
+    is_base64_encoded = draw(st.sampled_from((False, False, False, True)))
+    if is_base64_encoded and body is not None and not draw(rarely):
+        body = encoded(body, draw(st.sampled_from(("utf-8", "utf-8", "utf-16", "utf-32-be"))))
+        if draw(rarely):
+            body = body[:-1] or "="
+    found = draw(headers(stock))
+    query = draw(queries(stock))
+    event = copy.deepcopy(EVENT)
+    event.update(
+        httpMethod=method,
+        path=path,
+        body=body,
+        isBase64Encoded=is_base64_encoded,
+        headers=found,
+        multiValueHeaders=None if found is None else {n: [v] for n, v in found.items()},
+        queryStringParameters=None if query is None else {n: v[-1] for n, v in query.items()},
+        multiValueQueryStringParameters=query,
+    )
+    event["requestContext"]["identity"] = draw(identities())
+    # What API Gateway leaves out of some events.
+    for name in ("multiValueHeaders", "queryStringParameters", "stageVariables", "resource"):
+        if draw(rarely):
+            del event[name]
+    return event

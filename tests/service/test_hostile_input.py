@@ -1,0 +1,315 @@
+"""Whatever arrives: no 5xx, an answer of the documented form, and nothing written but what it says.
+
+`make test-fuzz` runs more than 100,000 cases; without FUZZ=full there are some thousands.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, note
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from tests.service import hostile
+from tests.service.conftest import ADMIN, ALICE, APP, BOB, ROOT, Call, context
+from tests.service.documented import examples
+from trading import api
+
+OPENAPI = json.loads((ROOT / "service" / "openapi.json").read_text())
+COLUMNS = (
+    "trade_id, created_at, status, symbol, side, quantity, price, client_order_id, "
+    "caller, account, principal, voided_at, voided_by"
+)
+SNAPSHOT = f"SELECT {COLUMNS} FROM trades ORDER BY trade_id"
+Row = tuple[Any, ...]
+Event = dict[str, Any]
+
+
+def documented(method: str, path: str) -> set[int]:
+    """The statuses that a route is documented to answer with."""
+    for template, item in OPENAPI["paths"].items():
+        # Powertools takes slashes at the end, which API Gateway does not.
+        pattern = re.sub(r"\{\w+\}", "[^/]+", template) + "/*"
+        if method.lower() in item and re.fullmatch(pattern, path, re.DOTALL):
+            return {int(status) for status in item[method.lower()]["responses"]}
+    return set()
+
+
+class Book:
+    """The service with a few trades in its book, which each case finds as they were."""
+
+    def __init__(self, schema: Connection[Cursor], call: Call, log: io.StringIO) -> None:
+        self._schema = schema
+        self._log = log
+        self.statuses: Counter[int] = Counter()
+        keys = ("desk-7:1", "desk-7:2")
+        body = '{{"symbol":"{}","quantity":{}}}'.format
+        ids = [
+            call(body("AAPL", 100), key=keys[0])[1]["trade_id"],
+            call(body("BRK.B", 7), key=keys[1], identity=ALICE)[1]["trade_id"],
+            call(body("MSFT", 9), identity=BOB)[1]["trade_id"],
+        ]
+        call(method="DELETE", path=f"/trade/{ids[2]}", identity=BOB)
+        self.stored = self._snapshot()
+        self.pages: dict[str, Any] = {}
+        for query in ({"limit": ["1"]}, {"limit": ["1"], "status": ["SUCCESS"]}):
+            page = call(method="GET", path="/trades", query=query)[1]
+            self.pages[page["next_cursor"]] = query.get("status")
+        self.stock = hostile.Stock(ids, keys, tuple(self.pages))
+        self.paths = [f"/trade/{trade_id}" for trade_id in ids]
+
+    def _snapshot(self) -> list[Row]:
+        with self._schema.cursor() as cursor:
+            cursor.execute(SNAPSHOT)
+            return list(cursor.fetchall())
+
+    def restore(self) -> None:
+        """Put the book back to what it was before the case."""
+        with self._schema.cursor() as cursor:
+            cursor.execute("DELETE FROM trades")
+            places = ", ".join(["%s"] * len(COLUMNS.split(", ")))
+            cursor.executemany(f"INSERT INTO trades ({COLUMNS}) VALUES ({places})", self.stored)
+
+    def check(self, event: Event) -> tuple[int, dict[str, Any]]:
+        """Send an event and hold answer, logs and book against it."""
+        self._log.seek(0)
+        self._log.truncate()
+        with contextlib.redirect_stdout(self._log):
+            # As it comes to Lambda's runtime and goes from it.
+            answer = json.loads(json.dumps(api.handler(json.loads(json.dumps(event)), context())))
+        document = check_form(event, answer)
+        check_logs(self._log.getvalue())
+        status = answer["statusCode"]
+        self.statuses[status] += 1
+        found = self._snapshot()
+        replayed = "Idempotency-Replayed" in answer["multiValueHeaders"]
+        expected = self.stored
+        if status == 200 and event["httpMethod"] == "POST":
+            expected = self._after_post(event, document, replayed)
+        elif status == 200 and event["httpMethod"] == "DELETE":
+            expected = self._after_delete(event, found)
+        if found != self.stored:
+            self.restore()
+        assert found == sorted(expected)
+        return status, document
+
+    def _after_post(self, event: Event, document: dict[str, Any], replayed: bool) -> list[Row]:
+        order = order_of(event)
+        if order.pop("validate_only", False):
+            assert document["status"] == "VALID"
+            return self.stored
+        row = (
+            document["trade_id"],
+            *(None, "SUCCESS"),
+            *(order["symbol"], order.get("side", "BUY"), order["quantity"]),
+            *(None if "price" not in order else Decimal(order["price"]), key_of(event, order)),
+            *caller_of(event),
+            *(None, None),
+        )
+        assert (document["symbol"], document["quantity"]) == (order["symbol"], order["quantity"])
+        if replayed:
+            (first,) = (stored for stored in self.stored if stored[0] == document["trade_id"])
+            # Times and the session that it was booked in are those of the first request.
+            assert first[3:9] == row[3:9]
+            return self.stored
+        ((created_at,),) = self._times(document["trade_id"])
+        return [*self.stored, (row[0], created_at, *row[2:])]
+
+    def _after_delete(self, event: Event, found: list[Row]) -> list[Row]:
+        trade_id = event["path"].removeprefix("/trade/").rstrip("/")
+        expected = []
+        for row in self.stored:
+            if row[0] == trade_id and row[2] == "SUCCESS":
+                (voided_at,) = (other[11] for other in found if other[0] == trade_id)
+                assert voided_at is not None
+                expected.append((*row[:2], "VOID", *row[3:11], voided_at, caller_of(event)[2]))
+            else:
+                expected.append(row)
+        assert trade_id in self.stock.trade_ids
+        return expected
+
+    def _times(self, trade_id: str) -> list[Row]:
+        with self._schema.cursor() as cursor:
+            cursor.execute("SELECT created_at FROM trades WHERE trade_id = %s", (trade_id,))
+            return list(cursor.fetchall())
+
+
+def check_form(event: Event, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer is one that the route is documented to give, whole and in one piece."""
+    status = answer["statusCode"]
+    assert status in documented(event["httpMethod"], event["path"]) | {404, 405}, answer
+    assert status < 500, answer
+    for name, values in answer["multiValueHeaders"].items():
+        for text in (name, *values):
+            assert re.fullmatch(r"[\x20-\x7e]*", text), text
+    document: dict[str, Any] = json.loads(answer["body"])
+    if status == 200:
+        assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    else:
+        assert answer["multiValueHeaders"]["Content-Type"] == ["application/problem+json"]
+        assert set(document) == {"type", "title", "status", "code", "detail", "request_id"}
+        assert document["status"] == status
+    return document
+
+
+def check_logs(log: str) -> None:
+    """Each line is a document of its own, whatever was sent, and none holds a secret."""
+    for line in log.split("\n")[:-1]:
+        assert isinstance(json.loads(line), dict)
+    assert log.endswith("\n")
+    for secret in (APP.password, APP.cursor_key, ADMIN.password):
+        assert secret not in log
+
+
+def order_of(event: Event) -> dict[str, Any]:
+    """The order of an accepted request, read without the service's help."""
+    body = event["body"]
+    text = base64.b64decode(body).decode() if event["isBase64Encoded"] else body
+    members: list[tuple[str, Any]] = json.loads(
+        text, parse_float=Decimal, object_pairs_hook=lambda pairs: pairs
+    )
+    order = dict(members)
+    assert len(order) == len(members)
+    assert order.keys() <= set(hostile.NAMES)
+    assert re.fullmatch(r"[A-Z0-9.-]{1,16}", order["symbol"], re.ASCII)
+    assert type(order["quantity"]) in (int, Decimal)
+    assert 1 <= order["quantity"] <= 10**9
+    return order
+
+
+def key_of(event: Event, order: dict[str, Any]) -> str | None:
+    """The key of an accepted request, from its header or its body."""
+    sent = [v for n, v in (event["headers"] or {}).items() if n.lower() == "idempotency-key"]
+    if "client_order_id" in order:
+        sent.append(order["client_order_id"])
+    return sent[0] if sent else None
+
+
+def caller_of(event: Event) -> tuple[str, str | None, str]:
+    """Scope, account and principal of a request."""
+    identity = event["requestContext"]["identity"]
+    caller = identity.get("caller")
+    if not caller:
+        return "anonymous", None, "anonymous"
+    scope = caller.split(":")[0] if caller.startswith("AROA") else caller
+    return scope, identity["accountId"], identity.get("userArn") or caller
+
+
+@pytest.fixture
+def book(
+    schema: Connection[Cursor],
+    call: Call,
+    logs: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Book]:
+    started = time.monotonic()
+    book = Book(schema, call, logs)
+    yield book
+    seconds = time.monotonic() - started
+    counts = ", ".join(f"{number} x {status}" for status, number in sorted(book.statuses.items()))
+    with capsys.disabled():
+        print(f"\n{request.node.name}: {book.statuses.total()} cases in {seconds:.0f} s: {counts}")
+
+
+def test_no_value_of_a_field_fails_and_what_is_booked_is_what_was_sent(book: Book) -> None:
+    """Each hostile value in each field, alone in an order that is good otherwise."""
+    good = {"symbol": '"AAPL"', "quantity": "100"}
+    values = (*hostile.TOKENS, *(json.dumps(payload) for payload in hostile.PAYLOADS))
+    for name in (*hostile.NAMES, "other"):
+        for value in values:
+            book.check({**hostile.EVENT, "body": hostile.written([*{**good, name: value}.items()])})
+    assert book.statuses.keys() == {200, 400}
+
+
+def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
+    """Each hostile text in each place that has a name or a value."""
+    for text in hostile.PAYLOADS:
+        for name in ("Idempotency-Key", "Content-Type", "Host", text):
+            headers = {name: text}
+            many = {name: [text]}
+            book.check({**hostile.EVENT, "headers": headers, "multiValueHeaders": many})
+        for name in (*hostile.PARAMETERS, "client_order_id", text):
+            for path in ("/trade", "/trades", "/positions", book.paths[0]):
+                query = {"multiValueQueryStringParameters": {name: [text]}}
+                book.check({**hostile.EVENT, **query, "httpMethod": "GET", "path": path})
+        for path in (
+            text,
+            f"/{text}",
+            f"/trade/{text}",
+            f"/trade/{text}/",
+            f"{book.paths[0]}{text}",
+        ):
+            for method in ("GET", "DELETE", text):
+                book.check({**hostile.EVENT, "httpMethod": method, "path": path})
+
+
+def test_no_event_fails_and_each_writes_what_it_says_or_nothing(book: Book) -> None:
+    @examples(500, 50_000)
+    @given(hostile.events(book.stock))
+    def run(event: Event) -> None:
+        note(json.dumps(event))
+        book.check(event)
+
+    run()
+    assert book.statuses.keys() >= {200, 400, 404, 405}
+
+
+def test_no_new_trade_fails_and_each_is_booked_as_it_is_or_not_at_all(book: Book) -> None:
+    @examples(700, 40_000)
+    @given(hostile.events(book.stock, routes=[("POST", "/trade")]))
+    def run(event: Event) -> None:
+        note(json.dumps(event))
+        book.check(event)
+
+    run()
+    assert book.statuses.keys() >= {200, 400, 422}
+
+
+def test_a_cursor_leads_on_from_where_it_was_given_or_nowhere(book: Book) -> None:
+    @examples(300, 15_000)
+    @given(hostile.cursors(book.stock), hostile.st.sampled_from((None, ["SUCCESS"], ["VOID"])))
+    def run(cursor: str, status: list[str] | None) -> None:
+        event = json.loads(json.dumps(hostile.EVENT))
+        query = {"cursor": [cursor], **({} if status is None else {"status": status})}
+        event.update(
+            httpMethod="GET", path="/trades", body=None, multiValueQueryStringParameters=query
+        )
+        answer, _ = book.check(event)
+        is_its_own = cursor in book.pages and book.pages[cursor] == status
+        assert (answer == 200) is is_its_own
+
+    run()
+    assert book.statuses.keys() == {200, 400}
+
+
+@pytest.mark.parametrize("is_base64_encoded", [False, True])
+def test_a_body_of_the_most_that_lambda_takes_is_refused_at_once(
+    book: Book, is_base64_encoded: bool
+) -> None:
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    most_bytes = 4_500_000 if is_base64_encoded else 6_000_000
+    order = '{"symbol":"AAPL","quantity":1}'
+    for unit in ("[", '{"a":', "9", " ", "\0", "\N{PILE OF POO}", order):
+        text = unit * (most_bytes // len(unit.encode()))
+        body = hostile.encoded(text, "utf-8") if is_base64_encoded else text
+        event = {**hostile.EVENT, "body": body, "isBase64Encoded": is_base64_encoded}
+        started = time.process_time()
+        assert book.check(event)[0] == 400
+        assert time.process_time() - started < 2
+
+
+def test_what_python_itself_refuses_to_read_is_a_400(book: Book) -> None:
+    for body in ("[" * 100_000 + "]" * 100_000, "9" * 5_000, "[" * 8_000, "1e9999999999999999999"):
+        assert book.check({**hostile.EVENT, "body": body})[0] == 400

@@ -1,0 +1,88 @@
+"""In which states of a stack a release begins; tests/platform/test_deploy_faults.py makes some."""
+
+import pytest
+from botocore.stub import Stubber
+
+from service import stack_status
+from service.stack_status import why_not
+from shared.errors import UserError
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        None,
+        "REVIEW_IN_PROGRESS",
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "UPDATE_FAILED",
+    ],
+)
+def test_a_release_begins_in_a_state_that_is_final_and_good(status: str | None) -> None:
+    assert why_not("trades", status) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        ("CREATE_IN_PROGRESS", "run again when it is over"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "run again when it is over"),
+        ("DELETE_IN_PROGRESS", "run again when it is over"),
+        ("ROLLBACK_COMPLETE", "make destroy-service"),
+        ("DELETE_FAILED", "make destroy-service"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name trades"),
+    ],
+)
+def test_in_any_other_state_it_is_said_what_helps(status: str, remedy: str) -> None:
+    refusal = why_not("trades", status)
+    assert refusal is not None
+    assert status in refusal
+    assert remedy in refusal
+    assert "\n" not in refusal
+
+
+def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(stack_status.boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(UserError, match="Unable to locate credentials"):
+        stack_status.check_releasable("trades", "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "refused"),
+    [
+        ("ValidationError", "Stack with id trades does not exist", False),
+        ("AccessDenied", "not authorized to perform: cloudformation:DescribeStacks", True),
+    ],
+)
+def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
+    monkeypatch: pytest.MonkeyPatch, code: str, message: str, refused: bool
+) -> None:
+    client = stack_status.boto3.client(
+        "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    monkeypatch.setattr(stack_status.boto3, "client", lambda *_, **__: client)
+    with Stubber(client) as stubber:
+        stubber.add_client_error("describe_stacks", code, message)
+        if refused:
+            with pytest.raises(UserError, match="not authorized"):
+                stack_status.check_releasable("trades", "us-east-1")
+        else:
+            stack_status.check_releasable("trades", "us-east-1")
+
+
+def test_the_status_that_cloudformation_tells_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = stack_status.boto3.client(
+        "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    monkeypatch.setattr(stack_status.boto3, "client", lambda *_, **__: client)
+    stack = {"StackName": "trades", "CreationTime": 0, "StackStatus": "ROLLBACK_COMPLETE"}
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "trades"})
+        with pytest.raises(UserError, match="is ROLLBACK_COMPLETE"):
+            stack_status.check_releasable("trades", "us-east-1")
