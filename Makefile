@@ -173,7 +173,7 @@ test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installe
 
 .PHONY: audit
 audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
-	@requirements/audit.sh requirements/*.txt service/requirements.txt
+	@requirements/audit.sh requirements/*.txt service/dependencies/requirements.txt
 
 .PHONY: test-fuzz
 test-fuzz: export FUZZ := $(or $(FUZZ),full)
@@ -224,7 +224,7 @@ diagram: tools ## Draw docs/architecture.svg from both halves
 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
-	@for name in bootstrap dev emulator checks cdktn load bench; do \
+	@for name in bootstrap dev emulator checks cdktn bench load; do \
 		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
 	done
@@ -235,8 +235,8 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
-	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		service/.aws-sam infra/cdktf.out infra/.gen
+	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .venv-load .mypy_cache .ruff_cache \
+		.pytest_cache .hypothesis .logs service/.aws-sam infra/cdktf.out infra/.gen
 
 .PHONY: tools
 tools: .venv/.installed

@@ -82,6 +82,8 @@ class Callers:
     def stop(self) -> None:
         """Let the callers come to an end."""
         self._ended = True
+        for caller in self._callers:
+            caller.is_ended = True
         self._gate.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -131,6 +133,7 @@ class _Caller:
         self._random = random.Random(f"{seed} {self._name}")
         self.served = 0.0
         self.is_waiting = False
+        self.is_ended = False
 
     def trade(self) -> None:
         """Book one trade; sometimes, ask for it again or look it up."""
@@ -181,7 +184,7 @@ class _Caller:
             if answer.status not in _UNKNOWN:
                 self._ledger.problems.append(f"{method} {path}: {answer.status} {answer.document}")
                 return None
-            if self._happens(_GIVEN_UP):
+            if self.is_ended or self._happens(_GIVEN_UP):
                 return None
             at_least = float(answer.headers.get("Retry-After", 0))
             time.sleep(at_least + self._random.uniform(0, _BACKOFF_SECONDS))

@@ -23,13 +23,13 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pymysql.connections import Connection
-from pymysql.constants import ER
 from pymysql.cursors import Cursor, DictCursor
 from pymysql.err import OperationalError
 
@@ -166,11 +166,16 @@ class Cluster:
         for reader in self.readers:
             self._caught_up(reader)
 
-    def fill_disk(self) -> None:
-        """Take the space that the writer's tables have left; the other servers keep theirs."""
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Have no space left for the writer's tables; the other servers keep theirs.
+
+        The space is taken by a transaction that does not end: to roll it back takes no more.
+        """
         with self.connect(self.writer) as connection, connection.cursor() as cursor:
             cursor.execute("SET sql_log_bin = 0")
             cursor.execute("CREATE TABLE ballast (content LONGBLOB)")
+            cursor.execute("BEGIN")
             for rows in _BALLAST_ROWS:
                 with contextlib.suppress(OperationalError):
                     while True:
@@ -178,24 +183,9 @@ class Cluster:
                             "INSERT INTO ballast SELECT REPEAT('x', 15000) "
                             f"FROM mysql.seq_1_to_{rows}"
                         )
-
-    def free_disk(self) -> None:
-        """Give the writer's space back."""
-        with self.connect(self.writer) as connection, connection.cursor() as cursor:
-            cursor.execute("SET sql_log_bin = 0")
-
-            def freed() -> bool:
-                # To drop a table takes some space, too; what was deleted is given back soon after.
-                try:
-                    cursor.execute("DELETE FROM ballast LIMIT 256")
-                    cursor.execute("DROP TABLE ballast")
-                except OperationalError as error:
-                    if error.args[0] != ER.RECORD_FILE_FULL:
-                        raise
-                    return False
-                return True
-
-            _wait(freed, "the disk has space again")
+            yield
+            cursor.execute("ROLLBACK")
+            cursor.execute("DROP TABLE ballast")
 
     def _prepare(self, server: MariaDBServer) -> None:
         self._start(server, _AS_WRITER if server is self.writer else _AS_READER)

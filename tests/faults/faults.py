@@ -108,9 +108,8 @@ def _black_hole(platform: Platform, chance: random.Random) -> None:
 
 
 def _disk_full(platform: Platform, chance: random.Random) -> None:
-    platform.cluster.fill_disk()
-    time.sleep(chance.uniform(0.5, 2))
-    platform.cluster.free_disk()
+    with platform.cluster.full_disk():
+        time.sleep(chance.uniform(0.5, 2))
 
 
 def _lock_held(platform: Platform, chance: random.Random) -> None:
