@@ -643,7 +643,7 @@ def planner(place: Place) -> Document:
         ),
         _allow(
             "Aliases",
-            ["lambda:GetAlias", "lambda:ListAliases"],
+            ["lambda:GetAlias", "lambda:ListAliases", "lambda:ListVersionsByFunction"],
             [place.arn("lambda", f"function:{_SERVICE}-*")],
         ),
         _allow("StateBucket", ["s3:ListBucket"], [state]),

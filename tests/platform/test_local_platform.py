@@ -99,7 +99,7 @@ def test_a_second_up_is_quick_and_keeps_the_trades(platform: Platform) -> None:
 
 def test_a_second_deploy_of_either_half_changes_nothing(platform: Platform) -> None:
     infra = platform.make("deploy-infra").stdout
-    assert "0 added, 0 changed, 0 destroyed" in infra
+    assert "No changes. Your infrastructure matches the configuration." in infra
     service = platform.make("deploy-service").stdout
     assert "No changes to deploy" in service
 

@@ -55,14 +55,52 @@ def moved_database(platform: Platform) -> Iterator[str]:
     platform.make("deploy-service")
 
 
+@pytest.fixture
+def opened_database(platform: Platform) -> Iterator[str]:
+    """A rule that somebody has added to the database's security group; the group's name."""
+    ec2: Any = platform.client("ec2")
+    name = f"trading-platform-database-useast1-{platform.environment}"
+    (group,) = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])[
+        "SecurityGroups"
+    ]
+    everybody = {
+        "GroupId": group["GroupId"],
+        "IpPermissions": [
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 3306,
+                "ToPort": 3306,
+                "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+            }
+        ],
+    }
+    ec2.authorize_security_group_ingress(**everybody)
+    yield name
+    ec2.revoke_security_group_ingress(**everybody)
+
+
 def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
-    platform: Platform, moved_database: str
+    platform: Platform, opened_database: str, moved_database: str
 ) -> None:
     url = platform.trade_url
-    assert requests.post(url, json=ORDER, timeout=30).json()["db_endpoint"] != moved_database
+    published = requests.post(url, json=ORDER, timeout=30).json()["db_endpoint"]
+    assert published != moved_database
+    drift = platform.make("drift", check=False)
+    assert drift.returncode != 0
+    infra = f"trading-platform-useast1-{platform.environment}: infra must"
+    service = f"trading-platform-service-useast1-{platform.environment}:"
+    assert f"{infra} be applied: aws_ssm_parameter.publication_DatabaseWriterEndpoint" in (
+        drift.stdout
+    )
+    assert f"from the security group {opened_database}: traffic from 0.0.0.0/0" in drift.stdout
+    assert (
+        f"{service} service must be redeployed: database/writer-endpoint changed "
+        f"({published} -> {moved_database})"
+    ) in drift.stdout
 
     platform.make("deploy-service", "SERVICE_PARAMETERS=ApiAuthorization=AWS_IAM")
 
+    assert f"{service} no drift" in platform.make("drift", check=False).stdout
     assert platform.trade_url == url
     unsigned = requests.post(url, json=ORDER, timeout=30)
     assert unsigned.status_code == 403

@@ -1,0 +1,79 @@
+"""A release that goes wrong, and the way back, with no more than the service deployer's policy."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from service.stack import BUILT_TEMPLATE
+from tests.platform.conftest import ROOT, Platform
+
+pytestmark = pytest.mark.platform
+
+BUILT_CODE = BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "api.py"
+
+
+def health(platform: Platform) -> str:
+    answer = requests.get(platform.trade_url.removesuffix("trade") + "health", timeout=30)
+    status: str = answer.json()["status"]
+    return status
+
+
+def release_other_code(platform: Platform) -> None:
+    """Release a build whose health check answers differently."""
+    built = BUILT_CODE.read_text()
+    BUILT_CODE.write_text(built.replace('"status": "ok"', '"status": "other"'))
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "service.stack", "deploy"],
+            cwd=ROOT,
+            env={**platform.env, "PATH": f"{ROOT}/.venv/bin:{platform.env['PATH']}"},
+            check=True,
+        )
+    finally:
+        BUILT_CODE.write_text(built)
+
+
+def listed(platform: Platform) -> list[list[str]]:
+    """The columns of `make releases`, the newest release first."""
+    printed = platform.make("releases").stdout
+    rows = [re.split(" {2,}", line) for line in printed.splitlines() if re.match(r"\d", line)]
+    assert rows
+    return rows
+
+
+def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_release(
+    app_team: Platform,
+) -> None:
+    assert health(app_team) == "ok"
+    ((before, calls, released, commit, contract, *_), *_) = listed(app_team)
+    assert calls == "100 %"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", released)
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", commit)
+    assert contract == "1.1.0"
+
+    release_other_code(app_team)
+    assert health(app_team) == "other"
+    wrong = listed(app_team)[0][0]
+
+    app_team.make("rollback-service")
+    assert health(app_team) == "ok"
+    ((_, calls, _, restored, _, remark), *earlier) = listed(app_team)
+    assert (calls, restored, remark) == ("100 %", commit, f"version {before} again")
+    assert wrong in [version for version, *_ in earlier]
+
+    # What is released now is what was there before: the same build is nothing new.
+    assert "No changes to deploy" in app_team.make("deploy-service").stdout
+
+    release_other_code(app_team)
+    assert health(app_team) == "other"
+    app_team.make("rollback-service", f"TO={before}")
+    assert health(app_team) == "ok"
+
+
+def test_what_cannot_be_gone_back_to_is_one_clear_line(platform: Platform) -> None:
+    refused = platform.make("rollback-service", "TO=999", check=False)
+    assert refused.returncode != 0
+    assert "TO '999': there is no such version; `make releases` lists them" in refused.stdout
