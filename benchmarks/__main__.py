@@ -14,7 +14,7 @@ from benchmarks.report import Results
 from shared.errors import exit_code
 
 # Modules with a function `run(quick)`, which gives their section of the report.
-BENCHMARKS = ("warm", "cold", "scale")
+BENCHMARKS = ("warm", "cold", "scale", "synth", "deploy_loop")
 
 
 def main() -> None:

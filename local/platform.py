@@ -62,6 +62,8 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         "AWS_EC2_METADATA_DISABLED": "true",
         # An API that the emulator lacks fails at once instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
+        # The emulator minds no question: the SAM CLI may look often whether a deploy has ended.
+        "SAM_CLI_POLL_DELAY": "0.2",
         "STATE": "local",
         "SERVICE_PARAMETERS": " ".join(
             filter(None, (_SERVICE_PARAMETERS, variables.get("SERVICE_PARAMETERS")))

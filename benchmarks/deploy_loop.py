@@ -1,0 +1,128 @@
+"""What a developer waits for: `make up` and the two deploys, on the local platform."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measure import Section, Spread, Table, progress, shown
+from benchmarks.project import copied_project
+from local.emulator.settings import Settings
+from local.platform import aws_variables
+from shared.errors import UserError
+from tests.ports import free_port_base
+
+_ROUNDS = 3
+
+_TEXT = """\
+The commands as users run them, on the local platform, in one region, with a `standard` environment.
+A step ends with the first line of the command's output that belongs to the next one. The emulator
+answers at once; on AWS, refreshing, the change set and the update take longer."""
+
+# A step, and what the line looks like with which it ends; the last one ends with the command.
+_Steps = Sequence[tuple[str, str]]
+_UP: _Steps = (
+    ("checks, emulator", r"  emulator .* s$"),
+    ("`make deploy-infra`", r"  deploy-infra .* s$"),
+    ("`make deploy-service`", r"  deploy-service .* s$"),
+    ("addresses", "$ never"),
+)
+_INFRA: _Steps = (
+    ("checks, start of Python, nothing to synthesize or initialize", r"==> .* terraform apply"),
+    ("start of Terraform and of its provider", r".*(Reading\.\.\.|Refreshing state)"),
+    ("refresh, nothing to apply", r".*Apply complete"),
+    ("end", "$ never"),
+)
+_SERVICE: _Steps = (
+    ("checks, start of SAM", r"Starting Build"),
+    ("build of the functions, the layer from the cache", r"Build Succeeded"),
+    ("contract, limits", r"==> .* deploy"),
+    ("start of SAM, packages", r"Waiting for changeset"),
+    ("change set", r"Changeset created"),
+    ("update and migration", r"Successfully created/updated"),
+    ("end", "$ never"),
+)
+
+
+def run(quick: bool) -> Section:
+    """Measure the deploy loop; it takes too long for a quick run."""
+    if quick:
+        return Section("Deploy loop", "Part of a full run alone.")
+    with copied_project() as project:
+        settings = Settings(project / ".local", free_port_base())
+        own = {"LOCAL_PORT_BASE": str(settings.port), "ENVIRONMENT_SUFFIX": "bench"}
+        outside = {k: v for k, v in os.environ.items() if k != "LOCAL_DIR"} | own
+        loop = _Loop(project, outside)
+        inside = _Loop(project, aws_variables(settings, outside))
+        try:
+            loop.run("up")
+            for number in range(_ROUNDS):
+                progress(f"round {number + 1} of {_ROUNDS}")
+                loop.run("down")
+                loop.run("up", _UP)
+                inside.run("deploy-infra", _INFRA)
+                with (project / "service" / "src" / "trading" / "trades.py").open("a") as code:
+                    code.write(f"# {number}\n")
+                inside.run("deploy-service", _SERVICE)
+        finally:
+            loop.run("down")
+    return Section(
+        "Deploy loop",
+        _TEXT,
+        tables=[
+            loop.table("`make up` from stopped, nothing changed", "up", _UP),
+            inside.table("`make deploy-infra`, nothing changed", "deploy-infra", _INFRA),
+            inside.table("`make deploy-service`, one line changed", "deploy-service", _SERVICE),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """Runs make in a folder, and keeps how long each step took."""
+
+    project: Path
+    variables: Mapping[str, str]
+    found: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def run(self, target: str, steps: _Steps = ()) -> None:
+        """Run a target and measure its steps, all together as well."""
+        started = last = time.perf_counter()
+        process = subprocess.Popen(
+            ["make", "--silent", target],
+            cwd=self.project,
+            env=dict(self.variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None  # noqa: S101
+        remaining = list(steps)
+        output = []
+        for line in process.stdout:
+            output.append(line)
+            if remaining and re.match(remaining[0][1], line):
+                now = time.perf_counter()
+                self.found[target, remaining.pop(0)[0]].append(now - last)
+                last = now
+        if process.wait() != 0:
+            raise UserError(f"make {target} failed:\n{''.join(output[-20:])}")
+        if len(remaining) > 1:
+            raise UserError(f"make {target}: found no end of the step {remaining[0][0]}")
+        ended = time.perf_counter()
+        for name, _ in remaining:
+            self.found[target, name].append(ended - last)
+        self.found[target, "in all"].append(ended - started)
+
+    def table(self, title: str, target: str, steps: _Steps) -> Table:
+        """The steps of a target, and all of them together."""
+        names = [*(name for name, _ in steps), "in all"]
+        found = [self.found[target, name][-_ROUNDS:] for name in names]
+        rows = [(name, shown(Spread.of(values))) for name, values in zip(names, found, strict=True)]
+        return Table(title, ("Step", "Seconds"), rows)

@@ -1,0 +1,23 @@
+"""A copy of the project, as it is after `make setup`: nothing is built or deployed in it yet."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "cdktf.out")
+
+
+@contextmanager
+def copied_project() -> Iterator[Path]:
+    """The folder of a copy, which goes with the block; it shares the virtual environments."""
+    with TemporaryDirectory(prefix="benchmarks-") as name:
+        folder = Path(name) / "project"
+        shutil.copytree(ROOT, folder, ignore=_LEFT_OUT)
+        for installed in (*ROOT.glob(".venv*"), ROOT / ".cache"):
+            if installed.exists():
+                (folder / installed.name).symlink_to(installed)
+        yield folder
