@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 TRADES_ACCEPTED = "TradesAccepted"
 TRADES_REPLAYED = "TradesReplayed"
 TRADES_REJECTED = "TradesRejected"
 DATABASE_RETRIES = "DatabaseRetries"
+LATENCY = "Latency"
+
+_NAMESPACE = "TradingPlatform"
 
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 logger = Logger()
-_metrics = Metrics(namespace="TradingPlatform")
+# Of the request at hand; an execution environment has one at a time.
+_facts: dict[str, object] = {}
+_metrics: dict[str, float] = {}
 
 
 def count(name: str, value: int = 1) -> None:
     """Add to a metric; `measured` writes all metrics of a request at its end."""
-    _metrics.add_metric(name, MetricUnit.Count, value)
+    _metrics[name] = _metrics.get(name, 0) + value
 
 
 def tell(message: str, **facts: str) -> None:
     """Say what a request did, in the line that `measured` writes at its end."""
-    for name, fact in {"message": message, **facts}.items():
-        _metrics.add_metadata(name, fact)
+    _facts.update(facts, message=message)
 
 
 def correlate(request_id: str) -> None:
     """Put the ID that the caller gets into all lines of a request."""
     logger.set_correlation_id(request_id)
-    _metrics.add_metadata("correlation_id", request_id)
+    _facts["correlation_id"] = request_id
 
 
 def measured(handler: Handler) -> Handler:
     """Write one line of the log per request: what was told of it, its metrics and its `Latency`.
 
     CloudWatch reads metrics from such lines (embedded metric format), so that writing them costs a
-    function no call of an API.
+    function no call of an API. The line is made here, and not by Powertools: its checks of every
+    metric took a fifth of all that a request adds to its database's time (`make bench`).
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
 
     @functools.wraps(handler)
@@ -53,12 +59,26 @@ def measured(handler: Handler) -> Handler:
         try:
             return handler(event, context)
         finally:
-            elapsed = (time.perf_counter() - started) * 1000
-            _metrics.add_metric("Latency", MetricUnit.Milliseconds, elapsed)
-            _metrics.add_dimension("environment", os.environ["ENVIRONMENT_SUFFIX"])
-            _metrics.flush_metrics()
+            _metrics[LATENCY] = (time.perf_counter() - started) * 1000
+            print(json.dumps(_line()))
+            _facts.clear()
+            _metrics.clear()
 
     return call
+
+
+def _line() -> dict[str, object]:
+    dimensions = {"environment": os.environ["ENVIRONMENT_SUFFIX"], "service": logger.service}
+    directive = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [
+            {"Name": name, "Unit": "Milliseconds" if name == LATENCY else "Count"}
+            for name in _metrics
+        ],
+    }
+    about = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
+    return {"_aws": about, **dimensions, **_facts, **_metrics}
 
 
 def traced(handler: Handler) -> Handler:
