@@ -209,7 +209,7 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
 
 .PHONY: bench
-bench: setup .venv-bench/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
+bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
 	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
 
 .PHONY: bench-quick

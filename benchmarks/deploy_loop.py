@@ -1,4 +1,4 @@
-"""What a developer waits for: `make up` and the two deploys, on the local platform."""
+"""What a developer waits for on the local platform, `make up` and the two deploys, and its load."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from pathlib import Path
 from benchmarks.measure import Section, Spread, Table, progress, shown
 from benchmarks.project import copied_project
 from local.emulator.settings import Settings
-from local.platform import aws_variables
+from local.platform import aws_variables, trade_url
 from shared.errors import UserError
 from tests.ports import free_port_base
 
 _ROUNDS = 3
+_REGION = "us-east-1"
+_ENVIRONMENT = "bench"
 
 _TEXT = """\
 The commands as users run them, on the local platform, in one region, with a `standard` environment.
 A step ends with the first line of the command's output that belongs to the next one. The emulator
-answers at once; on AWS, refreshing, the change set and the update take longer."""
+answers at once; on AWS, refreshing, the change set and the update take longer.
+
+The load is what [`make load`](load.md) prints: through the emulator's API Gateway and Lambda, on
+the same cores, so it is the emulator's figure and not AWS's."""
 
 # A step, and what the line looks like with which it ends; the last one ends with the command.
 _Steps = Sequence[tuple[str, str]]
@@ -56,7 +61,7 @@ def run(quick: bool) -> Section:
         return Section("Deploy loop", "Part of a full run alone.")
     with copied_project() as project:
         settings = Settings(project / ".local", free_port_base())
-        own = {"LOCAL_PORT_BASE": str(settings.port), "ENVIRONMENT_SUFFIX": "bench"}
+        own = {"LOCAL_PORT_BASE": str(settings.port), "ENVIRONMENT_SUFFIX": _ENVIRONMENT}
         outside = {k: v for k, v in os.environ.items() if k != "LOCAL_DIR"} | own
         loop = _Loop(project, outside)
         inside = _Loop(project, aws_variables(settings, outside))
@@ -70,6 +75,9 @@ def run(quick: bool) -> Section:
                 with (project / "service" / "src" / "trading" / "trades.py").open("a") as code:
                     code.write(f"# {number}\n")
                 inside.run("deploy-service", _SERVICE)
+            progress("load")
+            url = f"URL={trade_url(settings, _REGION, _ENVIRONMENT)}"
+            loaded = inside.run("load", variables=(url, "USERS=8", "SECONDS=20", "MOST_ERRORS=1"))
         finally:
             loop.run("down")
     return Section(
@@ -79,6 +87,7 @@ def run(quick: bool) -> Section:
             loop.table("`make up` from stopped, nothing changed", "up", _UP),
             inside.table("`make deploy-infra`, nothing changed", "deploy-infra", _INFRA),
             inside.table("`make deploy-service`, one line changed", "deploy-service", _SERVICE),
+            Table("`make load USERS=8 SECONDS=20`", ("", ""), _reported(loaded)),
         ],
     )
 
@@ -91,11 +100,11 @@ class _Loop:
     variables: Mapping[str, str]
     found: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def run(self, target: str, steps: _Steps = ()) -> None:
-        """Run a target and measure its steps, all together as well."""
+    def run(self, target: str, steps: _Steps = (), variables: Sequence[str] = ()) -> list[str]:
+        """Run a target and measure its steps, all together as well; gives the lines it printed."""
         started = last = time.perf_counter()
         process = subprocess.Popen(
-            ["make", "--silent", target],
+            ["make", "--silent", target, *variables],
             cwd=self.project,
             env=dict(self.variables),
             stdout=subprocess.PIPE,
@@ -119,6 +128,7 @@ class _Loop:
         for name, _ in remaining:
             self.found[target, name].append(ended - last)
         self.found[target, "in all"].append(ended - started)
+        return output
 
     def table(self, title: str, target: str, steps: _Steps) -> Table:
         """The steps of a target, and all of them together."""
@@ -126,3 +136,9 @@ class _Loop:
         found = [self.found[target, name][-_ROUNDS:] for name in names]
         rows = [(name, shown(Spread.of(values))) for name, values in zip(names, found, strict=True)]
         return Table(title, ("Step", "Seconds"), rows)
+
+
+def _reported(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """What a load test reports, by name."""
+    found = (re.match(r"  ([a-z ]+?)  *(\d.*|p50 .*)$", line) for line in lines)
+    return [(match[1], match[2]) for match in found if match]
