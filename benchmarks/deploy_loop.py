@@ -87,7 +87,7 @@ def run(quick: bool) -> Section:
             loop.table("`make up` from stopped, nothing changed", "up", _UP),
             inside.table("`make deploy-infra`, nothing changed", "deploy-infra", _INFRA),
             inside.table("`make deploy-service`, one line changed", "deploy-service", _SERVICE),
-            Table("`make load USERS=8 SECONDS=20`", ("", ""), _reported(loaded)),
+            Table("`make load USERS=8 SECONDS=20`", ("", ""), reported(loaded)),
         ],
     )
 
@@ -138,7 +138,7 @@ class _Loop:
         return Table(title, ("Step", "Seconds"), rows)
 
 
-def _reported(lines: Sequence[str]) -> list[tuple[str, str]]:
+def reported(lines: Sequence[str]) -> list[tuple[str, str]]:
     """What a load test reports, by name."""
     found = (re.match(r"  ([a-z ]+?)  *(\d.*|p50 .*)$", line) for line in lines)
     return [(match[1], match[2]) for match in found if match]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report
+from benchmarks.deploy_loop import reported
 from benchmarks.functions import (
     ARCHIVE,
     BARE,
@@ -89,6 +90,14 @@ def test_every_second_round_goes_backwards() -> None:
     values = in_turn({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert {name: len(rounds) for name, rounds in values.items()} == {"a": 3, "b": 3}
+
+
+def test_the_report_of_a_load_test_is_read_by_name() -> None:
+    printed = "8 users for 20 s\n  requests     90, 4.5 per second\n  milliseconds p50 12, p95 41\n"
+    assert reported(printed.splitlines()) == [
+        ("requests", "90, 4.5 per second"),
+        ("milliseconds", "p50 12, p95 41"),
+    ]
 
 
 RATIO = Target("ratio", "ms", Spread.of([3, 2, 4]), 2, Spread.of([1, 1, 2]), reason="slow")
