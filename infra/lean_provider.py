@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import posixpath
 import re
 import sys
 import tarfile
@@ -31,6 +32,7 @@ GENERATED = Path(__file__).resolve().parent / ".gen"
 # The lines of `.jsii`, as jsii writes it, at which a type or a submodule begins.
 _ENTRY = re.compile(rb'    "[^".]+\.(\w+)[".]')
 _LAZY_EXPORT = re.compile(r"^Object\.defineProperty\(exports, '(\w+)'.*", re.MULTILINE)
+_REQUIRED = re.compile(r'require\("(\.[^"]*)"\)')
 # The archive is not laid out as those that are known.
 _UNKNOWN_FORM = "unknown form"
 
@@ -92,6 +94,7 @@ def _cut(whole: Path, wanted: Set[str], file: Path) -> None:
 
 def _lean_members(source: tarfile.TarFile, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
     found = set[str]()
+    required = set[str]()
     exported: Set[str] = set()
     for member in source:
         match PurePosixPath(member.name).parts:
@@ -107,10 +110,22 @@ def _lean_members(source: tarfile.TarFile, wanted: Set[str]) -> Iterator[tuple[s
                 yield "package/lib/index.js", index.encode()
             case ("package", "lib", module, *_, file) if file.endswith(".js"):
                 if _key(module) in wanted:
+                    content = _file(source, member).read()
                     found.add(_key(module))
-                    yield member.name, _file(source, member).read()
-    if not wanted == found == exported:
+                    required |= _required(member.name, content.decode())
+                    yield member.name, content
+    # A module that needs another one would miss it.
+    if not wanted == found == exported or not required <= wanted:
         raise ValueError(_UNKNOWN_FORM)
+
+
+def _required(file: str, code: str) -> set[str]:
+    """The modules whose files a file loads, its own among them."""
+    loaded = (
+        PurePosixPath(posixpath.normpath(posixpath.join(posixpath.dirname(file), path)))
+        for path in _REQUIRED.findall(code)
+    )
+    return {_key(path.parts[2]) for path in loaded}
 
 
 def _lean_assembly(lines: Iterable[bytes], wanted: Set[str]) -> bytes:

@@ -41,8 +41,8 @@ PACKAGE = {
     "package/lib/lazy-index.js": LAZY_INDEX,
     "package/lib/s3-bucket/index.d.ts": "types",
     "package/lib/s3-bucket/index.js": "s3",
-    "package/lib/vpc/index.js": "vpc",
-    "package/lib/vpc/structs/index.js": "structs",
+    "package/lib/vpc/index.js": 'require("cdktf"); require("./structs/index")',
+    "package/lib/vpc/structs/index.js": 'require("../structs/more")',
     "package/package.json": "{}",
 }
 
@@ -73,8 +73,8 @@ def test_of_all_modules_those_in_use_are_left(tmp_path: Path) -> None:
         ),
         "package/lib/index.js": (EXPORT.format("s3Bucket") + EXPORT.format("vpc")).rstrip(),
         "package/lib/s3-bucket/index.js": "s3",
-        "package/lib/vpc/index.js": "vpc",
-        "package/lib/vpc/structs/index.js": "structs",
+        "package/lib/vpc/index.js": 'require("cdktf"); require("./structs/index")',
+        "package/lib/vpc/structs/index.js": 'require("../structs/more")',
         "package/package.json": "{}",
     }
 
@@ -108,6 +108,7 @@ def test_it_is_cut_once_and_the_same_everywhere(tmp_path: Path) -> None:
         ("package/.jsii", "a folder"),
         ("package/lib/lazy-index.js", ""),
         ("package/lib/vpc/index.js", None),
+        ("package/lib/vpc/index.js", 'require("../s3-bucket/index")'),
     ],
 )
 def test_an_archive_of_another_form_is_left_as_it_is(

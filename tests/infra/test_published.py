@@ -134,7 +134,7 @@ def test_a_deploy_on_an_older_platform_stops_before_sam_starts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     built = tmp_path / "template.yaml"
-    built.write_text("Resources: {}")
+    built.write_text(stack.TEMPLATE.read_text())
     trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
     trusted.parent.mkdir(parents=True)
     trusted.touch()

@@ -307,11 +307,13 @@ def test_each_workspace_has_a_state_of_its_own(aws: Emulator, small: Small) -> N
 
 
 def test_a_local_state_moves_to_the_bucket_as_it_is(
-    aws: Emulator, remote: EnvironmentConfig
+    aws: Emulator, remote: EnvironmentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a state file as Terraform has written it; no resource is needed for that."""
-    (name,) = remote.stack_names()
-    file = local_state_file(remote, name)
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "moved")
+    environment = load_environment(os.environ)
+    (name,) = environment.stack_names()
+    file = local_state_file(environment, name)
     with pytest.raises(UserError, match="there is no such local state"):
         remote_state.main(["migrate"])
     file.parent.mkdir(parents=True, exist_ok=True)

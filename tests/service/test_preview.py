@@ -82,7 +82,7 @@ class Stages:
         assert credentials is not None
         return connect(load_settings().writer, credentials)
 
-    def _answer(self, _event: Any, status: str, reason: str) -> None:
+    def _answer(self, _event: Any, status: str, reason: str, _role: str) -> None:
         self.answers.append((status, reason))
 
 
