@@ -169,7 +169,8 @@ drift: tools ## Say who must act: reality, Terraform's state, the contract and t
 .PHONY: test
 test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
 	@local/prerequisites.sh chromium
-	@$(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
+	@# What is given here is not for those that the tests call.
+	@env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
 
 .PHONY: audit
 audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)

@@ -93,7 +93,7 @@ def local_template(
     It has `parameters` as defaults and `variables` declared for all functions. It lies beside the
     build folder, not in it, so that `sam` can go on with the functions of a later build.
     """
-    document: dict[str, Any] = yaml.safe_load(template.read_text())
+    document: dict[str, Any] = _of_no_preview(yaml.safe_load(template.read_text()))
     for name, value in parameters.items():
         if name in document.get("Parameters", {}):
             document["Parameters"][name]["Default"] = value
@@ -106,6 +106,21 @@ def local_template(
     copy = template.parents[1] / "local-template.json"
     copy.write_text(json.dumps(document, indent=2, default=str))
     return copy
+
+
+def _of_no_preview(node: Any) -> Any:
+    """What a template says of an environment's own service.
+
+    `sam local` cannot choose between two values of which one is an attribute of a secret.
+    """
+    match node:
+        case {"Fn::If": ["IsPreview", _, otherwise]}:
+            return _of_no_preview(otherwise)
+        case dict():
+            return {name: _of_no_preview(value) for name, value in node.items()}
+        case list():
+            return [_of_no_preview(value) for value in node]
+    return node
 
 
 async def serve(
