@@ -142,6 +142,8 @@ class AuroraDatabases:
         port = self._port_of(_region(cluster), name)
         cluster.setdefault(_FORMER_PORTS, {})[cluster["DBClusterIdentifier"]] = cluster["Port"]
         cluster["Port"] = port
+        if endpoint := cluster["_shared_endpoint"]:  # what ministack gives to further instances
+            endpoint["Port"] = port
         cluster["DBClusterIdentifier"] = name
         self._heal()
 

@@ -3,7 +3,8 @@
 AWS: ModifyDBCluster and ModifyDBInstance change a name, and with it ARN and addresses: who takes
 over a name is found at the addresses that it had before.
 ministack: ignores the new name.
-Here: as on AWS, but for members of global databases. Droppable once ministack renames.
+Here: as on AWS, but that a cluster with a new name restarts and an instance does not, and that
+members of global databases keep their names. Droppable once ministack renames.
 """
 
 from __future__ import annotations

@@ -102,7 +102,9 @@ def restore(server: MariaDBServer, source: MariaDBServer, before: datetime | Non
     )
     try:
         server.execute(
-            _changes_from(source, server, _RESTORER, password)
+            # Each change by itself need not be durable, as long as all of them are in the end.
+            _durability(0)
+            + _changes_from(source, server, _RESTORER, password)
             + f"START SLAVE UNTIL MASTER_GTID_POS = '{position}';\n"
         )
         waited = server.execute(
@@ -111,6 +113,7 @@ def restore(server: MariaDBServer, source: MariaDBServer, before: datetime | Non
         if waited.strip() != "0":
             raise MariaDBError(f"the log was not applied as far as {position}")
         promote(server)
+        server.execute(_durability(1) + "FLUSH LOGS;\n")
     finally:
         source.execute(f"SET sql_log_bin = 0;\nDROP USER {user};\n")
 
@@ -132,6 +135,12 @@ def switch(old: MariaDBServer, new: MariaDBServer) -> None:
         raise NotInStep
     promote(new)
     old.execute(f"SET GLOBAL gtid_slave_pos = '{position}';")
+
+
+def _durability(flushes: int) -> str:
+    return (
+        f"SET GLOBAL sync_binlog = {flushes}, GLOBAL innodb_flush_log_at_trx_commit = {flushes};\n"
+    )
 
 
 def _changes_from(source: MariaDBServer, server: MariaDBServer, user: str, password: str) -> str:

@@ -82,8 +82,9 @@ def test_a_restored_cluster_has_what_was_there_at_the_time(book: Book) -> None:
     assert restored["DBClusterMembers"] == []
     for kept in ("EngineVersion", "MasterUsername", "DatabaseName", "BackupRetentionPeriod"):
         assert restored[kept] == book.cluster[kept]
-    users = query(book.emulator, book.cluster, "SELECT User FROM mysql.user WHERE Host = '%'")
-    assert users == (("tradingadmin",),)
+    for cluster in (book.cluster, restored):
+        users = query(book.emulator, cluster, "SELECT User FROM mysql.user WHERE Host = '%'")
+        assert users == (("tradingadmin",),)
 
 
 def test_a_restored_cluster_can_be_restored_itself(book: Book) -> None:
@@ -160,14 +161,22 @@ def test_a_name_leads_to_the_cluster_that_has_it(book: Book) -> None:
         DBInstanceIdentifier="other", NewDBInstanceIdentifier="reader", ApplyImmediately=True
     )
 
+    book.rds.create_db_instance(
+        DBInstanceIdentifier="third",
+        DBClusterIdentifier="trades",
+        DBInstanceClass="db.r5.large",
+        Engine="aurora-mysql",
+    )
+
     def swapped() -> None:
         after, damaged = book.described("trades"), book.described("damaged")
         assert (after["Port"], after["DBClusterArn"]) == (before["Port"], before["DBClusterArn"])
         assert after["DbClusterResourceId"] == restored["DbClusterResourceId"]
-        assert [m["DBInstanceIdentifier"] for m in after["DBClusterMembers"]] == ["reader"]
-        instance = book.rds.describe_db_instances(DBInstanceIdentifier="reader")["DBInstances"][0]
-        assert instance["DBClusterIdentifier"] == "trades"
-        assert instance["Endpoint"]["Port"] == before["Port"]
+        assert [m["DBInstanceIdentifier"] for m in after["DBClusterMembers"]] == ["reader", "third"]
+        for name in ("reader", "third"):
+            (instance,) = book.rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+            assert instance["DBClusterIdentifier"] == "trades"
+            assert instance["Endpoint"]["Port"] == before["Port"]
         assert book.trades(after) == {"before", "later"}
         assert book.trades(damaged) == {"after"}
         assert damaged["TagList"] == [{"Key": "team", "Value": "platform"}]
