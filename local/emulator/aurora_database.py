@@ -93,7 +93,7 @@ class AuroraDatabases:
                 cluster["DeletionProtection"] = False
                 rds._delete_db_cluster({"DBClusterIdentifier": cluster["DBClusterIdentifier"]})
                 self._discard(self._folder(_region(cluster), cluster))
-                raise ActionError(f"The cluster's database did not start: {error}") from error
+                raise ActionError(f"The cluster gets no database: {error}") from error
 
     def _provide(self, parameters: Parameters, cluster: Record) -> None:
         cluster.update(

@@ -22,7 +22,6 @@ MADE = "_times_made"
 _USER = "rdsrepladmin"
 _RESTORER = "rdsrestoreadmin"
 _CATCH_UP_SECONDS = 20
-_RESTORE_SECONDS = 600
 
 
 class NotInStep(Exception):
@@ -107,11 +106,11 @@ def restore(server: MariaDBServer, source: MariaDBServer, before: datetime | Non
             + _changes_from(source, server, _RESTORER, password)
             + f"START SLAVE UNTIL MASTER_GTID_POS = '{position}';\n"
         )
-        waited = server.execute(
-            f"SELECT MASTER_GTID_WAIT('{position}', {_RESTORE_SECONDS});", _RESTORE_SECONDS + 10
-        )
-        if waited.strip() != "0":
-            raise MariaDBError(f"the log was not applied as far as {position}")
+        running = True
+        while server.execute(f"SELECT MASTER_GTID_WAIT('{position}', 1);").strip() != "0":
+            if not running:
+                raise MariaDBError(f"the log of {source.folder} cannot be applied from its start")
+            running = "ON" in server.execute("SHOW STATUS LIKE 'Slave_running';")
         promote(server)
         server.execute(_durability(1) + "FLUSH LOGS;\n")
     finally:

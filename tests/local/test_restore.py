@@ -142,6 +142,22 @@ def test_what_cannot_be_restored_is_refused(
     assert book.emulator.database_pids() == before
 
 
+def test_a_log_that_is_not_whole_restores_nothing(book: Book) -> None:
+    broken = create_cluster(book.emulator, "broken")
+    query(book.emulator, broken, "CREATE TABLE trades (id VARCHAR(20) PRIMARY KEY)")
+    query(book.emulator, broken, "RESET MASTER")
+    query(book.emulator, broken, "INSERT INTO trades VALUES ('lost')")
+    before = book.emulator.database_pids()
+    with pytest.raises(ClientError, match="cannot be applied from its start"):
+        book.rds.restore_db_cluster_to_point_in_time(
+            SourceDBClusterIdentifier="broken",
+            DBClusterIdentifier="refused",
+            UseLatestRestorableTime=True,
+        )
+    assert book.emulator.database_pids() == before
+    book.rds.delete_db_cluster(DBClusterIdentifier="broken", SkipFinalSnapshot=True)
+
+
 def test_a_name_leads_to_the_cluster_that_has_it(book: Book) -> None:
     for name, cluster in (("writer", "trades"), ("other", "restored")):
         book.rds.create_db_instance(
