@@ -139,11 +139,16 @@ class MariaDBServer:
             self._process.poll()  # reaps our own dead child, which otherwise stays a zombie
         try:
             pid = int(self._pid_file.read_text())
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            arguments = _arguments(pid)
         except (OSError, ValueError):
             return None
         # The number may since have gone to another process: only this server has this argument.
         return pid if f"--datadir={self._data}".encode() in arguments else None
+
+    def moved(self) -> bool:
+        """Whether the server runs on another port than `port`, which has changed since."""
+        pid = self.pid()
+        return pid is not None and f"--port={self.port}".encode() not in _arguments(pid)
 
     def execute(self, sql: str, timeout: float = 30) -> str:
         """Run SQL statements as the local administrator and return the rows, tab separated.
@@ -306,6 +311,10 @@ def _openssl(*arguments: str | Path) -> None:
     )
     if done.returncode != 0:
         raise MariaDBError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")
+
+
+def _arguments(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 def _user() -> str:

@@ -1,8 +1,9 @@
 """Attributes of Aurora clusters and instances that are described as they were requested.
 
 AWS: describes a cluster's log exports, the pause of Serverless v2, storage type, Database
-Insights and Performance Insights, and an instance's Performance Insights key and log exports.
-ministack: drops them, so that each Terraform plan wants to set them again.
+Insights and Performance Insights, and an instance's Performance Insights, promotion tier and log
+exports.
+ministack: drops them, or their changes, so that each Terraform plan wants to set them again.
 Here: they are kept in the record and described. Droppable attribute by attribute.
 """
 
@@ -58,6 +59,11 @@ def _keep_cluster(parameters: Parameters, cluster: Record) -> None:
 
 def _keep_instance(parameters: Parameters, instance: Record) -> None:
     _keep(_INSTANCE_ATTRIBUTES, parameters, instance)
+    if insights := value(parameters, "EnablePerformanceInsights"):
+        instance["PerformanceInsightsEnabled"] = insights == "true"
+    for number in ("PerformanceInsightsRetentionPeriod", "PromotionTier"):
+        if requested := value(parameters, number):
+            instance[number] = int(requested)
 
 
 def _keep(attributes: dict[str, str], parameters: Parameters, record: Record) -> None:

@@ -4,8 +4,9 @@ AWS: a cluster's endpoints lead to a database with the initial schema and the ma
 ministack: starts a database in Docker when a cluster's first instance is made; without Docker
 there is none, and the endpoints change to "localhost" once instances exist.
 Here: each cluster gets a MariaDB server of its own on 127.0.0.1, from creation to deletion, and
-its endpoints and port are the server's from the creation response on. A supervisor restarts
-servers that die. Droppable once ministack runs databases without Docker.
+its endpoints and port are the server's from the creation response on. The port stands for the
+address on AWS, and so belongs to the cluster's name. A supervisor restarts servers that die.
+Droppable once ministack runs databases without Docker.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from ministack.services import rds
 
+from local.emulator.point_in_time_recovery import source_of, time_of
 from local.emulator.rds_actions import ActionError, Parameters, Record, after_cluster, value
 from local.emulator.replication import (
     MADE,
@@ -25,6 +27,7 @@ from local.emulator.replication import (
     is_follower,
     make_source,
     options,
+    restore,
     writer_of,
 )
 from local.emulator.settings import HOST, REGION, Settings, port_is_free
@@ -34,6 +37,8 @@ _ENGINE = "aurora-mysql"
 _SUPERVISION_SECONDS = 1.0
 _RETRY_SECONDS = 15.0
 _MARK = "_has_database"
+_FOLDER = "_database_folder"
+_FORMER_PORTS = "_ports_of_former_names"
 
 logger = logging.getLogger("aurora-database")
 
@@ -83,26 +88,36 @@ class AuroraDatabases:
             return
         with self.lock:
             try:
-                self._provide(cluster)
+                self._provide(parameters, cluster)
             except MariaDBError as error:
                 cluster["DeletionProtection"] = False
                 rds._delete_db_cluster({"DBClusterIdentifier": cluster["DBClusterIdentifier"]})
                 self._discard(self._folder(_region(cluster), cluster))
-                raise ActionError(f"The cluster's database did not start: {error}") from error
+                raise ActionError(f"The cluster gets no database: {error}") from error
 
-    def _provide(self, cluster: Record) -> None:
+    def _provide(self, parameters: Parameters, cluster: Record) -> None:
         cluster.update(
-            {"Endpoint": HOST, "ReaderEndpoint": HOST, "Port": self._free_port(), _MARK: True}
+            {
+                "Endpoint": HOST,
+                "ReaderEndpoint": HOST,
+                "Port": self._port_of(_region(cluster), cluster["DBClusterIdentifier"]),
+                _MARK: True,
+                _FOLDER: cluster["DbClusterResourceId"],
+            }
         )
         self.start_anew(cluster)  # what is left over is from a cluster that a crash has undone
         server = self.server(cluster)
         if is_follower(cluster):
             # Database and users come with all else.
             follow(server, self.server(writer_of(cluster)), cluster)
-            return
-        server.execute(_initial_sql(cluster))
-        if server.options:
-            make_source(server, cluster)
+        elif source := source_of(parameters):
+            restore(server, self.server(source), time_of(parameters))
+        else:
+            server.execute(_initial_sql(cluster))
+            if cluster.get("GlobalClusterIdentifier"):
+                make_source(server, cluster)
+        # What is in the log up to here is what the cluster begins with; its times are in seconds.
+        cluster["EarliestRestorableTime"] = rds._format_time(time.time() + 1)
 
     def server(self, cluster: Record) -> MariaDBServer:
         """The server of a cluster that has a database."""
@@ -111,6 +126,7 @@ class AuroraDatabases:
         if server is None:
             server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
             self._servers[folder] = server
+        server.port = cluster["Port"]  # names change
         server.options = options(cluster)  # roles change
         return server
 
@@ -121,9 +137,20 @@ class AuroraDatabases:
         server.remove()
         server.start()
 
+    def rename(self, cluster: Record, name: str) -> None:
+        """Let a cluster be found where its new name leads to. Its data stays where it is."""
+        port = self._port_of(_region(cluster), name)
+        cluster.setdefault(_FORMER_PORTS, {})[cluster["DBClusterIdentifier"]] = cluster["Port"]
+        cluster["Port"] = port
+        if endpoint := cluster["_shared_endpoint"]:  # what ministack gives to further instances
+            endpoint["Port"] = port
+        cluster["DBClusterIdentifier"] = name
+        self._heal()
+
     def _modified(self, parameters: Parameters, cluster: Record) -> None:
-        changed = value(parameters, "MasterUserPassword") or (
-            value(parameters, "RotateMasterUserPassword") == "true"
+        changed = value(parameters, "MasterUserPassword") or "true" in (
+            value(parameters, "RotateMasterUserPassword"),
+            value(parameters, "ManageMasterUserPassword"),
         )
         if _MARK not in cluster or not changed:
             return
@@ -159,7 +186,9 @@ class AuroraDatabases:
             raise ActionError(f"The cluster's database was not removed: {error}") from error
 
     def _folder(self, region: str, cluster: Record) -> Path:
-        return self._settings.databases / region / str(cluster["DBClusterIdentifier"])
+        # Databases of before clusters could be renamed are in folders of their names.
+        name = cluster.get(_FOLDER, cluster["DBClusterIdentifier"])
+        return self._settings.databases / region / str(name)
 
     def _tls(self) -> TLSFiles:
         return ensure_tls_files(
@@ -172,8 +201,22 @@ class AuroraDatabases:
             ),
         )
 
+    def _port_of(self, region: str, name: str) -> int:
+        """The port that a name had last, or a free one."""
+        former = [
+            cluster.get(_FORMER_PORTS, {}) for place, cluster in _clusters() if place == region
+        ]
+        for ports in former:
+            if name in ports:
+                return int(ports.pop(name))
+        return self._free_port()
+
     def _free_port(self) -> int:
-        taken = {cluster["Port"] for _, cluster in _clusters()}
+        taken = {
+            port
+            for _, cluster in _clusters()
+            for port in (cluster["Port"], *cluster.get(_FORMER_PORTS, {}).values())
+        }
         ports = self._settings.database_ports
         for port in ports:
             if port not in taken and port_is_free(port):
@@ -194,6 +237,8 @@ class AuroraDatabases:
                 continue
             try:
                 server = self.server(cluster)
+                if server.moved():
+                    server.stop()
                 if not server.running():
                     logger.warning("starting the database of %s", cluster["DBClusterIdentifier"])
                     server.start()

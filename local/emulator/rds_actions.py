@@ -23,17 +23,29 @@ def after_cluster(action: str, hook: Hook) -> None:
     The answer is rendered from the record again, so that it shows what the hook changed. A hook
     that raises an ActionError has undone the action.
     """
-    _wrap(action, "DBClusterIdentifier", rds._resolve_cluster_in_request_region, _render, hook)
+    find = rds._resolve_cluster_in_request_region
+    _wrap(action, "DBClusterIdentifier", find, render_cluster, hook)
 
 
 def after_instance(action: str, hook: Hook) -> None:
     """As `after_cluster`, for an action on a DB instance."""
-    _wrap(action, "DBInstanceIdentifier", rds._resolve_instance, _render_instance, hook)
+    _wrap(action, "DBInstanceIdentifier", rds._resolve_instance, render_instance, hook)
 
 
 def value(parameters: Parameters, name: str) -> str:
     """One request parameter, an empty string when it is absent."""
     return str(rds._p(parameters, name))
+
+
+def render_cluster(action: str, cluster: Record) -> Any:
+    """The answer to an action on a cluster."""
+    body = f"<DBCluster>{rds._cluster_xml(cluster)}</DBCluster>"
+    return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
+
+
+def render_instance(action: str, instance: Record) -> Any:
+    """The answer to an action on an instance."""
+    return rds._single_instance_response(f"{action}Response", f"{action}Result", instance)
 
 
 def _wrap(
@@ -59,12 +71,3 @@ def _wrap(
         return render(action, record)
 
     rds._ACTION_MAP[action] = handle
-
-
-def _render(action: str, cluster: Record) -> Any:
-    body = f"<DBCluster>{rds._cluster_xml(cluster)}</DBCluster>"
-    return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
-
-
-def _render_instance(action: str, instance: Record) -> Any:
-    return rds._single_instance_response(f"{action}Response", f"{action}Result", instance)

@@ -26,9 +26,12 @@ from local.emulator import (
     global_databases,
     iam_condition_keys,
     interrupted_stacks,
+    managed_master_passwords,
     network_interface_filters,
+    point_in_time_recovery,
     policy_simulation,
     prefix_list_rules,
+    renamed_databases,
     resource_arns,
     sam_transform_parameters,
     secret_replicas,
@@ -53,7 +56,9 @@ _GAPS = (
     failed_deletions,
     flow_log_attributes,
     iam_condition_keys,
+    managed_master_passwords,
     network_interface_filters,
+    point_in_time_recovery,
     policy_simulation,
     prefix_list_rules,
     resource_arns,
@@ -78,6 +83,7 @@ def run(settings: Settings) -> None:
     databases = AuroraDatabases(settings)
     databases.install()
     global_databases.install(databases)
+    renamed_databases.install(databases)
     state = DurableState()
     state.install()
 

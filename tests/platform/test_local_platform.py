@@ -35,8 +35,8 @@ def published(platform: Platform) -> dict[str, str]:
     }
 
 
-def trades(platform: Platform) -> dict[str, tuple[str, int]]:
-    """All trades in the database, as its master user sees them."""
+def as_master_user(platform: Platform, sql: str) -> tuple[Any, ...]:
+    """What a statement of the database's master user returns."""
     values = published(platform)
     secrets: Any = platform.client("secretsmanager")
     secret = json.loads(
@@ -49,11 +49,18 @@ def trades(platform: Platform) -> dict[str, tuple[str, int]]:
             database=values["DatabaseName"],
             user=secret["username"],
             password=secret["password"],
+            autocommit=True,
         ) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute("SELECT trade_id, symbol, quantity FROM trades")
-        return {trade_id: (symbol, quantity) for trade_id, symbol, quantity in cursor.fetchall()}
+        cursor.execute(sql)
+        return tuple(cursor.fetchall())
+
+
+def trades(platform: Platform) -> dict[str, tuple[str, int]]:
+    """All trades in the database."""
+    rows = as_master_user(platform, "SELECT trade_id, symbol, quantity FROM trades")
+    return {trade_id: (symbol, quantity) for trade_id, symbol, quantity in rows}
 
 
 def book(platform: Platform) -> dict[str, Any]:

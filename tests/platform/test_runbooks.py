@@ -1,13 +1,15 @@
 """The runbooks, command by command; that of the stuck lock is run in tests/infra/test_state.py."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.platform.conftest import REGION, Platform
-from tests.platform.test_local_platform import book, published, trades
+from tests.platform.test_local_platform import as_master_user, book, published, trades
 from tests.runbooks import commands, run
 
 pytestmark = pytest.mark.platform
@@ -20,9 +22,9 @@ def as_it_was(platform: Platform) -> Iterator[None]:
     platform.make("deploy-service")
 
 
-def carry_out(platform: Platform, runbook: str) -> str:
+def carry_out(platform: Platform, runbook: str, **more: str) -> str:
     api = platform.trade_url.removesuffix("/trade")
-    return run("".join(commands(runbook)), platform.env, REGION=REGION, API=api)
+    return run("".join(commands(runbook)), platform.env, REGION=REGION, API=api, **more)
 
 
 def password(platform: Platform, name: str) -> str:
@@ -47,3 +49,34 @@ def test_both_passwords_are_changed_and_the_service_goes_on(platform: Platform) 
     assert not set(before) & set(after)
     assert not [secret for secret in (*before, *after) if secret in printed]
     assert {trade_id, book(platform)["trade_id"]} <= trades(platform).keys()
+
+
+def test_a_restore_brings_back_what_was_destroyed_and_the_service_goes_on(
+    platform: Platform,
+) -> None:
+    rds: Any = platform.client("rds")
+    address = {
+        name: published(platform)[name] for name in ("DatabaseWriterEndpoint", "DatabasePort")
+    }
+    (cluster,) = rds.describe_db_clusters()["DBClusters"]
+    book(platform)
+    before = trades(platform)
+    time.sleep(1)  # what is restored has the changes of whole seconds
+    moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    time.sleep(1)
+    as_master_user(platform, "DELETE FROM trades WHERE symbol = 'AAPL'")
+    as_master_user(platform, "UPDATE trades SET quantity = quantity + 1")
+    as_master_user(platform, "ALTER USER trade_app@'%' IDENTIFIED BY 'of-the-damaged-database'")
+    assert trades(platform) != before
+
+    printed = carry_out(platform, "restore", TIME=moment)
+    assert "No changes. Your infrastructure matches the configuration." in printed
+    assert trades(platform) == before
+    assert book(platform)["trade_id"] in trades(platform)
+    assert address.items() <= published(platform).items()
+    (restored,) = rds.describe_db_clusters()["DBClusters"]
+    assert restored["DbClusterResourceId"] != cluster["DbClusterResourceId"]
+    assert restored["DBClusterArn"] == cluster["DBClusterArn"]
+    assert {member["DBInstanceIdentifier"] for member in restored["DBClusterMembers"]} == {
+        member["DBInstanceIdentifier"] for member in cluster["DBClusterMembers"]
+    }
