@@ -55,4 +55,4 @@ def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Itera
         stacks = [stack for stack, released in consumed[name].items() if released != value]
         if value != before["value"] and stacks:
             who = ", ".join(stacks)
-            yield f"{name} changes; to be redeployed, with the old value until then: {who}"
+            yield f"{name} changes; until redeployed, these keep the old value: {who}"

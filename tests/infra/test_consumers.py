@@ -53,9 +53,7 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     assert "warning" not in printed.err
 
     stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trades"
-    changes = (
-        f"warning: {PARAMETER} changes; to be redeployed, with the old value until then: {service}"
-    )
+    changes = f"warning: {PARAMETER} changes; until redeployed, these keep the old value: {service}"
     terraform.main(["plan"])
     assert changes in capfd.readouterr().err
     # As beside other regions.
