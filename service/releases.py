@@ -91,15 +91,18 @@ def list_releases(stack: DeployedStack, region: str) -> list[Release]:
     """The current release and the latest ones, the newest first.
 
     Raises:
-        UserError: AWS does not answer.
+        UserError: AWS does not answer, or the stack's first release has failed.
     """
     resources = stack.resources(region)
-    function = resources[_FUNCTION]
-    (current,) = (
+    versions = [
         int(identifier.rpartition(":")[2])
         for name, identifier in resources.items()
-        if name.startswith(f"{_FUNCTION}Version")
-    )
+        if name.startswith(f"{_FUNCTION}Version") and identifier
+    ]
+    if not versions:
+        raise UserError(f"{stack.name} is {stack.status} and has no release")
+    # In the course of a release there are two, of which the stack is to have the newer one.
+    function, current = resources[_FUNCTION], max(versions)
     with answering(region):
         client = boto3.client("lambda", region_name=region)
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from service.deployed import DeployedStack
 from service.releases import (
     Origin,
     Release,
+    list_releases,
     release_table,
     release_to_restore,
     source_commit,
@@ -125,3 +127,9 @@ def test_the_list_shows_where_callers_are_and_what_cannot_come_back() -> None:
         "2               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0",
         "1               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0     no package",
     ]
+
+
+def test_a_stack_whose_first_release_failed_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeployedStack, "resources", lambda *_: {"TradeFunction": "trades"})
+    with pytest.raises(UserError, match="trades is ROLLBACK_FAILED and has no release"):
+        list_releases(DeployedStack("trades", "ROLLBACK_FAILED", {}, {}), "us-east-1")
