@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 
 from tests.platform.conftest import REGION, Platform
 from tests.platform.test_local_platform import book, published, trades
+from tests.platform.test_previews import wrong_master_password
+from tests.platform.test_rollback import health, release_other_code
 from tests.runbooks import commands, run
 
 pytestmark = pytest.mark.platform
@@ -21,8 +24,12 @@ def as_it_was(platform: Platform) -> Iterator[None]:
 
 
 def carry_out(platform: Platform, runbook: str) -> str:
+    return execute(platform, *commands(runbook))
+
+
+def execute(platform: Platform, *blocks: str) -> str:
     api = platform.trade_url.removesuffix("/trade")
-    return run("".join(commands(runbook)), platform.env, REGION=REGION, API=api)
+    return run("".join(blocks), platform.env, REGION=REGION, API=api)
 
 
 def password(platform: Platform, name: str) -> str:
@@ -47,3 +54,25 @@ def test_both_passwords_are_changed_and_the_service_goes_on(platform: Platform) 
     assert not set(before) & set(after)
     assert not [secret for secret in (*before, *after) if secret in printed]
     assert {trade_id, book(platform)["trade_id"]} <= trades(platform).keys()
+
+
+def test_a_bad_release_is_rolled_back(platform: Platform) -> None:
+    release_other_code(platform)
+    assert health(platform) == "other"
+    variables, check, do, verify, *_ = commands("rollback")
+    assert '"status": "VALID"' in execute(platform, variables, check, do, verify)
+    assert health(platform) == "ok"
+
+
+def test_a_stack_that_cannot_roll_back_takes_releases_again(platform: Platform) -> None:
+    with wrong_master_password(platform), pytest.raises(CalledProcessError):
+        release_other_code(platform)
+    drift = platform.make("drift", check=False)
+    assert "service must be mended: trading-platform-service-" in drift.stdout
+    refused = platform.make("rollback-service", check=False)
+    assert "is UPDATE_ROLLBACK_FAILED: mend what its events name" in refused.stdout
+    assert health(platform) == "ok"
+    variables, *_, events, go_on = commands("rollback")
+    assert "Access denied for user" in execute(platform, variables, events, go_on)
+    release_other_code(platform)
+    assert health(platform) == "other"
