@@ -177,7 +177,7 @@ def test_a_first_release_that_failed_says_what_to_do(platform: Platform) -> None
         StackName=name, TemplateBody=json.dumps({"Resources": {"Broken": broken}})
     )
     wait_until(lambda: stack_status(name, REGION) == "ROLLBACK_COMPLETE", "the rollback")
-    with pytest.raises(UserError, match=r"is ROLLBACK_COMPLETE.*: run `make destroy-service`"):
+    with pytest.raises(UserError, match=r"is ROLLBACK_COMPLETE.*: run `make destroy-service "):
         check_releasable(name, REGION)
     formation.delete_stack(StackName=name)
     wait_until(lambda: stack_status(name, REGION) is None, "its deletion")
