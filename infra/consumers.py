@@ -48,10 +48,11 @@ def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Itera
         if resource["type"] != "aws_ssm_parameter" or name not in consumed:
             continue
         if after.get("name") != name:
-            yield f"{name} goes away, which {', '.join(consumed[name])} was released with"
+            yield f"{name} goes away; released with it: {', '.join(consumed[name])}"
             continue
         # A value that only the apply will know is absent.
         value = after.get("value")
         stacks = [stack for stack, released in consumed[name].items() if released != value]
         if value != before["value"] and stacks:
-            yield f"{name} changes: {', '.join(stacks)} keeps the old value until it is redeployed"
+            who = ", ".join(stacks)
+            yield f"{name} changes; until redeployed, these keep the old value: {who}"

@@ -38,6 +38,7 @@ def main() -> None:
     with installed_terraform(os.environ) as terraform:
         for region in (region.region for region in environment.regions):
             folder = stack_folder(environment, region)
+            print(f"==> {folder.name}: terraform plan", file=sys.stderr, flush=True)
             terraform.init(folder, *backend_arguments(environment, region))
             plan = _plan(terraform, folder)
             findings = [*plan_findings(plan), *unknown_rules(plan, region)]

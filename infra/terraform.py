@@ -250,8 +250,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 runs, what=f"terraform {command}", result=_RESULTS[command], parallel=parallel
             )
             for run in (run for wave in runs for run in wave):
-                warnings = [line for line in run.output() if line.startswith(_WARNING)]
-                print("".join(f"{run.region}: {line}\n" for line in warnings), end="", flush=True)
+                # An apply prints them twice.
+                warned = dict.fromkeys(line for line in run.output() if line.startswith(_WARNING))
+                print("".join(f"{run.region}: {line}\n" for line in warned), end="", flush=True)
             return
         for region in environment.regions:
             name = stack_folder(environment, region.region).name
@@ -288,13 +289,17 @@ def plan_and_warn(
         if not terraform.plan(folder, plan, *arguments):
             return
         consumed = consumption(region, environment)
+        warnings = ""
         # The arguments may name another file. To read a plan takes Terraform some seconds.
         if consumed and plan.exists():
             shown = json.loads(terraform.read(folder, "show", "-json", str(plan)))
-            for warning in consumption_changes(shown, consumed):
-                print(f"{_WARNING}{warning}", file=sys.stderr, flush=True)
+            changes = consumption_changes(shown, consumed)
+            warnings = "".join(f"{_WARNING}{change}\n" for change in changes)
+        print(warnings, end="", file=sys.stderr, flush=True)
         if apply:
             terraform.run(folder, "apply", str(plan))
+            # Once more, below all that Terraform has printed.
+            print(warnings, end="", file=sys.stderr, flush=True)
 
 
 def _initialized(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from service.deployed import DeployedStack, deployed_stack
 from service.releases import ALIAS, current_release, list_releases
+from service.stack_status import why_not
 from shared.contract import VERSION_NAME, Contract
 from shared.errors import UserError, exit_code
 from shared.naming import (
@@ -33,7 +34,11 @@ def main() -> None:
         if stack is None:
             print(f"{name}: not deployed", flush=True)
             continue
-        findings = [*value_findings(stack, region, environment), *alias_findings(stack, region)]
+        stuck = list(stack_findings(stack, region))
+        findings = [
+            *value_findings(stack, region, environment),
+            *(stuck or alias_findings(stack, region)),
+        ]
         for finding in findings or ["no drift"]:
             print(f"{name}: {finding}", flush=True)
         if findings:
@@ -62,6 +67,12 @@ def value_findings(stack: DeployedStack, region: str, environment: str) -> Itera
             yield f"infra must be applied: {name} is gone, which the service was released with"
         elif found[path].value != value:
             yield f"service must be redeployed: {name} changed ({value} -> {found[path].value})"
+
+
+def stack_findings(stack: DeployedStack, region: str) -> Iterator[str]:
+    """Whether a release has failed so that the stack takes no other one."""
+    if not stack.changes and (problem := why_not(stack.name, region, stack.status)):
+        yield f"service must be mended: {problem}"
 
 
 def alias_findings(stack: DeployedStack, region: str) -> Iterator[str]:

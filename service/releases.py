@@ -91,15 +91,18 @@ def list_releases(stack: DeployedStack, region: str) -> list[Release]:
     """The current release and the latest ones, the newest first.
 
     Raises:
-        UserError: AWS does not answer.
+        UserError: AWS does not answer, or the stack's first release has failed.
     """
     resources = stack.resources(region)
-    function = resources[_FUNCTION]
-    (current,) = (
+    versions = [
         int(identifier.rpartition(":")[2])
         for name, identifier in resources.items()
-        if name.startswith(f"{_FUNCTION}Version")
-    )
+        if name.startswith(f"{_FUNCTION}Version") and identifier
+    ]
+    if not versions:
+        raise UserError(f"{stack.name} is {stack.status} and has no release")
+    # In the course of a release there are two, of which the stack is to have the newer one.
+    function, current = resources[_FUNCTION], max(versions)
     with answering(region):
         client = boto3.client("lambda", region_name=region)
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
@@ -128,10 +131,11 @@ def current_release(releases: Sequence[Release]) -> Release:
 
 
 def release_to_restore(releases: Sequence[Release], kept: Collection[int], to: str) -> Release:
-    """The release that a rollback goes to: the version `to`, or without it the one before.
+    """The release that a rollback goes to: the version `to`, or without it what was live before.
 
     Before a release that is itself a rollback comes what was before the release that it restored:
-    one rollback after another goes further back, and never forward again.
+    one rollback after another goes further back, and never forward again. Before any other release
+    may come a rollback, and so not the release that this was from.
 
     Raises:
         UserError: there is none, it is the current one, or its package is not kept.
@@ -139,11 +143,7 @@ def release_to_restore(releases: Sequence[Release], kept: Collection[int], to: s
     current = current_release(releases)
     if not to:
         for release in releases:
-            if (
-                release.version < current.first
-                and release.version in kept
-                and not release.origin.restores
-            ):
+            if release.version < current.first and release.version in kept:
                 return release
         raise UserError(f"there is no release before version {current.first} to go back to")
     for release in releases:

@@ -304,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if command == "deploy":
         for region in regions:
             published_values(TEMPLATE, load_contract(), environment, region)
+            check_releasable(service_stack_name(region, environment, stage), region)
     if command == "rollback":
         if os.environ.get("TO") and len(regions) > 1:
             raise UserError("TO: each region counts its own versions; name one of them in REGIONS")

@@ -13,7 +13,7 @@ def check_releasable(stack: str, region: str) -> None:
         UserError: it would not: a change is under way, or one has failed so that somebody must act
             first; or CloudFormation does not say.
     """
-    refusal = why_not(stack, stack_status(stack, region))
+    refusal = why_not(stack, region, stack_status(stack, region))
     if refusal:
         raise UserError(refusal)
 
@@ -36,8 +36,10 @@ def stack_status(stack: str, region: str) -> str | None:
     return answer["Stacks"][0]["StackStatus"]
 
 
-def why_not(stack: str, status: str | None) -> str | None:
+def why_not(stack: str, region: str, status: str | None) -> str | None:
     """Why a stack of this status takes no release, and what helps; None if it takes one.
+
+    What helps is for this stack alone: other regions, and the service beside a preview, stay.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
     """
@@ -46,15 +48,18 @@ def why_not(stack: str, status: str | None) -> str | None:
         case None | "REVIEW_IN_PROGRESS":
             return None
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED":
+            stage = stack.partition("--")[2]
+            only = f"REGIONS={region} SERVICE_STAGE={stage}" if stage else f"REGIONS={region}"
             return (
-                f"{stack} is {status}, which takes no release: run `make destroy-service`, which "
-                "keeps the trades, and release again"
+                f"{stack} is {status}, which takes no release: run `make destroy-service {only}`, "
+                f"which {'takes its data along' if stage else 'keeps the trades'}, and release "
+                "again"
             )
         case "UPDATE_ROLLBACK_FAILED":
             return (
                 f"{stack} is {status}: mend what its events name, then run "
-                f"`aws cloudformation continue-update-rollback --stack-name {stack}`, and "
-                "release again"
+                f"`aws cloudformation continue-update-rollback --region {region} --stack-name "
+                f"{stack}`, and release again"
             )
     if status.endswith("_IN_PROGRESS"):
         return (

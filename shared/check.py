@@ -154,6 +154,10 @@ def check_against_environment(root: Path, variables: Mapping[str, str]) -> None:
         for template in sorted(root.glob(_TEMPLATES)):
             stack = stack_name(region, environment)
             reading = read_for(template, contract, environment, region)
+            if reading.empty:
+                print(f"{stack}: there is no data platform; run `make deploy-infra` first")
+                failed.append(stack)
+                continue
             print(
                 f"{stack}: contract {reading.version}, {len(reading.values)} values for "
                 f"{template.relative_to(root)}"

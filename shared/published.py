@@ -14,6 +14,7 @@ from shared.table import table
 from shared.template import Requirement, consumed_names, contract_requirement
 
 _SSM_BATCH = 10  # the most names that GetParameters takes
+_NO_VERSION = "none"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Reading:
     version: str
     values: Mapping[str, str]
     problems: Sequence[Problem]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is published: there is no data platform."""
+        return self.version == _NO_VERSION and not self.values
 
 
 def read_published(paths: Iterable[str], region: str) -> dict[str, Published]:
@@ -75,7 +81,7 @@ def read_for(template: Path, contract: Contract, environment: str, region: str) 
     version_path = contract.version_path(environment)
     paths = {parameter: contract.path(parameter, environment) for parameter in consumed}
     found = read_published([version_path, *paths.values()], region)
-    version = found[version_path].value if version_path in found else "none"
+    version = found[version_path].value if version_path in found else _NO_VERSION
     problems = []
     if complaint := version_problem(version, requirement):
         problems.append(Problem(VERSION_NAME, version_path, complaint))
@@ -97,10 +103,15 @@ def published_values(
     """The value of all that a template's service takes from the contract, by logical name.
 
     Raises:
-        UserError: something is missing, of the wrong type or of a version that the service does not
-            get along with; a table of it has been printed.
+        UserError: there is no data platform, or something is missing, of the wrong type or of a
+            version that the service does not get along with; a table of it has been printed.
     """
     reading = read_for(template, contract, environment, region)
+    if reading.empty:
+        raise UserError(
+            f"there is no data platform for the environment {environment} in {region}: "
+            "run `make deploy-infra` first"
+        )
     if reading.problems:
         print(problem_table(reading.problems), flush=True)
         raise UserError(

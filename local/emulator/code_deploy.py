@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config
 from ministack import app
 from ministack.core import router
+from ministack.core.responses import get_region
 from ministack.services.cloudformation import _stacks, provisioners, stacks
 
 _ALIAS = "AWS::Lambda::Alias"
@@ -102,6 +103,7 @@ def _run(hook: str) -> None:
     execution = uuid.uuid4().hex
     client = boto3.client(
         "lambda",
+        region_name=get_region(),
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
         config=Config(read_timeout=_HOOK_SECONDS, retries={"total_max_attempts": 1}),
     )

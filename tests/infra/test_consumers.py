@@ -53,13 +53,14 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     assert "warning" not in printed.err
 
     stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trades"
-    changes = f"warning: {PARAMETER} changes: {service} keeps the old value until it is redeployed"
+    changes = f"warning: {PARAMETER} changes; until redeployed, these keep the old value: {service}"
     terraform.main(["plan"])
     assert changes in capfd.readouterr().err
     # As beside other regions.
     apply.main([str(stack_folder(load_environment(os.environ), REGION)), REGION])
     printed = capfd.readouterr()
-    assert changes in printed.err
+    # Before the apply, and again below it.
+    assert printed.err.count(changes) == 2
     assert "0 added, 1 changed, 0 destroyed" in printed.out
     assert aws.client("ssm").get_parameter(Name=PARAMETER)["Parameter"]["Value"] == "trades"
 
@@ -75,7 +76,7 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
 
     stack["resource"]["aws_ssm_parameter"]["name"]["name"] = f"{PARAMETER}-of-old"
     terraform.main(["plan"])
-    goes = f"warning: {PARAMETER} goes away, which {service} was released with"
+    goes = f"warning: {PARAMETER} goes away; released with it: {service}"
     assert goes in capfd.readouterr().err
 
 

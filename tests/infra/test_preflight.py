@@ -142,10 +142,11 @@ def test_the_wait_has_an_end_and_names_what_is_left(environment: str, interface:
         wait_for_lambda_interfaces(REGION, environment, limit_seconds=0)
 
 
+@pytest.mark.parametrize("service", ["CLOUDFORMATION", "EC2"])
 def test_an_account_that_does_not_answer_is_one_clear_line(
-    environment: str, monkeypatch: pytest.MonkeyPatch
+    environment: str, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
         terraform.main(["destroy"])

@@ -155,9 +155,20 @@ def test_a_release_that_one_region_cannot_take_starts_in_none(
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
-    with pytest.raises(UserError, match="of the environment tested in us-west-2 is not what"):
+    with pytest.raises(UserError, match="no data platform for the environment tested in us-west-2"):
         stack.main(["deploy"])
-    assert "==>" not in capsys.readouterr().out
+    assert capsys.readouterr().out == ""
+
+
+def test_where_there_is_no_platform_the_check_says_no_more_than_that(
+    aws: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="trading-platform-uswest2-tested: a service cannot"):
+        main(ROOT, {**VARIABLES, "REGIONS": "us-west-2"})
+    assert capsys.readouterr().out == (
+        "trading-platform-uswest2-tested: there is no data platform; "
+        "run `make deploy-infra` first\n"
+    )
 
 
 def test_an_account_that_does_not_answer_is_one_clear_line(

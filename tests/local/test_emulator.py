@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,7 +11,9 @@ import socket
 import ssl
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +72,12 @@ class Emulator:
         self.process.kill()
         self.process.wait()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         connect: Any = boto3.client
         return connect(
             service,
             endpoint_url=self.url,
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id="test",
             aws_secret_access_key="test",
             verify=False,
@@ -358,6 +361,39 @@ def test_an_interrupted_deployment_can_be_repeated(emulator: Emulator) -> None:
     until(lambda: status() == "UPDATE_COMPLETE", "the deployment")
     assert emulator.client("ssm").get_parameter(Name="/a")["Parameter"]["Value"] == "2"
     formation.delete_stack(StackName="service")
+
+
+def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr(
+            "index.py",
+            "import os, pathlib, time\n"
+            "def handler(event, context):\n"
+            "    pathlib.Path(event['started']).touch()\n"
+            "    time.sleep(2)\n"
+            "    return os.environ['AWS_REGION']\n",
+        )
+    updated, busy = (emulator.client("lambda", region) for region in (REGION, "us-west-2"))
+    for client in (updated, busy):
+        client.create_function(
+            FunctionName="check",
+            Runtime="python3.13",
+            Handler="index.handler",
+            Role="arn:aws:iam::000000000000:role/any",
+            Timeout=10,
+            Code={"ZipFile": code.getvalue()},
+        )
+        client.get_waiter("function_active_v2").wait(FunctionName="check")
+    started = tmp_path / "started"
+    event = json.dumps({"started": str(started)})
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(busy.invoke, FunctionName="check", Payload=event)
+        until(started.exists, "the function to start")
+        updated.update_function_configuration(FunctionName="check", Timeout=20)
+        assert json.loads(answer.result()["Payload"].read()) == "us-west-2"
 
 
 def test_cluster_attributes_are_described_as_requested(emulator: Emulator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pymysql
@@ -83,6 +84,20 @@ def delete_stack(platform: Platform, stage: str) -> str:
         if not status.endswith("_IN_PROGRESS") and status != "CREATE_COMPLETE":
             return status
         time.sleep(0.5)
+
+
+@contextmanager
+def wrong_master_password(platform: Platform) -> Iterator[None]:
+    """Have a secret with which no migration gets into the database."""
+    secrets: Any = platform.client("secretsmanager")
+    master = published(platform, "DatabaseMasterSecretArn")
+    right = secrets.get_secret_value(SecretId=master)["SecretString"]
+    wrong = json.dumps({**json.loads(right), "password": "wrong"})
+    secrets.put_secret_value(SecretId=master, SecretString=wrong)
+    try:
+        yield
+    finally:
+        secrets.put_secret_value(SecretId=master, SecretString=right)
 
 
 @pytest.fixture(scope="module")
@@ -174,13 +189,6 @@ def test_a_removed_preview_leaves_nothing_behind_and_the_rest_as_it_was(
 
 
 def test_a_preview_whose_data_cannot_be_deleted_stays_until_it_can(previews: Platform) -> None:
-    secrets: Any = previews.client("secretsmanager")
-    master = published(previews, "DatabaseMasterSecretArn")
-    right = secrets.get_secret_value(SecretId=master)["SecretString"]
-    wrong = json.dumps({**json.loads(right), "password": "wrong"})
-    secrets.put_secret_value(SecretId=master, SecretString=wrong)
-    try:
+    with wrong_master_password(previews):
         assert delete_stack(previews, "pr-12") == "DELETE_FAILED"
-    finally:
-        secrets.put_secret_value(SecretId=master, SecretString=right)
     assert "preview-pr-12" in names(previews, "SHOW DATABASES")

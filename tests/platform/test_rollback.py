@@ -74,6 +74,12 @@ def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_releas
     # What is released now is what was there before: the same build is nothing new.
     assert "No changes to deploy" in app_team.make("deploy-service").stdout
 
+    # Before this one it was the rollback that was live, and not the other wrong one.
+    release_other_code(app_team)
+    assert health(app_team) == "other"
+    app_team.make("rollback-service")
+    assert health(app_team) == "ok"
+
     release_other_code(app_team)
     assert health(app_team) == "other"
     app_team.make("rollback-service", f"TO={before}")

@@ -4,12 +4,15 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 
 from tests.platform.conftest import REGION, Platform
 from tests.platform.test_local_platform import as_master_user, book, published, trades
+from tests.platform.test_previews import wrong_master_password
+from tests.platform.test_rollback import health, release_other_code
 from tests.runbooks import commands, run
 
 pytestmark = pytest.mark.platform
@@ -23,8 +26,12 @@ def as_it_was(platform: Platform) -> Iterator[None]:
 
 
 def carry_out(platform: Platform, runbook: str, **more: str) -> str:
+    return execute(platform, *commands(runbook), **more)
+
+
+def execute(platform: Platform, *blocks: str, **more: str) -> str:
     api = platform.trade_url.removesuffix("/trade")
-    return run("".join(commands(runbook)), platform.env, REGION=REGION, API=api, **more)
+    return run("".join(blocks), platform.env, REGION=REGION, API=api, **more)
 
 
 def password(platform: Platform, name: str) -> str:
@@ -80,3 +87,25 @@ def test_a_restore_brings_back_what_was_destroyed_and_the_service_goes_on(
     assert {member["DBInstanceIdentifier"] for member in restored["DBClusterMembers"]} == {
         member["DBInstanceIdentifier"] for member in cluster["DBClusterMembers"]
     }
+
+
+def test_a_bad_release_is_rolled_back(platform: Platform) -> None:
+    release_other_code(platform)
+    assert health(platform) == "other"
+    variables, check, do, verify, *_ = commands("rollback")
+    assert '"status": "VALID"' in execute(platform, variables, check, do, verify)
+    assert health(platform) == "ok"
+
+
+def test_a_stack_that_cannot_roll_back_takes_releases_again(platform: Platform) -> None:
+    with wrong_master_password(platform), pytest.raises(CalledProcessError):
+        release_other_code(platform)
+    drift = platform.make("drift", check=False)
+    assert "service must be mended: trading-platform-service-" in drift.stdout
+    refused = platform.make("rollback-service", check=False)
+    assert "is UPDATE_ROLLBACK_FAILED: mend what its events name" in refused.stdout
+    assert health(platform) == "ok"
+    variables, *_, events, go_on = commands("rollback")
+    assert "Access denied for user" in execute(platform, variables, events, go_on)
+    release_other_code(platform)
+    assert health(platform) == "other"

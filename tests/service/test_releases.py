@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from service.deployed import DeployedStack
 from service.releases import (
     Origin,
     Release,
+    list_releases,
     release_table,
     release_to_restore,
     source_commit,
@@ -74,15 +76,16 @@ def release(version: int, *, restores: int | None = None, current: bool = False)
     return Release(version, origin, 100 if current else 0, current)
 
 
-# Version 3 went wrong; 4 went back to 2, and 5 forward again.
+# Version 3 went wrong; 4 went back to 2, and 5 is another one.
 HISTORY = [release(4, restores=2), release(3), release(2), release(1)]
 KEPT = {1, 2, 3, 4, 5}
 
 
 def test_a_rollback_goes_to_the_release_before() -> None:
     releases = [release(5, current=True), *HISTORY]
-    assert release_to_restore(releases, KEPT, "").version == 3
-    assert release_to_restore(releases, KEPT - {3}, "").version == 2
+    before = release_to_restore(releases, KEPT, "")
+    assert (before.version, before.first) == (4, 2)
+    assert release_to_restore(releases, KEPT - {4, 3}, "").version == 2
 
 
 def test_one_rollback_after_another_goes_further_back() -> None:
@@ -125,3 +128,9 @@ def test_the_list_shows_where_callers_are_and_what_cannot_come_back() -> None:
         "2               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0",
         "1               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0     no package",
     ]
+
+
+def test_a_stack_whose_first_release_failed_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeployedStack, "resources", lambda *_: {"TradeFunction": "trades"})
+    with pytest.raises(UserError, match="trades is ROLLBACK_FAILED and has no release"):
+        list_releases(DeployedStack("trades", "ROLLBACK_FAILED", {}, {}), "us-east-1")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import stack
+from service import stack, stack_status
 from service.stack import build_digest, release_digest, service_parameters
 from shared.errors import UserError
 
@@ -97,6 +97,18 @@ def test_there_are_no_previews_beside_real_trades(monkeypatch: pytest.MonkeyPatc
     for command in ("deploy", "delete"):
         with pytest.raises(UserError, match="SERVICE_STAGE pr-42: there are no previews beside"):
             stack.main([command])
+
+
+def test_a_release_that_the_stack_of_one_region_cannot_take_starts_in_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses = {"us-east-1": "UPDATE_COMPLETE", "us-west-2": "UPDATE_ROLLBACK_FAILED"}
+    monkeypatch.setattr(stack_status, "stack_status", lambda _, region: statuses[region])
+    monkeypatch.setattr(stack, "published_values", lambda *_: {})
+    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    with pytest.raises(UserError, match="service-uswest2-dev is UPDATE_ROLLBACK_FAILED"):
+        stack.main(["deploy"])
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["EnvironmentSuffix", "ServiceStage"])

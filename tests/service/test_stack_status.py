@@ -20,7 +20,7 @@ from shared.errors import UserError
     ],
 )
 def test_a_release_begins_in_a_state_that_is_final_and_good(status: str | None) -> None:
-    assert why_not("trades", status) is None
+    assert why_not("trades", "us-east-1", status) is None
 
 
 @pytest.mark.parametrize(
@@ -29,17 +29,26 @@ def test_a_release_begins_in_a_state_that_is_final_and_good(status: str | None) 
         ("CREATE_IN_PROGRESS", "run again when it is over"),
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "run again when it is over"),
         ("DELETE_IN_PROGRESS", "run again when it is over"),
-        ("ROLLBACK_COMPLETE", "make destroy-service"),
-        ("DELETE_FAILED", "make destroy-service"),
-        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name trades"),
+        ("ROLLBACK_COMPLETE", "make destroy-service REGIONS=us-east-1`, which keeps the trades"),
+        ("DELETE_FAILED", "make destroy-service REGIONS=us-east-1`, which keeps the trades"),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "continue-update-rollback --region us-east-1 --stack-name trades`",
+        ),
     ],
 )
 def test_in_any_other_state_it_is_said_what_helps(status: str, remedy: str) -> None:
-    refusal = why_not("trades", status)
+    refusal = why_not("trades", "us-east-1", status)
     assert refusal is not None
     assert status in refusal
     assert remedy in refusal
     assert "\n" not in refusal
+
+
+def test_what_helps_a_preview_leaves_the_service_beside_it_alone() -> None:
+    refusal = why_not("trades--pr-42", "us-west-2", "ROLLBACK_FAILED")
+    assert refusal is not None
+    assert "REGIONS=us-west-2 SERVICE_STAGE=pr-42`, which takes its data along" in refusal
 
 
 def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
