@@ -32,7 +32,7 @@ def main() -> None:
         parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
     sections = [_run(name, arguments.quick) for name in arguments.names or BENCHMARKS]
     results = Results(machine.describe(), sections)
-    print(report.summary(results))
+    print(report.summary(sections))
     if not arguments.quick and not arguments.names:
         report.save(results)
         report.write(results)
@@ -43,6 +43,8 @@ def _run(name: str, quick: bool) -> Section:
     progress(f"== {name}")
     section: Section = importlib.import_module(f"benchmarks.{name}").run(quick)
     progress(f"== {name} took {time.monotonic() - started:.0f} s")
+    # Already now: whatever happens to the next one.
+    progress(report.summary([section]))
     return section
 
 

@@ -41,7 +41,7 @@ _UP: _Steps = (
 _INFRA: _Steps = (
     ("checks, start of Python, nothing to synthesize or initialize", r"==> .* terraform apply"),
     ("start of Terraform and of its provider", r".*(Reading\.\.\.|Refreshing state)"),
-    ("refresh, nothing to apply", r".*Apply complete"),
+    ("refresh, nothing to apply", r".*No changes\."),
     ("end", "$ never"),
 )
 _SERVICE: _Steps = (

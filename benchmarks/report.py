@@ -56,9 +56,9 @@ def write(results: Results) -> None:
     CHART.write_text(picture(results.sections))
 
 
-def summary(results: Results) -> str:
+def summary(sections: Sequence[Section]) -> str:
     """The targets as a table for a terminal, and why those that are missed are missed."""
-    targets = [target for section in results.sections for target in section.targets]
+    targets = [target for section in sections for target in section.targets]
     lines = [table([_HEADING, *map(_cells, targets)])]
     lines += [f"\nnot met: {target.name}: {target.reason}" for target in targets if not target.met]
     return "\n".join(lines)

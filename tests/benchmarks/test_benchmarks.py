@@ -128,7 +128,7 @@ def test_the_page_is_made_of_saved_results_and_says_what_is_missed(
     assert page == report.page(results)
     for text in ("| Processor | fast |", "## Title", "| 1 | 2 |", "**ratio**. slow", "3.00 x"):
         assert text in page
-    assert "not met: absolute: large" in report.summary(results)
-    assert "difference:" not in report.summary(results)
+    assert "not met: absolute: large" in report.summary(results.sections)
+    assert "difference:" not in report.summary(results.sections)
     drawn = ElementTree.parse(tmp_path / "CHART")
     assert "A chart" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
