@@ -43,8 +43,9 @@ def _run(name: str, quick: bool) -> Section:
     progress(f"== {name}")
     section: Section = importlib.import_module(f"benchmarks.{name}").run(quick)
     progress(f"== {name} took {time.monotonic() - started:.0f} s")
-    # Already now: whatever happens to the next one.
-    progress(report.summary([section]))
+    if section.targets:
+        # Already now: whatever happens to the next one.
+        progress(report.summary([section]))
     return section
 
 
