@@ -60,7 +60,7 @@ def summary(sections: Sequence[Section]) -> str:
     """The targets as a table for a terminal, and why those that are missed are missed."""
     targets = [target for section in sections for target in section.targets]
     lines = [table([_HEADING, *map(_cells, targets)])]
-    lines += [f"\nnot met: {target.name}: {target.reason}" for target in targets if not target.met]
+    lines += [f"\nnot met: {names}: {reason}" for reason, names in _missed(sections).items()]
     return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ def page(results: Results) -> str:
         _markdown(["Machine", ""], list(results.machine.items())),
         "## Targets\n",
         _markdown(_HEADING, [_cells(t) for section in results.sections for t in section.targets]),
-        *_misses(results.sections),
+        *(f"Not met: **{names}**. {why}\n" for why, names in _missed(results.sections).items()),
         "![Medians, with the lowest and the highest round](performance.svg)\n",
     ]
     for section in results.sections:
@@ -106,9 +106,13 @@ def _cells(target: Target) -> tuple[str, ...]:
     )
 
 
-def _misses(sections: Sequence[Section]) -> list[str]:
-    missed = [target for section in sections for target in section.targets if not target.met]
-    return [f"Not met: **{target.name}**. {target.reason}\n" for target in missed]
+def _missed(sections: Sequence[Section]) -> dict[str, str]:
+    """The names of the targets that are missed, by the reason why they are."""
+    names: dict[str, list[str]] = {}
+    for target in (target for section in sections for target in section.targets):
+        if not target.met:
+            names.setdefault(target.reason, []).append(target.name)
+    return {reason: "; ".join(missed) for reason, missed in names.items()}
 
 
 def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

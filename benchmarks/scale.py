@@ -39,7 +39,8 @@ growing when these are used up, long before a database of its own would be the l
 CPU tell who uses them: the share of the database is what a larger one would have left.
 
 Rows are spread over a thousand symbols. `POST /trade` and both forms of `GET /trades` (50 trades)
-are measured at each size, and MariaDB's `EXPLAIN` names the index that finds the page.
+are measured at each size, and MariaDB's `EXPLAIN` names the index that finds the page. Sizes follow
+each other, minutes apart, and do not take turns: what else the machine does shows between the rows.
 
 Memory of the archive is the most that its function holds for one day of that many trades, uploaded
 in parts of 8 MB while they are read: it grows until one part is full, and no further.\
