@@ -4,6 +4,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import UserError
+from shared.naming import PREVIEW_MARK
 
 
 def check_releasable(stack: str, region: str) -> None:
@@ -48,7 +49,7 @@ def why_not(stack: str, region: str, status: str | None) -> str | None:
         case None | "REVIEW_IN_PROGRESS":
             return None
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED":
-            stage = stack.partition("--")[2]
+            stage = stack.partition(PREVIEW_MARK)[2]
             only = f"REGIONS={region} SERVICE_STAGE={stage}" if stage else f"REGIONS={region}"
             return (
                 f"{stack} is {status}, which takes no release: run `make destroy-service {only}`, "

@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,17 @@ class Emulator:
     def _accepts(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def running_emulator(folder: Path) -> Iterator[Emulator]:
+    """An emulator in a folder of its own, until the block ends."""
+    emulator = Emulator(folder, free_port_base())
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:

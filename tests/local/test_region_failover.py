@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pymysql
 import pytest
 
 from infra.naming import global_name
 from shared.naming import stack_name
-from tests.local.test_emulator import Emulator, free_port_base, until
+from tests.local.test_emulator import Emulator, running_emulator, until
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "region-failover.md"
 EAST, OHIO, WEST = "us-east-1", "us-east-2", "us-west-2"
@@ -47,13 +46,7 @@ class Database:
         self.execute(EAST, "CREATE TABLE trades (id VARCHAR(20) PRIMARY KEY)")
 
     def rds(self, region: str) -> Any:
-        return boto3.client(
-            "rds",
-            region_name=region,
-            endpoint_url=self.emulator.url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return self.emulator.client("rds", region)
 
     def execute(self, region: str, sql: str) -> tuple[tuple[Any, ...], ...]:
         cluster = self.clusters[region]
@@ -111,12 +104,8 @@ class Database:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    emulator = Emulator(tmp_path_factory.mktemp("regions") / "local", free_port_base())
-    emulator.start()
-    try:
+    with running_emulator(tmp_path_factory.mktemp("regions") / "local") as emulator:
         yield Database(emulator)
-    finally:
-        emulator.stop()
 
 
 def test_the_runbook_moves_the_database_and_back_and_loses_only_what_it_says(

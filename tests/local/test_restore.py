@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.test_emulator import Emulator, create_cluster, free_port_base, query
+from tests.local.test_emulator import Emulator, create_cluster, query, running_emulator
 
 
 class Book:
@@ -52,12 +52,8 @@ class Book:
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
-    emulator = Emulator(tmp_path_factory.mktemp("restore") / "local", free_port_base())
-    emulator.start()
-    try:
+    with running_emulator(tmp_path_factory.mktemp("restore") / "local") as emulator:
         yield Book(emulator)
-    finally:
-        emulator.stop()
 
 
 def next_second() -> datetime:

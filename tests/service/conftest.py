@@ -18,8 +18,8 @@ from pymysql.cursors import Cursor
 from local.mariadb import MariaDBServer, TLSFiles, ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
-from tests.local.test_emulator import Emulator
-from tests.ports import free_port, free_port_base
+from tests.local.test_emulator import Emulator, running_emulator
+from tests.ports import free_port
 from trading import api
 from trading.database import Database, Deadline, connect
 from trading.models import Caller
@@ -102,10 +102,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, tls: TLSFiles) -> Iterator[
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path_factory.mktemp("aws") / "local", free_port_base())
-    emulator.start()
-    yield emulator
-    emulator.stop()
+    with running_emulator(tmp_path_factory.mktemp("aws") / "local") as emulator:
+        yield emulator
 
 
 @pytest.fixture
