@@ -65,23 +65,23 @@ start-api: .venv/.installed build-service ## Serve the API with `sam local start
 
 .PHONY: bootstrap-state
 bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, once per account and region
-	@$(PY) -m infra.remote_state bootstrap
+	@$(PY) -m infra.commands.remote_state bootstrap
 
 .PHONY: migrate-state
 migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
-	@$(PY) -m infra.remote_state migrate
+	@$(PY) -m infra.commands.remote_state migrate
 
 .PHONY: bootstrap-pipelines
 bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
-	@$(PY) -m infra.pipelines
+	@$(PY) -m infra.commands.pipelines
 
 .PHONY: unlock-state
 unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
-	@$(PY) -m infra.remote_state unlock
+	@$(PY) -m infra.commands.remote_state unlock
 
 .PHONY: import-resource
 import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
-	@$(PY) -m infra.terraform import -- $(ARGS)
+	@$(PY) -m infra.commands.terraform import -- $(ARGS)
 
 .PHONY: synth
 synth: tools ## Synthesize the Terraform stacks
@@ -89,82 +89,82 @@ synth: tools ## Synthesize the Terraform stacks
 
 .PHONY: plan
 plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
-	@$(PY) -m infra.terraform plan -- $(ARGS)
+	@$(PY) -m infra.commands.terraform plan -- $(ARGS)
 
 .PHONY: plan-comment
 plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull request
-	@$(PY) -m infra.review
+	@$(PY) -m infra.commands.review
 
 .PHONY: deploy-infra
 deploy-infra: tools ## Apply the data platform
-	@$(PY) -m infra.deploy
+	@$(PY) -m infra.commands.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
-	@$(PY) -m infra.terraform destroy
+	@$(PY) -m infra.commands.terraform destroy
 
 .PHONY: outputs
 outputs: tools ## Print the outputs of both halves (JSON=1 for a program)
-	@$(PY) -m infra.outputs
+	@$(PY) -m infra.commands.outputs
 
 .PHONY: cost
 cost: tools ## Estimate the cost per month of the environment and of each profile
-	@$(PY) -m infra.cost
+	@$(PY) -m infra.commands.cost
 
 .PHONY: policies
 policies: tools ## Print the IAM policies of the deployers and the boundary of services' roles
-	@$(PY) -m infra.policies
+	@$(PY) -m infra.commands.policies
 
 ##@ The app team: service/
 
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
-	@$(PY) -m service.rds_ca provide
+	@$(PY) -m service.tools.rds_ca provide
 	@cd service && sam build --template-file template.yaml --config-file samconfig.toml \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
 
 .PHONY: lock-rds-ca
 lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
-	@$(PY) -m service.rds_ca lock
+	@$(PY) -m service.tools.rds_ca lock
 
 .PHONY: openapi
 openapi: .venv/.installed ## Write service/openapi.json and what follows from it
-	@PYTHONPATH=service/src $(PY) -m service.openapi
-	@$(PY) -m service.request_model
+	@PYTHONPATH=service/src $(PY) -m service.tools.openapi
+	@$(PY) -m service.tools.request_model
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)
-	@$(PY) -m service.stack deploy
+	@$(PY) -m service.deploy.commands deploy
 
 .PHONY: releases
 releases: .venv/.installed ## List the releases of the service, and which is live
-	@$(PY) -m service.stack releases
+	@$(PY) -m service.deploy.commands releases
 
 .PHONY: rollback-service
 rollback-service: .venv/.installed ## Release again what was live before (or TO=version)
-	@$(PY) -m service.stack rollback
+	@$(PY) -m service.deploy.commands rollback
 
 .PHONY: destroy-service
 destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVICE_STAGE: a preview and its data)
-	@$(PY) -m service.stack delete
+	@$(PY) -m service.deploy.commands delete
 
 .PHONY: previews
 previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
-	@$(PY) -m service.previews
+	@$(PY) -m service.deploy.previews
 
 .PHONY: invoke
 invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
-	@$(PY) -m service.stack invoke
+	@$(PY) -m service.deploy.commands invoke
 
 ##@ Quality
 
 .PHONY: check-contract
 check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=…) or AGAINST=environment
-	@$(PY) -m shared.check
+	@$(PY) -m shared.contract.check
 
 .PHONY: drift
 drift: tools ## Say who must act: reality, Terraform's state, the contract and the service compared
-	@status=0; $(PY) -m infra.drift || status=$$?; $(PY) -m service.drift || status=$$?; exit $$status
+	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status
 
 .PHONY: test
 test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
@@ -199,15 +199,15 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	.venv-checks/bin/zizmor --offline --quiet .github
-	shellcheck local/*.sh requirements/*.sh .ci/run
-	bandit --quiet --configfile pyproject.toml --recursive infra shared service/*.py service/src local docs
-	$(PY) -m service.migration_check
+	shellcheck local/*.sh tests/docker/*.sh requirements/*.sh .ci/run
+	bandit --quiet --configfile pyproject.toml --recursive infra shared service/deploy service/tools service/src local docs
+	$(PY) -m service.tools.migration_check
 	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet
-	$(PY) -m infra.terraform validate
-	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.scan tests/infra/environments/*.toml
+	$(PY) -m infra.commands.terraform validate
+	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.commands.scan tests/infra/environments/*.toml
 
 .PHONY: bench
 bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)

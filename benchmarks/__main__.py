@@ -11,7 +11,7 @@ import time
 from benchmarks import machine, report
 from benchmarks.measure import Section, progress
 from benchmarks.report import Results
-from shared.errors import exit_code
+from shared.cli.errors import exit_code
 
 # Modules with a function `run(quick)`, which gives their section of the report.
 BENCHMARKS = ("warm", "cold", "scale", "synth", "deploy_loop")

@@ -14,7 +14,7 @@ from benchmarks.functions import BARE, BOTO3_SECRET, FASTAPI, POWERTOOLS, SERVIC
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn, number, shown
 from benchmarks.place import Place, place, post_trade
 from benchmarks.runtime import ROOT, Code
-from shared.errors import UserError
+from shared.cli.errors import UserError
 
 _CONTENDERS = {
     "bare pymysql": BARE,

@@ -15,7 +15,7 @@ from benchmarks.measure import Section, Spread, Table, progress, shown
 from benchmarks.project import copied_project
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
-from shared.errors import UserError
+from shared.cli.errors import UserError
 from tests.ports import free_port_base
 
 _ROUNDS = 3

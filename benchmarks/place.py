@@ -18,7 +18,7 @@ from pymysql.cursors import Cursor
 from benchmarks.aws import Aws
 from benchmarks.measure import progress
 from benchmarks.runtime import ROOT, Code, ExecutionEnvironment
-from local.mariadb import MariaDBServer, ensure_tls_files
+from local.database_server import MariaDBServer, ensure_tls_files
 from migration.runner import apply_migrations, load_migrations
 from trading.database import connect
 from trading.secret import Credentials

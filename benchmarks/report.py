@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.measure import Bars, Section, Spread, Table, Target, number, shown
 from docs.svg import Canvas, Place
-from shared.table import table
+from shared.cli.table import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.http import Closed, Connection, Request
-from shared.errors import UserError
+from shared.cli.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"

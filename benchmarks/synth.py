@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn, shown, timed
 from benchmarks.project import copied_project
-from shared.errors import UserError
+from shared.cli.errors import UserError
 
 _REGIONS = "us-east-1,us-east-2,us-west-2"
 

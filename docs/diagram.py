@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from docs.svg import LINE, Canvas, Place, box_height
-from infra.config import load_environment
+from infra.config.environment import load_environment
 from infra.main import synthesize
-from shared.contract import Contract, load_contract
+from shared.contract.loader import Contract, load_contract
+from shared.contract.template import consumed_parameters
 from shared.naming import PLATFORM, REGION_CODES
-from shared.template import consumed_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from infra.config import EnvironmentConfig, load_environment
-from infra.stamp import Stamp, digest
-from shared.errors import exit_code
+from infra.config.environment import EnvironmentConfig, load_environment
+from shared.cli.errors import exit_code
+from shared.cli.stamp import Stamp, digest
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,10 +21,10 @@ def synthesize(environment: EnvironmentConfig) -> None:
     stamp = _stamp(environment)
     if stamp.current():
         return
-    from infra.bindings import App
+    from infra.provider.bindings import App
     from infra.stacks.data_platform import DataPlatform
     from infra.stacks.state_backend import StateBackend
-    from shared.contract import load_contract
+    from shared.contract.loader import load_contract
 
     app = App(outdir=str(environment.out_dir))
     contract = load_contract()

@@ -18,9 +18,9 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.database_server import MariaDBError, MariaDBServer
 from local.emulator.settings import Settings, SettingsError
-from local.mariadb import MariaDBError, MariaDBServer
-from shared.errors import UserError, exit_code
+from shared.cli.errors import UserError, exit_code
 from shared.naming import (
     check_environment_suffix,
     check_regions,

@@ -32,14 +32,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from local.lambda_image import architecture, ensure_image, require_engine
 from local.platform import aws_variables, local_settings
-from service.deployed import deployed_values
-from service.stack import BUILT_TEMPLATE
-from shared.contract import load_contract
-from shared.errors import UserError, exit_code
+from service.deploy.commands import BUILT_TEMPLATE
+from service.deploy.deployed import deployed_values
+from shared.cli.errors import UserError, exit_code
+from shared.contract.loader import load_contract
+from shared.contract.template import parameter_overrides
 from shared.naming import check_environment_suffix, check_regions
-from shared.template import parameter_overrides
+from tests.docker.lambda_image import architecture, ensure_image, require_engine
 
 DEFAULT_PORT = 3000
 # The name under which a function finds this machine. The database's certificate has to hold it.

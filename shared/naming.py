@@ -2,7 +2,7 @@
 
 import re
 
-from shared.errors import UserError
+from shared.cli.errors import UserError
 
 PLATFORM = "trading-platform"
 
@@ -13,7 +13,8 @@ REGION_CODES = {
 }
 
 # The tightest limit is that of the data bucket's name, 63 characters, of which 20 are left for the
-# suffix (see `infra/naming.py`). RDS takes no double and no trailing hyphen in an identifier.
+# suffix (see `infra/config/naming.py`). RDS takes no double and no trailing hyphen in an
+# identifier.
 ENVIRONMENT_SUFFIX_MAX = 20
 # A stage has the same form. The tightest limit is that of the smoke check's function: with both at
 # their longest, its name has 63 of 64 characters (see `service/template.yaml`).

@@ -4,14 +4,10 @@ import json
 
 from constructs import Construct
 
-from infra.bindings import IamPolicy
-from infra.policies import (
-    BOUNDARY,
-    SERVICE_DEPLOYER,
-    Place,
-    service_boundary,
-    service_deployer,
-)
+from infra.policies.place import BOUNDARY, SERVICE_DEPLOYER, Place
+from infra.policies.service_boundary import service_boundary
+from infra.policies.service_deployer import service_deployer
+from infra.provider.bindings import IamPolicy
 
 
 class Access(Construct):

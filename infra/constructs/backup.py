@@ -2,7 +2,12 @@
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import BackupConfig, ProtectionConfig, RegionConfig
+from infra.config.naming import key_alias, resource_name
+from infra.constructs.encryption import account_statements
+from infra.constructs.iam import Statement, policy, service_role
+from infra.constructs.resources import lifecycle
+from infra.provider.bindings import (
     AwsProvider,
     BackupPlan,
     BackupPlanRule,
@@ -15,11 +20,6 @@ from infra.bindings import (
     KmsAlias,
     KmsKey,
 )
-from infra.config import BackupConfig, ProtectionConfig, RegionConfig
-from infra.constructs.encryption import account_statements
-from infra.constructs.iam import Statement, policy, service_role
-from infra.constructs.resources import lifecycle
-from infra.naming import key_alias, resource_name
 
 # Daily, in UTC, after the cluster's own backup and its maintenance.
 _SCHEDULE = "cron(0 10 * * ? *)"

@@ -5,7 +5,13 @@ from typing import Any
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import DatabaseConfig, ProtectionConfig
+from infra.config.naming import resource_name
+from infra.constructs.global_database import GlobalDatabase
+from infra.constructs.iam import service_role
+from infra.constructs.logs import encrypted_log_group
+from infra.constructs.resources import accept, lifecycle
+from infra.provider.bindings import (
     DataAwsSecretsmanagerSecret,
     DbSubnetGroup,
     Fn,
@@ -18,12 +24,6 @@ from infra.bindings import (
     SecretsmanagerSecret,
     SecurityGroup,
 )
-from infra.config import DatabaseConfig, ProtectionConfig
-from infra.constructs.global_database import GlobalDatabase
-from infra.constructs.iam import service_role
-from infra.constructs.logs import encrypted_log_group
-from infra.constructs.resources import accept, lifecycle
-from infra.naming import resource_name
 
 PORT = 3306
 

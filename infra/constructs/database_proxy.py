@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.naming import resource_name
+from infra.constructs.database import Database
+from infra.constructs.iam import policy, service_role
+from infra.provider.bindings import (
     DbProxy,
     DbProxyAuth,
     DbProxyDefaultTargetGroup,
@@ -15,9 +18,6 @@ from infra.bindings import (
     IamRolePolicy,
     SecurityGroup,
 )
-from infra.constructs.database import Database
-from infra.constructs.iam import policy, service_role
-from infra.naming import resource_name
 
 _BORROW_TIMEOUT_SECONDS = 10
 _IDLE_CLIENT_TIMEOUT_SECONDS = 1800

@@ -2,10 +2,10 @@
 
 from constructs import Construct
 
-from infra.bindings import AwsProvider, KmsAlias, KmsKey
+from infra.config.naming import key_alias
 from infra.constructs.iam import Statement, policy
 from infra.constructs.resources import lifecycle
-from infra.naming import key_alias
+from infra.provider.bindings import AwsProvider, KmsAlias, KmsKey
 
 
 class Encryption(Construct):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
-from infra.bindings import VpcEndpoint, VpcSecurityGroupEgressRule
 from infra.constructs.iam import Statement, policy
 from infra.constructs.network import HTTPS, Network
+from infra.provider.bindings import VpcEndpoint, VpcSecurityGroupEgressRule
 
 # What the functions call, other than S3.
 _INTERFACES = ("kms", "logs", "secretsmanager", "ssm", "sts")

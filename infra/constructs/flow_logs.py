@@ -2,10 +2,10 @@
 
 from constructs import Construct
 
-from infra.bindings import FlowLog, IamRolePolicy
+from infra.config.naming import log_group_name, resource_name
 from infra.constructs.iam import policy, service_role
 from infra.constructs.logs import encrypted_log_group
-from infra.naming import log_group_name, resource_name
+from infra.provider.bindings import FlowLog, IamRolePolicy
 
 
 class FlowLogs(Construct):

@@ -5,7 +5,10 @@ from typing import Any
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import DatabaseConfig, ProtectionConfig
+from infra.config.naming import global_name
+from infra.constructs.resources import accept, lifecycle
+from infra.provider.bindings import (
     DataAwsSecretsmanagerSecret,
     RdsGlobalCluster,
     SecretsmanagerSecret,
@@ -13,9 +16,6 @@ from infra.bindings import (
     SecretsmanagerSecretVersion,
     TerraformStack,
 )
-from infra.config import DatabaseConfig, ProtectionConfig
-from infra.constructs.resources import accept, lifecycle
-from infra.naming import global_name
 
 _PASSWORD = "aws_secretsmanager_random_password"  # noqa: S105
 _SECRET = "aws_secretsmanager_secret_version"  # noqa: S105

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from infra.bindings import IamRole
+from infra.provider.bindings import IamRole
 
 Statement = Mapping[str, object]
 

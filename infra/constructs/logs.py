@@ -2,8 +2,8 @@
 
 from constructs import Construct
 
-from infra.bindings import CloudwatchLogGroup
 from infra.constructs.resources import accept
+from infra.provider.bindings import CloudwatchLogGroup
 
 _YEAR_DAYS = 365
 

@@ -5,7 +5,10 @@ from typing import Literal
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import RegionConfig, Zone
+from infra.config.naming import resource_name
+from infra.constructs.resources import accept
+from infra.provider.bindings import (
     DefaultSecurityGroup,
     Eip,
     InternetGateway,
@@ -19,9 +22,6 @@ from infra.bindings import (
     VpcSecurityGroupEgressRule,
     VpcSecurityGroupIngressRule,
 )
-from infra.config import RegionConfig, Zone
-from infra.constructs.resources import accept
-from infra.naming import resource_name
 
 _ANYWHERE = "0.0.0.0/0"
 HTTPS = 443

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import DatabaseConfig, ObservabilityConfig
+from infra.config.naming import resource_name
+from infra.constructs.database import Database
+from infra.constructs.iam import policy
+from infra.provider.bindings import (
     CloudwatchDashboard,
     CloudwatchMetricAlarm,
     SnsTopic,
     SnsTopicPolicy,
     SnsTopicSubscription,
 )
-from infra.config import DatabaseConfig, ObservabilityConfig
-from infra.constructs.database import Database
-from infra.constructs.iam import policy
-from infra.naming import resource_name
 
 _GIB = 1024**3
 _MINUTE = 60

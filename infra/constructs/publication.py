@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from infra.bindings import SsmParameter, TerraformOutput
 from infra.constructs.resources import accept
-from shared.contract import VERSION_NAME, Contract
+from infra.provider.bindings import SsmParameter, TerraformOutput
+from shared.contract.loader import VERSION_NAME, Contract
 
 
 class Publication(Construct):

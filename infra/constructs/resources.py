@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from infra.bindings import TerraformResource, TerraformResourceLifecycle
+from infra.provider.bindings import TerraformResource, TerraformResourceLifecycle
 
 
 def lifecycle(
@@ -17,6 +17,6 @@ def lifecycle(
 
 
 def accept(resource: TerraformResource, check: str, reason: str) -> None:
-    """Accept one finding of checkov on one resource, and say why; `infra.scan` reads it."""
+    """Accept one finding of checkov on one resource, and say why (see `infra.commands.scan`)."""
     # Terraform takes "//" for a comment.
     resource.add_override(f"//.checkov.{check}", reason)

@@ -2,7 +2,9 @@
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.constructs.iam import Statement, policy
+from infra.constructs.resources import accept, lifecycle
+from infra.provider.bindings import (
     S3Bucket,
     S3BucketLifecycleConfiguration,
     S3BucketLifecycleConfigurationRule,
@@ -21,8 +23,6 @@ from infra.bindings import (
     S3BucketVersioningA,
     S3BucketVersioningVersioningConfiguration,
 )
-from infra.constructs.iam import Statement, policy
-from infra.constructs.resources import accept, lifecycle
 
 _MULTIPART_DAYS = 7
 _SSE_HEADER = "s3:x-amz-server-side-encryption"

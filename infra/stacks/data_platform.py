@@ -4,16 +4,8 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from infra.bindings import (
-    AwsProvider,
-    AwsProviderDefaultTags,
-    DataAwsCallerIdentity,
-    DataAwsKmsAlias,
-    Fn,
-    KmsKey,
-    TerraformStack,
-)
-from infra.config import EnvironmentConfig, RegionConfig
+from infra.config.environment import EnvironmentConfig, RegionConfig
+from infra.config.naming import bucket_name, key_alias
 from infra.constructs.access import Access
 from infra.constructs.backup import Backup
 from infra.constructs.database import PORT, Database
@@ -27,10 +19,18 @@ from infra.constructs.observability import Observability
 from infra.constructs.publication import Publication, snake_case, stack_outputs
 from infra.constructs.resources import accept
 from infra.constructs.storage import Storage
-from infra.naming import bucket_name, key_alias
-from infra.policies import Place
-from infra.state import keep_state
-from shared.contract import Contract
+from infra.policies.place import Place
+from infra.provider.bindings import (
+    AwsProvider,
+    AwsProviderDefaultTags,
+    DataAwsCallerIdentity,
+    DataAwsKmsAlias,
+    Fn,
+    KmsKey,
+    TerraformStack,
+)
+from infra.stacks.state import keep_state
+from shared.contract.loader import Contract
 from shared.naming import PLATFORM, stack_name
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import EnvironmentConfig
+from infra.config.naming import pipeline_role_name, pipelines_stack_name, resource_name
+from infra.constructs.iam import policy
+from infra.constructs.publication import stack_outputs
+from infra.policies.catalogue import POLICIES
+from infra.policies.place import INFRA_DEPLOYER, PLANNER, PREVIEW_LIMITS, SERVICE_DEPLOYER, Place
+from infra.policies.service_deployer import preview_limits
+from infra.policies.statements import Document
+from infra.provider.bindings import (
     AwsProvider,
     AwsProviderDefaultTags,
     DataAwsCallerIdentity,
@@ -16,21 +24,7 @@ from infra.bindings import (
     IamRolePolicyAttachment,
     TerraformStack,
 )
-from infra.config import EnvironmentConfig
-from infra.constructs.iam import policy
-from infra.constructs.publication import stack_outputs
-from infra.naming import pipeline_role_name, pipelines_stack_name, resource_name
-from infra.policies import (
-    INFRA_DEPLOYER,
-    PLANNER,
-    POLICIES,
-    PREVIEW_LIMITS,
-    SERVICE_DEPLOYER,
-    Document,
-    Place,
-    preview_limits,
-)
-from infra.state import keep_state
+from infra.stacks.state import keep_state
 from shared.naming import PLATFORM
 
 ISSUER = "token.actions.githubusercontent.com"

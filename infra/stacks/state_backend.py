@@ -2,7 +2,18 @@
 
 from constructs import Construct
 
-from infra.bindings import (
+from infra.config.environment import EnvironmentConfig
+from infra.config.naming import (
+    state_bucket_name,
+    state_key_alias,
+    state_lock_table_name,
+    state_stack_name,
+)
+from infra.constructs.encryption import account_statements
+from infra.constructs.iam import policy
+from infra.constructs.resources import lifecycle
+from infra.constructs.storage import Storage
+from infra.provider.bindings import (
     AwsProvider,
     AwsProviderDefaultTags,
     DataAwsCallerIdentity,
@@ -14,18 +25,7 @@ from infra.bindings import (
     KmsKey,
     TerraformStack,
 )
-from infra.config import EnvironmentConfig
-from infra.constructs.encryption import account_statements
-from infra.constructs.iam import policy
-from infra.constructs.resources import lifecycle
-from infra.constructs.storage import Storage
-from infra.naming import (
-    state_bucket_name,
-    state_key_alias,
-    state_lock_table_name,
-    state_stack_name,
-)
-from infra.state import keep_state
+from infra.stacks.state import keep_state
 from shared.naming import PLATFORM
 
 # How far back one can go after a mistake.

@@ -13,38 +13,40 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
-from local.emulator import (
+from local.emulator.databases import (
+    aurora_attributes,
+    database_proxy_endpoints,
+    global_databases,
+    managed_master_passwords,
+    point_in_time_recovery,
+    renamed_databases,
+    secure_transport,
+)
+from local.emulator.databases.aurora_database import AuroraDatabases
+from local.emulator.gaps import (
     alarm_attributes,
     all_traffic_rules,
     api_definitions,
-    aurora_attributes,
     change_set_contents,
     code_deploy,
-    database_proxy_endpoints,
     failed_deletions,
     flow_log_attributes,
     function_names,
-    global_databases,
     iam_condition_keys,
     interrupted_stacks,
-    managed_master_passwords,
     network_interface_filters,
-    point_in_time_recovery,
     policy_simulation,
     prefix_list_rules,
-    renamed_databases,
     resource_arns,
     sam_transform_parameters,
     secret_replicas,
     secrets_without_value,
-    secure_transport,
     ssm_parameter_names,
     stack_role_boundaries,
     vpc_endpoint_attributes,
 )
-from local.emulator.aurora_database import AuroraDatabases
-from local.emulator.durable_state import DurableState
 from local.emulator.settings import HOST, Settings
+from local.emulator.state import DurableState
 
 _GAPS = (
     alarm_attributes,

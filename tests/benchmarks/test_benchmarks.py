@@ -25,7 +25,7 @@ from benchmarks.place import Place, list_trades, place, post_trade
 from benchmarks.report import Results
 from benchmarks.runtime import Code
 from benchmarks.scale import _index
-from shared.errors import UserError
+from shared.cli.errors import UserError
 
 CONTENDERS = {
     "bare": BARE,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.check import template_findings
-from shared.contract import load_contract
-from shared.template import consumed_parameters
+from shared.contract.check import template_findings
+from shared.contract.loader import load_contract
+from shared.contract.template import consumed_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "service" / "template.yaml"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from docs.diagram import PICTURE, TEMPLATE, Stack, draw, standard_stack
-from shared.contract import load_contract
+from shared.contract.loader import load_contract
 from tests.infra.synthesized import variant
 
 CONTRACT = load_contract()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import boto3
 
-from local.mariadb import ensure_tls_files
+from local.database_server import ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
-from shared.table import table
+from shared.cli.table import table
 from tests.endpoint import Endpoint
 from tests.faults.callers import Callers, Ledger
 from tests.faults.checks import BOOK, Findings, compare, positions, read_book

@@ -33,7 +33,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor, DictCursor
 from pymysql.err import OperationalError
 
-from local.mariadb import MariaDBServer, TLSFiles
+from local.database_server import MariaDBServer, TLSFiles
 from tests.endpoint import Endpoint
 from tests.ports import free_port
 from trading.database import connect

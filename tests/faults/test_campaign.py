@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.mariadb import MariaDBServer
+from local.database_server import MariaDBServer
 from tests.faults.callers import Ledger, Order
 from tests.faults.checks import compare, positions, read_book
 

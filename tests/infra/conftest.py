@@ -8,9 +8,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra import drift, terraform
-from infra.config import EnvironmentConfig
-from infra.terraform import stack_folder
+from infra.commands import drift, terraform
+from infra.config.environment import EnvironmentConfig
+from infra.terraform.backend import stack_folder
 from local.emulator.settings import Settings
 from local.platform import aws_variables
 from tests.infra.small_stack import ENVIRONMENT, REGION, Document, small_stack

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from infra.config import load_environment
+from infra.config.environment import load_environment
 from infra.main import synthesize
 
 Attributes = Mapping[str, Any]

@@ -41,7 +41,15 @@ class Life:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(settings)
         self.steps[step] = subprocess.run(
-            [sys.executable, "-m", "infra.terraform", command, "--", "-no-color", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "infra.commands.terraform",
+                command,
+                "--",
+                "-no-color",
+                *arguments,
+            ],
             cwd=ROOT,
             env={
                 **self.variables,

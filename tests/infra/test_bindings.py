@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from infra import bindings
+from infra.provider import bindings
 
 
 def test_the_seam_can_be_loaded_beside_a_provider_package_that_is_loaded_already() -> None:

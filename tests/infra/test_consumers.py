@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra import apply, terraform
-from infra.config import load_environment
-from infra.consumers import consumption
-from infra.terraform import stack_folder
-from shared.errors import UserError
+from infra.commands import apply, terraform
+from infra.commands.consumers import consumption
+from infra.config.environment import load_environment
+from infra.terraform.backend import stack_folder
+from shared.cli.errors import UserError
 from tests.infra.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
 from tests.local.test_emulator import Emulator
 

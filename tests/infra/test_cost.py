@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra import cost
-from infra.cost import Estimate, estimate, load_prices, report
+from infra.commands import cost
+from infra.commands.cost import Estimate, estimate, load_prices, report
 from tests.infra.synthesized import VARIANTS, variant
 
 PRICES = load_prices()

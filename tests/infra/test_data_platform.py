@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from infra.bindings import App, TerraformStack
 from infra.constructs.publication import Publication
 from infra.main import main
-from shared.contract import load_contract
+from infra.provider.bindings import App, TerraformStack
+from shared.contract.loader import load_contract
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.infra.synthesized import (
     EVERYTHING,

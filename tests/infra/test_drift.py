@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from infra import drift, terraform
-from infra.drift import unknown_rules
-from shared.errors import UserError
+from infra.commands import drift, terraform
+from infra.commands.drift import unknown_rules
+from shared.cli.errors import UserError
 from tests.infra.small_stack import PARAMETER, REGION, STACK, Document
 from tests.local.test_emulator import Emulator
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from infra.config import load_environment
-from infra.cost import estimate, load_prices
-from infra.naming import global_name
+from infra.commands.cost import estimate, load_prices
+from infra.config.environment import load_environment
+from infra.config.naming import global_name
 from tests.infra.synthesized import REGIONS, Stack, differences, statements, synthesized
 
 FILE = Path(__file__).parent / "environments" / "global.toml"

@@ -20,7 +20,7 @@ FORK_PYTHON = ROOT / ".venv-cdktn" / "bin" / "python"
 # Synthesizes each environment file into a folder of its own.
 PROGRAM = """
 import os, sys
-from infra.config import load_environment
+from infra.config.environment import load_environment
 from infra.main import synthesize
 for file in sys.argv[1:]:
     variables = {**os.environ, "ENVIRONMENT_FILE": file, "CDKTF_OUTDIR": file + ".out"}
@@ -38,7 +38,7 @@ def test_one_module_alone_knows_cdktf() -> None:
             for line in file.read_text().splitlines()
         )
     }
-    assert knowing == {"infra/bindings.py"}
+    assert knowing == {"infra/provider/bindings.py"}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("infra", "shared"):
         ignored = shutil.ignore_patterns("cdktf.out", ".gen", "__pycache__")
         shutil.copytree(ROOT / package, project / package, ignore=ignored)
-    seam = project / "infra" / "bindings.py"
+    seam = project / "infra" / "provider" / "bindings.py"
     for old, new in FORK.items():
         seam.write_text(seam.read_text().replace(old, new))
     files = []

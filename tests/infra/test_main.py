@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import load_environment
+from infra.config.environment import load_environment
 from infra.main import synthesize
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from infra import outputs
-from infra.config import load_environment
-from infra.state import local_state_file
-from shared.errors import UserError
+from infra.commands import outputs
+from infra.config.environment import load_environment
+from infra.stacks.state import local_state_file
+from shared.cli.errors import UserError
 from shared.naming import service_stack_name
 from tests.infra.test_state import write_state
 from tests.local.test_emulator import Emulator

@@ -8,13 +8,13 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra import pipelines
-from infra.bindings import App
-from infra.config import load_environment
-from infra.naming import state_bucket_name, state_key_alias, state_lock_table_name
-from infra.policies import MAX_CHARACTERS
+from infra.commands import pipelines
+from infra.config.environment import load_environment
+from infra.config.naming import state_bucket_name, state_key_alias, state_lock_table_name
+from infra.policies.statements import MAX_CHARACTERS
+from infra.provider.bindings import App
 from infra.stacks.pipelines import Pipelines
-from shared.errors import UserError
+from shared.cli.errors import UserError
 from shared.naming import ENVIRONMENT_SUFFIX_MAX
 from tests.infra.conftest import ACCOUNT
 from tests.infra.synthesized import REGIONS, Attributes, Stack

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from infra import policies
-from infra.policies import POLICIES, Document, Place
+from infra.commands import policies as policies_command
+from infra.policies.catalogue import POLICIES
+from infra.policies.infra_deployer import infra_deployer
+from infra.policies.place import BOUNDARY, SERVICE_DEPLOYER, Place
+from infra.policies.planner import planner
+from infra.policies.service_boundary import service_boundary
+from infra.policies.service_deployer import API_GATEWAY_LOGS, preview_limits, service_deployer
+from infra.policies.statements import MAX_CHARACTERS, Document
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.infra.synthesized import synthesized
 from tests.local.test_emulator import Emulator
@@ -102,7 +108,7 @@ def decide(emulated_account: Emulator) -> Decide:
 def test_the_service_deployer_can_release_the_service(
     decide: Decide, action: str, resource: str, context: dict[str, str]
 ) -> None:
-    assert decide(action, resource, policies.service_deployer(PLACE), context=context) == "allowed"
+    assert decide(action, resource, service_deployer(PLACE), context=context) == "allowed"
 
 
 DATA_LAYER = [
@@ -141,7 +147,7 @@ DATA_LAYER = [
 def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_administrators_policy(
     decide: Decide, action: str, resource: str
 ) -> None:
-    document = policies.service_deployer(PLACE)
+    document = service_deployer(PLACE)
     assert decide(action, resource, document, ADMINISTRATOR, context=OWN_KEY) == "explicitDeny"
 
 
@@ -177,7 +183,7 @@ def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_adminis
 def test_the_service_deployer_cannot_escalate_or_leave_its_place(
     decide: Decide, action: str, resource: str, context: dict[str, str]
 ) -> None:
-    document = policies.service_deployer(PLACE)
+    document = service_deployer(PLACE)
     assert decide(action, resource, document, context=context) == "implicitDeny"
 
 
@@ -188,7 +194,7 @@ def test_the_service_deployer_cannot_escalate_or_leave_its_place(
 def test_a_role_of_a_service_cannot_touch_the_data_layer_whatever_its_own_policies_allow(
     decide: Decide, action: str, resource: str
 ) -> None:
-    boundary = policies.service_boundary(PLACE)
+    boundary = service_boundary(PLACE)
     assert decide(action, resource, ADMINISTRATOR, boundary=boundary) == "implicitDeny"
 
 
@@ -206,7 +212,7 @@ RESOURCES = {
 
 
 def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide: Decide) -> None:
-    boundary = policies.service_boundary(PLACE)
+    boundary = service_boundary(PLACE)
     statements = [
         statement
         for made in (stack(), stack(ServiceStage="pr-42"))
@@ -235,7 +241,7 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide:
 def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
     decide: Decide, action: str, resource: str, prefix: str
 ) -> None:
-    boundary = policies.service_boundary(PLACE)
+    boundary = service_boundary(PLACE)
     context = {"s3:prefix": prefix} if prefix else {}
     decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
     assert decision == "implicitDeny"
@@ -243,7 +249,7 @@ def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
 
 @pytest.mark.parametrize("environment", ["dev2", "dev-2", "de", "dev-pr-42"])
 def test_previews_of_another_environment_are_out_of_reach(decide: Decide, environment: str) -> None:
-    document = policies.service_deployer(PLACE)
+    document = service_deployer(PLACE)
     stack_of_other = f"trading-platform-service-useast1-{environment}--pr-42"
     for action, resource in (
         ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{stack_of_other}/1"),
@@ -259,7 +265,7 @@ def test_every_role_of_the_service_has_the_boundary_or_one_policy_that_bounds_it
     own = roles.pop("ApiGatewayRole")["Properties"]
     assert "Policies" not in own
     (managed,) = own["ManagedPolicyArns"]
-    assert policies.API_GATEWAY_LOGS.rpartition(":")[2] in str(managed)
+    assert API_GATEWAY_LOGS.rpartition(":")[2] in str(managed)
     for name, role in roles.items():
         boundary = role["Properties"].get("PermissionsBoundary")
         assert boundary == {"Ref": "ServiceBoundaryArn"}, name
@@ -326,7 +332,7 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 
 
 def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
-    document = policies.service_deployer(PLACE)
+    document = service_deployer(PLACE)
     made = [*stack().resources.values(), *stack(ServiceStage="pr-42").resources.values()]
     for type_ in {resource["Type"] for resource in made}:
         for name, resource in DEPLOYS[type_]:
@@ -339,20 +345,20 @@ def test_the_role_of_api_gateway_can_be_made_and_given_nothing_but_its_logs(
     decide: Decide,
 ) -> None:
     role = f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1"
-    document = policies.service_deployer(PLACE)
+    document = service_deployer(PLACE)
 
     def attach(policy: str) -> str:
         context = {"iam:PolicyARN": policy}
         return decide("iam:AttachRolePolicy", role, document, context=context)
 
     assert decide("iam:CreateRole", role, document) == "allowed"
-    assert attach(policies.API_GATEWAY_LOGS) == "allowed"
+    assert attach(API_GATEWAY_LOGS) == "allowed"
     assert attach("arn:aws:iam::aws:policy/AdministratorAccess") == "implicitDeny"
     assert decide("iam:PutRolePolicy", role, document) == "implicitDeny"
 
 
 def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
-    boundary = policies.service_boundary(PLACE)
+    boundary = service_boundary(PLACE)
     assert decide("ec2:CreateNetworkInterface", "*", boundary) == "allowed"
     as_code = {"lambda:SourceFunctionArn": FUNCTION}
     assert decide("ec2:CreateNetworkInterface", "*", boundary, context=as_code) == "explicitDeny"
@@ -431,7 +437,7 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
 def test_the_infra_deployer_has_the_platform_and_nothing_else(
     decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
 ) -> None:
-    document = policies.infra_deployer(PLACE)
+    document = infra_deployer(PLACE)
     assert decide(action, resource, document, context=context) == expected
 
 
@@ -442,7 +448,7 @@ PIPELINE_POLICY = (
 )
 
 
-@pytest.mark.parametrize("deployer", [policies.infra_deployer, policies.service_deployer])
+@pytest.mark.parametrize("deployer", [infra_deployer, service_deployer])
 @pytest.mark.parametrize(
     ("action", "resource"),
     [
@@ -505,11 +511,11 @@ STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
 def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
     decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
 ) -> None:
-    assert decide(action, resource, policies.planner(PLACE), context=context) == expected
+    assert decide(action, resource, planner(PLACE), context=context) == expected
 
 
 def test_who_previews_leaves_the_environments_own_service_alone(decide: Decide) -> None:
-    documents = [policies.service_deployer(PLACE), policies.preview_limits(PLACE)]
+    documents = [service_deployer(PLACE), preview_limits(PLACE)]
     own = f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1"
     for action in ("CreateChangeSet", "ExecuteChangeSet", "DeleteStack", "UpdateStack"):
         assert decide(f"cloudformation:{action}", own, *documents) == "explicitDeny"
@@ -523,7 +529,7 @@ def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
 ) -> None:
     place = Place("1" * 12, region, "x" * ENVIRONMENT_SUFFIX_MAX)
     text = json.dumps(POLICIES[role](place), separators=(",", ":"))
-    assert len(text) <= policies.MAX_CHARACTERS
+    assert len(text) <= MAX_CHARACTERS
     assert len(place.policy_name(role)) <= 128
 
 
@@ -541,7 +547,7 @@ def test_the_stack_makes_the_boundary_and_the_service_deployers_policy(tmp_path:
     account = "${data.aws_caller_identity.account.account_id}"
     assert {body["name"]: json.loads(body["policy"]) for body in made.values()} == {
         PLACE.policy_name(role): POLICIES[role](Place(account, "us-east-1", "dev"))
-        for role in (policies.BOUNDARY, policies.SERVICE_DEPLOYER)
+        for role in (BOUNDARY, SERVICE_DEPLOYER)
     }
 
 
@@ -549,7 +555,7 @@ def test_the_policies_are_printed_for_the_account_of_the_credentials(
     aws: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "dev")
-    policies.main()
+    policies_command.main()
     printed = json.loads(capsys.readouterr().out)
     place = Place("000000000000", "us-east-1", "dev")
     assert printed == {place.policy_name(role): make(place) for role, make in POLICIES.items()}

@@ -10,17 +10,17 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import terraform
-from infra.config import load_environment
-from infra.naming import global_name
-from infra.preflight import (
+from infra.commands import terraform
+from infra.commands.preflight import (
     check_sharing,
     deployer_policy_holders,
     removal,
     wait_for_lambda_interfaces,
 )
-from shared.contract import load_contract
-from shared.errors import UserError
+from infra.config.environment import load_environment
+from infra.config.naming import global_name
+from shared.cli.errors import UserError
+from shared.contract.loader import load_contract
 from tests.local.test_emulator import Emulator, until
 
 REGION = "us-east-1"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from service import stack
-from shared.check import ROOT, main
-from shared.contract import Contract, load_contract
-from shared.errors import UserError
-from shared.template import consumed_names
+from service.deploy import commands as stack
+from shared.cli.errors import UserError
+from shared.contract.check import ROOT, main
+from shared.contract.loader import Contract, load_contract
+from shared.contract.template import consumed_names
 from tests.local.test_emulator import Emulator
 
 ENVIRONMENT = "tested"

@@ -11,11 +11,19 @@ from typing import Any
 
 import pytest
 
-from infra import review
-from infra.config import load_environment
-from infra.cost import load_prices
-from infra.review import MAX_CHARACTERS, Change, RegionReview, changes, comment, deployed_stack
-from infra.terraform import installed_terraform, stack_folder
+from infra.commands import review
+from infra.commands.cost import load_prices
+from infra.commands.review import (
+    MAX_CHARACTERS,
+    Change,
+    RegionReview,
+    changes,
+    comment,
+    deployed_stack,
+)
+from infra.config.environment import load_environment
+from infra.terraform.backend import stack_folder
+from infra.terraform.program import installed_terraform
 from tests.infra.synthesized import variant
 from tests.local.test_emulator import Emulator
 

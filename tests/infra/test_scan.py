@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra import scan
-from shared.errors import UserError
+from infra.commands import scan
+from shared.cli.errors import UserError
 from tests.infra.synthesized import EVERYTHING, variant
 
 

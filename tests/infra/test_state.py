@@ -12,14 +12,14 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import deploy, remote_state, terraform
-from infra.backend import backend_arguments
-from infra.bindings import App, TerraformStack
-from infra.config import EnvironmentConfig, load_environment
+from infra.commands import deploy, remote_state, terraform
+from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
-from infra.state import keep_state, local_state_file
-from infra.terraform import Terraform, installed_terraform
-from shared.errors import UserError
+from infra.provider.bindings import App, TerraformStack
+from infra.stacks.state import keep_state, local_state_file
+from infra.terraform.backend import backend_arguments
+from infra.terraform.program import Terraform, installed_terraform
+from shared.cli.errors import UserError
 from tests.infra.conftest import ACCOUNT
 from tests.infra.synthesized import Stack, statements, synthesized
 from tests.local.test_emulator import Emulator, until

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from infra import terraform
-from infra.config import load_environment
+from infra.commands import terraform
+from infra.config.environment import load_environment
 from infra.main import synthesize
-from shared.errors import UserError
+from infra.terraform import program as program_module
+from infra.terraform.backend import stack_folder
+from shared.cli.errors import UserError
 from tests.local.test_emulator import until
 
 
@@ -104,7 +106,7 @@ def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
     program.chmod(0o700)
     script = (
         "import pathlib\n"
-        "from infra.terraform import Terraform\n"
+        "from infra.commands.terraform import Terraform\n"
         f"Terraform({str(program)!r}, {{}}).run(pathlib.Path('stack'), 'apply')\n"
     )
     apply = subprocess.Popen(
@@ -193,22 +195,22 @@ def test_without_a_mirror_terraform_gets_the_provider_from_the_registry(
 ) -> None:
     monkeypatch.delenv("TF_PLUGIN_MIRROR", raising=False)
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
-    monkeypatch.setattr(terraform, "find_mirror", lambda _named: None)
+    monkeypatch.setattr(program_module, "find_mirror", lambda _named: None)
     terraform.main(["init"])
     assert recorder.read_text().startswith("\n")
 
 
 def test_a_mirror_is_found_up_to_two_levels_down(tmp_path: Path) -> None:
-    assert terraform.find_mirror(None, root=tmp_path) is None
+    assert program_module.find_mirror(None, root=tmp_path) is None
     (tmp_path / "opt" / "plugins" / "registry.terraform.io").mkdir(parents=True)
-    assert terraform.find_mirror(None, root=tmp_path) == tmp_path / "opt" / "plugins"
+    assert program_module.find_mirror(None, root=tmp_path) == tmp_path / "opt" / "plugins"
     (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
-    assert terraform.find_mirror("", root=tmp_path) == tmp_path / "mirror"
+    assert program_module.find_mirror("", root=tmp_path) == tmp_path / "mirror"
 
 
 def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
-        terraform.find_mirror(str(tmp_path))
+        program_module.find_mirror(str(tmp_path))
 
 
 @pytest.fixture
@@ -231,8 +233,8 @@ def test_a_stack_whose_provider_is_gone_is_initialized_again(
 ) -> None:
     environment = load_environment(os.environ)
     synthesize(environment)
-    folder = terraform.stack_folder(environment, "us-east-1")
-    with terraform.installed_terraform(os.environ) as program:
+    folder = stack_folder(environment, "us-east-1")
+    with program_module.installed_terraform(os.environ) as program:
         program.init(folder)
         program.init(folder)
         assert started() == ["init"]
@@ -257,7 +259,7 @@ class Small:
         (self.folder / "cdk.tf.json").write_text(json.dumps(document))
 
     def init(self, *arguments: str, quiet: bool = True) -> None:
-        with terraform.installed_terraform(os.environ) as program:
+        with program_module.installed_terraform(os.environ) as program:
             program.init(self.folder, *arguments, quiet=quiet)
 
 
@@ -311,7 +313,7 @@ def test_a_failure_and_the_wish_to_see_it_lead_to_a_new_initialization(
     small.init()
     small.init(quiet=False)
     with (
-        terraform.installed_terraform(os.environ) as program,
+        program_module.installed_terraform(os.environ) as program,
         pytest.raises(UserError, match="plan failed for small"),
     ):
         program.run(small.folder, "plan", "-no-such-option")

@@ -23,7 +23,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.terraform import cli_config
+from infra.terraform.program import cli_config
 from tests.ports import free_port_base
 
 ROOT = Path(__file__).parents[2]

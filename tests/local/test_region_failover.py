@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from infra.naming import global_name
+from infra.config.naming import global_name
 from shared.naming import stack_name
 from tests.local.test_emulator import Emulator, running_emulator, until
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import load_environment
+from infra.config.environment import load_environment
 from infra.stacks.pipelines import pipeline_roles
 from tests.pipelines.workflows import FOLDER, ROOT, Job, jobs, matches, uses, workflows
 

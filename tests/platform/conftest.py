@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.policies import SERVICE_DEPLOYER, Place
+from infra.policies.place import SERVICE_DEPLOYER, Place
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
 from tests.ports import free_port_base

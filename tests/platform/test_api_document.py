@@ -4,7 +4,7 @@ import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import unsupported_method
 
-from service import openapi
+from service.tools import openapi
 from tests.platform.conftest import Platform
 from tests.service.documented import check_answer, examples
 

@@ -23,8 +23,8 @@ import pymysql
 import pytest
 import requests
 
-from service.stack_status import check_releasable, stack_status
-from shared.errors import UserError
+from service.deploy.stack_status import check_releasable, stack_status
+from shared.cli.errors import UserError
 from shared.naming import service_stack_name
 from tests.platform.conftest import REGION, ROOT, Platform
 from tests.platform.test_local_platform import book, published
@@ -61,7 +61,7 @@ def release(platform: Platform, **parameters: object) -> subprocess.Popen[str]:
     """A release of what is built, with parameters of the template, in its own process group."""
     given = [platform.env["SERVICE_PARAMETERS"], *(f"{n}={v}" for n, v in parameters.items())]
     return subprocess.Popen(
-        [sys.executable, "-m", "service.stack", "deploy"],
+        [sys.executable, "-m", "service.deploy.commands", "deploy"],
         cwd=ROOT,
         env={**platform.env, "SERVICE_PARAMETERS": " ".join(given)},
         stdin=subprocess.DEVNULL,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.policies import Place, infra_deployer
+from infra.policies.infra_deployer import infra_deployer
+from infra.policies.place import Place
 from tests.platform.conftest import ACCOUNT, REGION, Platform, as_user
 
 pytestmark = pytest.mark.platform

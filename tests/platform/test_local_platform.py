@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from local.platform import ROOT
-from shared.contract import load_contract
+from shared.contract.loader import load_contract
 from tests.platform.conftest import Platform, processes_naming
 from tests.ports import free_port_base
 

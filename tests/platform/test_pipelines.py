@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.config import load_environment
-from infra.policies import Place
+from infra.config.environment import load_environment
+from infra.policies.place import Place
 from infra.stacks.pipelines import DOCUMENTS, pipeline_roles
 from tests.pipelines.github import GitHub, github_api
 from tests.pipelines.workflows import Job, jobs

@@ -14,7 +14,7 @@ import requests
 from pymysql.err import MySQLError
 
 from local.platform import trade_url
-from shared.contract import load_contract
+from shared.contract.loader import load_contract
 from shared.naming import service_stack_name
 from tests.platform.conftest import REGION, Platform
 

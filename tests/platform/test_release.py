@@ -15,8 +15,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from service.stack import BUILT_TEMPLATE
-from shared.contract import load_contract
+from service.deploy.commands import BUILT_TEMPLATE
+from shared.contract.loader import load_contract
 from tests.platform.conftest import REGION, ROOT, Platform
 
 pytestmark = pytest.mark.platform
@@ -121,7 +121,7 @@ def test_a_version_that_fails_its_check_reaches_nobody(platform: Platform) -> No
     api.write_text(f"{built}\nraise ImportError('broken')\n")
     try:
         deploy = subprocess.run(
-            [sys.executable, "-m", "service.stack", "deploy"],
+            [sys.executable, "-m", "service.deploy.commands", "deploy"],
             cwd=ROOT,
             env={**platform.env, "PATH": f"{ROOT}/.venv/bin:{platform.env['PATH']}"},
             capture_output=True,

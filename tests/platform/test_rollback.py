@@ -7,8 +7,8 @@ import sys
 import pytest
 import requests
 
-from service.stack import BUILT_TEMPLATE
-from shared.contract import load_contract
+from service.deploy.commands import BUILT_TEMPLATE
+from shared.contract.loader import load_contract
 from tests.platform.conftest import ROOT, Platform
 
 pytestmark = pytest.mark.platform
@@ -28,7 +28,7 @@ def release_other_code(platform: Platform) -> None:
     BUILT_CODE.write_text(built.replace('"status": "ok"', '"status": "other"'))
     try:
         subprocess.run(
-            [sys.executable, "-m", "service.stack", "deploy"],
+            [sys.executable, "-m", "service.deploy.commands", "deploy"],
             cwd=ROOT,
             env={**platform.env, "PATH": f"{ROOT}/.venv/bin:{platform.env['PATH']}"},
             check=True,

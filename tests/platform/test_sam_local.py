@@ -17,7 +17,7 @@ import requests
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-ENGINE = ROOT / "local" / "docker_engine.sh"
+ENGINE = ROOT / "tests" / "docker" / "engine.sh"
 ENGINE_FOLDER = ROOT / ".cache" / "docker"
 START_SECONDS = 300  # the first start may build the image
 STOP_SECONDS = 60
@@ -62,7 +62,7 @@ def test_trades_are_booked_and_ctrl_c_leaves_nothing_behind(
 
 def test_without_an_engine_one_line_says_what_to_do() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "local.lambda_image"],
+        [sys.executable, "-m", "tests.docker.lambda_image"],
         cwd=ROOT,
         env={**os.environ, "DOCKER_HOST": "unix:///nonexistent"},
         capture_output=True,
@@ -72,7 +72,7 @@ def test_without_an_engine_one_line_says_what_to_do() -> None:
 
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert "local/docker_engine.sh start" in result.stderr
+    assert "tests/docker/engine.sh start" in result.stderr
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.mariadb import MariaDBServer, TLSFiles, ensure_tls_files
+from local.database_server import MariaDBServer, TLSFiles, ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
 from tests.local.test_emulator import Emulator, running_emulator

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from local.mariadb import TLSFiles
+from local.database_server import TLSFiles
 
 KEYS_PATH = "/role-keys"
 

@@ -20,8 +20,8 @@ from pymysql.err import MySQLError
 
 from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
+from local.database_server import MariaDBServer
 from local.emulator.settings import REGION
-from local.mariadb import MariaDBServer
 from tests.local.test_emulator import Emulator
 from tests.service.conftest import Secrets, context
 from tests.service.conftest import rows as query

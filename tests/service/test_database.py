@@ -21,7 +21,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError, OperationalError
 
-from local.mariadb import MariaDBServer, ensure_tls_files
+from local.database_server import MariaDBServer, ensure_tls_files
 from tests.endpoint import Cut, Endpoint
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
 from trading.database import Database, Deadline, connect

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from documentation import handler
-from service import openapi, request_model
+from service.tools import openapi, request_model
 from tests.service.conftest import ROOT, context
 
 

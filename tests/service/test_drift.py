@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.deployed import DeployedStack
-from service.drift import stack_findings
+from service.deploy.deployed import DeployedStack
+from service.deploy.drift import stack_findings
 
 REGION = "us-west-2"
 

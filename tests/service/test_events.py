@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service import openapi
+from service.tools import openapi
 from tests.service.conftest import ROOT, context
 from trading import api
 

@@ -16,7 +16,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import OperationalError, ProgrammingError
 
-from local.mariadb import MariaDBServer
+from local.database_server import MariaDBServer
 from migration import handler as migration_handler
 from migration import runner
 from migration.app_user import _RIGHTS, APP_USER, ensure_app_user

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service import migration_check
-from service.migration_check import check
-from shared.errors import UserError
+from service.tools import migration_check
+from service.tools.migration_check import check
+from shared.cli.errors import UserError
 
 
 def checked(folder: Path, sql: str) -> None:

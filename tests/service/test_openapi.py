@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 import yaml
 
-from service import openapi
+from service.tools import openapi
 from tests.service.conftest import ROOT
 from tests.service.documented import check_answer, examples
 from tests.service.gateway import gateway

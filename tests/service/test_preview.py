@@ -14,13 +14,13 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from infra.config import DatabaseConfig
-from local.mariadb import MariaDBServer
+from infra.config.environment import DatabaseConfig
+from local.database_server import MariaDBServer
 from migration import handler as migration_handler
 from migration.app_user import APP_USER
 from migration.preview import NotDeleted, delete_objects
 from migration.runner import Migration
-from shared.errors import UserError
+from shared.cli.errors import UserError
 from shared.naming import check_service_stage
 from tests.local.test_emulator import Emulator
 from tests.service.conftest import ADMIN, MASTER_SECRET_ARN, MIGRATIONS, Secrets, context

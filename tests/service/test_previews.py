@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.previews import Preview, duration, listing
+from service.deploy.previews import Preview, duration, listing
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from local.mariadb import TLSFiles
-from service import rds_ca
-from service.rds_ca import certificate_names, pin, provide
-from shared.errors import UserError
+from local.database_server import TLSFiles
+from service.tools import rds_ca
+from service.tools.rds_ca import certificate_names, pin, provide
+from shared.cli.errors import UserError
 
 RDS = "Amazon RDS us-east-1 Root CA RSA2048 G1"
 
@@ -136,7 +136,7 @@ def test_pinning_takes_what_is_published_if_it_is_amazons(
 
 
 def test_the_committed_pin_can_be_read() -> None:
-    assert len(rds_ca._pinned(Path(rds_ca.__file__).with_name("rds-ca.sha256"))) == 64
+    assert len(rds_ca._pinned(Path(rds_ca.__file__).parents[1] / "rds-ca.sha256")) == 64
 
 
 def test_a_build_without_network_is_warned_of_and_keeps_no_other_authority(

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials as BotocoreKeys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.mariadb import TLSFiles
+from local.database_server import TLSFiles
 from tests.ports import free_port
 from tests.service.conftest import ROOT
 from tests.service.secrets_manager import KEYS_PATH, SecretsManager, secrets_manager

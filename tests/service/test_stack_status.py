@@ -3,9 +3,9 @@
 import pytest
 from botocore.stub import Stubber
 
-from service import stack_status
-from service.stack_status import why_not
-from shared.errors import UserError
+from service.deploy import stack_status
+from service.deploy.stack_status import why_not
+from shared.cli.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.mariadb import MariaDBServer
+from local.database_server import MariaDBServer
 from migration import handler, standby
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations

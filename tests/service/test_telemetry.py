@@ -10,7 +10,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.mariadb import MariaDBServer
+from local.database_server import MariaDBServer
 from tests.service.conftest import ROOT, Call, rows
 
 ORDER = '{"symbol":"AAPL","quantity":100}'

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from service.stack import TEMPLATE
+from service.deploy.commands import TEMPLATE
+from shared.contract.template import declared_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
-from shared.template import declared_parameters
 from tests.service.transformed import Stack, stack
 
 FUNCTIONS = {

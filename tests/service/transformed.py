@@ -13,8 +13,8 @@ from unittest.mock import patch
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from service.stack import TEMPLATE
-from shared.template import declared_parameters
+from service.deploy.commands import TEMPLATE
+from shared.contract.template import declared_parameters
 
 Document = dict[str, Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.check import ROOT, main
-from shared.errors import UserError
+from shared.cli.errors import UserError
+from shared.contract.check import ROOT, main
 
 CONTRACT = """
 version = "1.1.0"
@@ -316,8 +316,8 @@ def test_the_command_fails_with_the_table_and_one_line(project: Project) -> None
     project.change((part("BucketName"), ""))
     program = f"""
 import sys, pathlib
-from shared import check
-from shared.errors import exit_code
+from shared.contract import check
+from shared.cli.errors import exit_code
 sys.exit(exit_code(lambda: check.main(pathlib.Path({str(project.folder)!r}))))
 """
     finished = subprocess.run(

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from shared.contract import load_contract
-from shared.errors import UserError, exit_code
-from shared.template import consumed_parameters, parameter_overrides
+from shared.cli.errors import UserError, exit_code
+from shared.contract.loader import load_contract
+from shared.contract.template import consumed_parameters, parameter_overrides
 
 PARAMETER = """
 [parameters.VpcId]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import UserError
+from shared.cli.errors import UserError
 from shared.naming import (
     ENVIRONMENT_SUFFIX_MAX,
     REGION_CODES,

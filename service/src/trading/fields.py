@@ -1,7 +1,7 @@
 """The fields of requests: what each may hold, once.
 
-Both the checks of a request and the schemas of the OpenAPI document (`service/openapi.py`) come
-from here, so that they cannot differ.
+Both the checks of a request and the schemas of the OpenAPI document come from here, so that they
+cannot differ.
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""Which deployed services consume what is published, and what a plan means to them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.cli.errors import UserError
+from shared.naming import PLATFORM
+
+# The values that stacks were released with, by SSM parameter and stack.
+Consumption = Mapping[str, Mapping[str, str]]
+
+
+def consumption(region: str, environment: str) -> Consumption:
+    """The CloudFormation stacks that take each of the environment's published values.
+
+    Whatever they are called: a preview of a branch counts, too. And of whatever version of the
+    contract the value is, also one that infra/ has left since.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    published = f"/{PLATFORM}/{environment}/"
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    try:
+        pages = boto3.client("cloudformation", region_name=region).get_paginator("describe_stacks")
+        for stack in (stack for page in pages.paginate() for stack in page["Stacks"]):
+            for parameter in stack.get("Parameters", []):
+                name = parameter.get("ParameterValue", "")
+                if name.startswith(published):
+                    found[name][stack["StackName"]] = parameter.get("ResolvedValue", "")
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"AWS does not say what uses the data platform: {error}") from None
+    return found
+
+
+def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Iterator[str]:
+    """What a plan, as `terraform show -json` has it, changes under deployed services.
+
+    A service keeps the values that it was released with until it is released again.
+    """
+    for resource in plan.get("resource_changes", []):
+        before, after = resource["change"]["before"] or {}, resource["change"]["after"] or {}
+        name = before.get("name", "")
+        if resource["type"] != "aws_ssm_parameter" or name not in consumed:
+            continue
+        if after.get("name") != name:
+            yield f"{name} goes away; released with it: {', '.join(consumed[name])}"
+            continue
+        # A value that only the apply will know is absent.
+        value = after.get("value")
+        stacks = [stack for stack, released in consumed[name].items() if released != value]
+        if value != before["value"] and stacks:
+            who = ", ".join(stacks)
+            yield f"{name} changes; until redeployed, these keep the old value: {who}"

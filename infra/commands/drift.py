@@ -1,0 +1,143 @@
+"""Says how reality, Terraform's state and the configuration differ."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.config.environment import load_environment
+from infra.main import synthesize
+from infra.terraform.backend import backend_arguments, stack_folder
+from infra.terraform.program import Terraform, installed_terraform
+from shared.cli.errors import UserError, exit_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import SecurityGroupRuleTypeDef
+
+Plan = Mapping[str, Any]
+
+_GROUP = "aws_security_group"
+_RULES = ("aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
+
+
+def main() -> None:
+    """Print what the platform team must act on in each of the environment's regions.
+
+    Raises:
+        UserError: there is something, or Terraform or AWS does not say.
+    """
+    environment = load_environment(os.environ)
+    drifted = []
+    synthesize(environment)
+    with installed_terraform(os.environ) as terraform:
+        for region in (region.region for region in environment.regions):
+            folder = stack_folder(environment, region)
+            print(f"==> {folder.name}: terraform plan", file=sys.stderr, flush=True)
+            terraform.init(folder, *backend_arguments(environment, region))
+            plan = _plan(terraform, folder)
+            findings = [*plan_findings(plan), *unknown_rules(plan, region)]
+            for finding in findings or ["no drift"]:
+                print(f"{folder.name}: {finding}", flush=True)
+            if findings:
+                drifted.append(folder.name)
+    if drifted:
+        raise UserError(f"{', '.join(drifted)}: infra must act")
+
+
+def plan_findings(plan: Plan) -> Iterator[str]:
+    """What an apply would change, and whether reality or the configuration is the reason.
+
+    `plan` is as `terraform show -json` has it. Attributes that the configuration leaves to AWS, or
+    to another resource, count for nothing: a failover changes which instance is the writer, and a
+    bucket knows its lifecycle, which is a resource of its own.
+    """
+    drift = {each["address"]: each["change"] for each in plan.get("resource_drift", [])}
+    for resource in plan.get("resource_changes", []):
+        address, change = resource["address"], resource["change"]
+        if change["actions"] in (["no-op"], ["read"]):
+            continue
+        outside = _differences(drift[address]) if address in drift else set()
+        if address in drift and drift[address]["after"] is None:
+            yield f"infra must be applied: {address} was deleted outside Terraform"
+        elif changed := sorted(outside & _differences(change)):
+            yield (
+                f"infra must be applied: {address} was changed outside Terraform "
+                f"({', '.join(changed)})"
+            )
+        else:
+            actions = " and ".join(change["actions"])
+            yield f"infra must be applied: the configuration asks to {actions} {address}"
+    for name, change in plan.get("output_changes", {}).items():
+        if change["actions"] != ["no-op"]:
+            yield f"infra must be applied: the output {name} is not up to date"
+
+
+def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
+    """Rules of the stack's security groups that Terraform did not make.
+
+    Each rule is a resource of its own, and so a plan leaves alone what somebody else has added.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    known = plan.get("prior_state", {}).get("values", {}).get("root_module", {})
+    values = [(each["type"], each["values"]) for each in known.get("resources", [])]
+    groups = {value["id"]: value["name"] for type_, value in values if type_ == _GROUP}
+    made = {value["security_group_rule_id"] for type_, value in values if type_ in _RULES}
+    if not groups:
+        return
+    ec2 = boto3.client("ec2", region_name=region)
+    pages = ec2.get_paginator("describe_security_group_rules").paginate(
+        Filters=[{"Name": "group-id", "Values": list(groups)}]
+    )
+    try:
+        for rule in (rule for page in pages for rule in page["SecurityGroupRules"]):
+            if rule["SecurityGroupRuleId"] not in made:
+                yield (
+                    f"infra must remove {rule['SecurityGroupRuleId']} from the security group "
+                    f"{groups[rule['GroupId']]}: {_described(rule)}"
+                )
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"EC2 in {region} does not answer: {error}") from None
+
+
+def _plan(terraform: Terraform, folder: Path) -> Plan:
+    with TemporaryDirectory(prefix="terraform-plan-") as temporary:
+        file = f"{temporary}/plan"
+        # Without the state's lock: a look must not make somebody's apply fail.
+        terraform.read(folder, "plan", "-lock=false", f"-out={file}")
+        plan: Plan = json.loads(terraform.read(folder, "show", "-json", file))
+        return plan
+
+
+def _differences(change: Mapping[str, Any]) -> set[str]:
+    """The attributes that differ before and after; one that is only known later does."""
+    before, after = _given(change["before"]), _given(change["after"])
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    # After an apply, Terraform's state has nothing where it later reads something empty.
+    return {n: v for n, v in (values or {}).items() if v not in (None, "", [], {})}
+
+
+def _described(rule: "SecurityGroupRuleTypeDef") -> str:
+    peer = (
+        rule.get("CidrIpv4")
+        or rule.get("CidrIpv6")
+        or rule.get("PrefixListId")
+        or rule.get("ReferencedGroupInfo", {}).get("GroupId", "")
+    )
+    direction = "to" if rule["IsEgress"] else "from"
+    ports = "" if rule["IpProtocol"] == "-1" else f", ports {rule['FromPort']} to {rule['ToPort']}"
+    return f"traffic {direction} {peer}, protocol {rule['IpProtocol']}{ports}"
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

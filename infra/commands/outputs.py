@@ -1,0 +1,82 @@
+"""Prints what both halves of an environment are called and where they answer."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.config.environment import EnvironmentConfig, load_environment
+from infra.main import synthesize
+from infra.terraform.backend import backend_arguments, stack_folder
+from infra.terraform.program import installed_terraform
+from shared.cli.errors import UserError, exit_code
+from shared.naming import check_service_stage, service_stack_name
+
+Outputs = Mapping[str, object]
+
+
+def main() -> None:
+    """Print the outputs of both halves by region: a table, or with `JSON=1` one JSON document.
+
+    A half that is not deployed has none. With `SERVICE_STAGE`, the service's are a preview's.
+
+    Raises:
+        UserError: Terraform or AWS does not say.
+    """
+    environment = load_environment(os.environ)
+    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
+    outputs = environment_outputs(environment, stage)
+    if os.environ.get("JSON") == "1":
+        print(json.dumps(outputs, indent=2))
+        return
+    for region, found in outputs.items():
+        print(f"{region}, {environment.suffix}")
+        for name, value in found.items():
+            print(f"  {name:<36}{value}")
+        if not found:
+            print("  nothing is deployed: run `make deploy-infra`, then `make deploy-service`")
+
+
+def environment_outputs(environment: EnvironmentConfig, stage: str = "") -> dict[str, Outputs]:
+    """The outputs of both halves of each region; those of the service in snake case as well.
+
+    Raises:
+        UserError: Terraform or AWS does not say.
+    """
+    synthesize(environment)
+    found: dict[str, Outputs] = {}
+    with installed_terraform(os.environ) as terraform:
+        for region in (region.region for region in environment.regions):
+            folder = stack_folder(environment, region)
+            terraform.init(folder, *backend_arguments(environment, region))
+            found[region] = {
+                **terraform.outputs(folder),
+                **_service_outputs(region, service_stack_name(region, environment.suffix, stage)),
+            }
+    return found
+
+
+def _service_outputs(region: str, stack: str) -> Outputs:
+    cloudformation = boto3.client("cloudformation", region_name=region)
+    try:
+        stacks = cloudformation.describe_stacks(StackName=stack)
+    except (BotoCoreError, ClientError) as error:
+        if "does not exist" in str(error):
+            return {}
+        raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
+    return {
+        _snake_case(output["OutputKey"]): output["OutputValue"]
+        for output in stacks["Stacks"][0].get("Outputs", [])
+    }
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,129 @@
+"""Sets up and fills Terraform's remote state: `python -m infra.commands.remote_state bootstrap`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from infra.config.environment import EnvironmentConfig, load_environment
+from infra.config.naming import state_stack_name
+from infra.main import synthesize
+from infra.stacks.state import local_state_file
+from infra.terraform.backend import account_id, backend_arguments, state_bucket_exists
+from infra.terraform.program import Terraform, installed_terraform
+from shared.cli.errors import UserError, exit_code
+
+
+def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Make, or bring up to date, the state bucket and lock table of each region.
+
+    Their own state is kept in that bucket, too. The first time it cannot be: it begins as a local
+    file, which then moves; a run that is cut off in between goes on from that file.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    for region in (region.region for region in environment.regions):
+        name = state_stack_name(region)
+        folder = environment.out_dir / "stacks" / name
+        print(f"==> {name}: terraform apply", flush=True)
+        began_locally = local_state_file(environment, name).exists()
+        first = began_locally or not state_bucket_exists(region, account_id(region))
+        now = replace(environment, remote_state=not first)
+        synthesize(now)
+        terraform.init(folder, *backend_arguments(now, region))
+        terraform.run(folder, "apply")
+        if first:
+            synthesize(environment)
+            _move(environment, terraform, region, name)
+
+
+def ensure(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Bootstrap the regions that have no state bucket yet: a first deploy needs no step before it.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    missing = tuple(
+        region
+        for region in environment.regions
+        if not state_bucket_exists(region.region, account_id(region.region))
+    )
+    if missing:
+        bootstrap(replace(environment, regions=missing), terraform)
+
+
+def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Move the environment's local states into the state buckets.
+
+    Terraform refuses to put a state over that of another deployment, or over a newer one. The
+    local file stays, under another name.
+
+    Raises:
+        UserError: a region has no local state, or Terraform failed; it has said why.
+    """
+    for name in environment.stack_names():
+        file = local_state_file(environment, name)
+        if not file.exists():
+            raise UserError(f"{file}: there is no such local state to move")
+    synthesize(environment)
+    for region, name in zip(environment.regions, environment.stack_names(), strict=True):
+        _move(environment, terraform, region.region, name)
+
+
+def unlock(environment: EnvironmentConfig, terraform: Terraform) -> None:
+    """Take the locks off a state that a killed Terraform has left, by the ID that they carry.
+
+    Terraform compares the ID: a lock that somebody else has taken since stays.
+
+    Raises:
+        UserError: `LOCK_ID` or one region is not named, or Terraform failed; it has said why.
+    """
+    lock = os.environ.get("LOCK_ID")
+    if not lock or len(environment.regions) > 1:
+        raise UserError(
+            "name the lock and its region: `make unlock-state LOCK_ID=… REGIONS=…`; the ID is in "
+            "the message of the refused command"
+        )
+    synthesize(environment)
+    (region,), (name,) = environment.regions, environment.stack_names()
+    folder = environment.out_dir / "stacks" / name
+    terraform.init(folder, *backend_arguments(environment, region.region))
+    terraform.run(folder, "force-unlock", "-force", lock)
+
+
+def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, name: str) -> None:
+    folder = environment.out_dir / "stacks" / name
+    file = local_state_file(environment, name)
+    terraform.init(folder, *backend_arguments(environment, region))
+    terraform.run(folder, "state", "push", str(file))
+    kept = file.rename(file.with_suffix(".moved"))
+    print(f"==> {name}: its state is in the state bucket now; the file is kept as {kept}")
+
+
+_COMMANDS: Mapping[str, Callable[[EnvironmentConfig, Terraform], None]] = {
+    "bootstrap": bootstrap,
+    "migrate": migrate,
+    "unlock": unlock,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command for the regions of the environment.
+
+    Raises:
+        UserError: it failed; the text says what to do.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.commands.remote_state", description=__doc__
+    )
+    parser.add_argument("command", choices=list(_COMMANDS))
+    command = parser.parse_args(arguments).command
+    environment = replace(load_environment(os.environ), remote_state=True)
+    with installed_terraform(os.environ) as terraform:
+        _COMMANDS[command](environment, terraform)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,1 @@
+"""What an environment is: options, profiles, regions, names and capacity."""

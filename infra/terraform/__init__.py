@@ -1,0 +1,1 @@
+"""Runs the Terraform program and configures its backend."""

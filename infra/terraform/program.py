@@ -1,0 +1,248 @@
+"""Runs the Terraform program."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.cli.errors import UserError
+from shared.cli.in_regions import LOGS, RegionRun
+from shared.cli.stamp import Stamp, digest
+
+COMMANDS: Mapping[str, Sequence[str]] = {
+    "init": (),
+    "validate": (),
+    "plan": ("-input=false",),
+    "apply": ("-input=false", "-auto-approve"),
+    "destroy": ("-input=false", "-auto-approve"),
+    "output": (),
+    "import": ("-input=false",),
+}
+
+_REGISTRY = "registry.terraform.io"
+
+_NO_PROVIDER = "Failed to query available provider packages"
+
+_STAMP = "initialized.sha256"
+
+# What `terraform plan -detailed-exitcode` ends with if there is something to change.
+_DETAILED = "-detailed-exitcode"
+
+_CHANGES = 2
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The Terraform program, and the environment variables that it gets."""
+
+    program: str
+    variables: Mapping[str, str]
+
+    def init(self, folder: Path, *arguments: str, quiet: bool = True) -> None:
+        """Prepare a stack's folder; `quiet` shows Terraform's output only if it fails.
+
+        It takes seconds, for the provider is hashed: a folder that is as the same call has left it
+        is not prepared again, unless the output is to be seen.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        stamp = self._stamp(folder, arguments)
+        if quiet and stamp.current():
+            return
+        # Which state belongs to a stack follows from its configuration alone, never from what was
+        # used in the folder the last time.
+        command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
+        output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+        finished = self._run(folder, command, *output)
+        if quiet and finished.returncode != 0:
+            print(finished.stdout, file=sys.stderr)
+            if _NO_PROVIDER in finished.stdout:
+                raise UserError(
+                    "Terraform could not get the AWS provider: let this machine reach the "
+                    "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
+                )
+        _check(finished, folder, "init")
+        stamp.write()
+
+    def run(self, folder: Path, command: str, *arguments: str) -> None:
+        """Run a command in a folder that is initialized.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        plain = () if command == "state" else _plain()
+        finished = self._run(folder, [command, *COMMANDS.get(command, ()), *plain, *arguments])
+        _check(finished, folder, command)
+
+    def plan(self, folder: Path, file: Path, *arguments: str) -> bool:
+        """Write a plan to `file`; whether it has anything to change.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        command = ["plan", *COMMANDS["plan"], _DETAILED, f"-out={file}", *_plain(), *arguments]
+        finished = self._run(folder, command)
+        # Who asks Terraform for it by himself is told by a failure.
+        if finished.returncode == _CHANGES and _DETAILED not in arguments:
+            return True
+        _check(finished, folder, "plan")
+        return False
+
+    def in_region(self, region: str, folder: Path, command: str, *arguments: str) -> RegionRun:
+        """The run of a command in a folder that is initialized, beside those of other regions."""
+        own = [command, *COMMANDS[command], "-no-color", *arguments]
+        apply = [sys.executable, "-m", "infra.commands.apply", str(folder), region, *arguments]
+        return RegionRun(
+            region,
+            apply if command == "apply" else self._command(folder, own),
+            self.variables,
+            LOGS / f"{folder.name}-{command}.log",
+        )
+
+    def outputs(self, folder: Path) -> dict[str, str]:
+        """The outputs of the stack in a folder that is initialized; none before its first apply.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(folder, ["output", "-json"], stdout=subprocess.PIPE)
+        _check(finished, folder, "output")
+        return {name: output["value"] for name, output in json.loads(finished.stdout).items()}
+
+    def read(self, folder: Path, command: str, *arguments: str) -> str:
+        """What a command prints in a folder that is initialized, without colours.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        finished = self._run(
+            folder, [command, *COMMANDS.get(command, ()), *arguments], stdout=subprocess.PIPE
+        )
+        _check(finished, folder, command)
+        return finished.stdout
+
+    def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
+        # Of the configuration, only these say what is to be prepared.
+        document = json.loads((folder / "cdk.tf.json").read_text())
+        configuration = [document.get(key) for key in ("terraform", "provider", "module")]
+        # A temporary file may have told where the mirror is.
+        variables = sorted(
+            (name, value)
+            for name, value in self.variables.items()
+            if name.startswith("TF_") and name != "TF_CLI_CONFIG_FILE"
+        )
+        data = folder / ".terraform"
+
+        def outputs() -> str:
+            # The backend that the folder leads to, and the provider.
+            files = (data / "terraform.tfstate", folder / ".terraform.lock.hcl")
+            found = digest(folder, (file for file in files if file.exists()))
+            providers = sorted(data.glob("providers/*/*/*/*/*"))
+            return repr((found, [str(path.resolve()) for path in providers if path.exists()]))
+
+        inputs = (self.program, arguments, configuration, variables)
+        return Stamp(folder / _STAMP, repr(inputs), outputs)
+
+    def _run(
+        self,
+        folder: Path,
+        command: Sequence[str],
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        # Ctrl-C reaches Terraform as well, which then stops in order: it is waited for.
+        former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        try:
+            return subprocess.run(
+                self._command(folder, command),
+                env=dict(self.variables),
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                check=False,
+            )
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+    def _command(self, folder: Path, command: Sequence[str]) -> list[str]:
+        return [self.program, f"-chdir={folder}", *command]
+
+
+def _plain() -> list[str]:
+    return [] if sys.stdout.isatty() else ["-no-color"]
+
+
+def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: str) -> None:
+    if finished.returncode != 0:
+        # In case that what was prepared is the cause.
+        (folder / _STAMP).unlink(missing_ok=True)
+        raise UserError(f"terraform {command} failed for {folder.name}; its output above says why")
+
+
+@contextmanager
+def installed_terraform(variables: Mapping[str, str]) -> Iterator[Terraform]:
+    """Terraform as PATH has it.
+
+    Raises:
+        UserError: there is none.
+    """
+    program = shutil.which("terraform")
+    if program is None:
+        raise UserError("terraform is not on PATH: run `make setup`")
+    with cli_config(variables) as complete:
+        yield Terraform(program, complete)
+
+
+@contextmanager
+def cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Environment variables for Terraform: with a mirror of the providers, if there is one.
+
+    A configuration file of the user's own is left alone. The one for a mirror is temporary.
+
+    Raises:
+        UserError: `TF_PLUGIN_MIRROR` names a folder that is not a mirror.
+    """
+    environment = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", **variables}
+    own_config = environment.get("TF_CLI_CONFIG_FILE")
+    if own_config and Path(own_config).is_file():
+        yield environment
+        return
+    # Terraform warns of a configuration file that is named but missing.
+    environment.pop("TF_CLI_CONFIG_FILE", None)
+    mirror = find_mirror(environment.get("TF_PLUGIN_MIRROR"))
+    if mirror is None:
+        yield environment
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".tfrc") as config:
+        config.write(
+            "provider_installation {\n"
+            f'  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n'
+            f'  direct {{\n    exclude = ["{_REGISTRY}/hashicorp/aws"]\n  }}\n'
+            "}\n"
+        )
+        config.flush()
+        yield {**environment, "TF_CLI_CONFIG_FILE": config.name}
+
+
+def find_mirror(named: str | None, root: Path = Path("/")) -> Path | None:
+    """The folder of an unpacked filesystem mirror of Terraform providers, or None.
+
+    `named` is `TF_PLUGIN_MIRROR`; without it, a folder `registry.terraform.io` is looked for up to
+    two levels below `root`.
+
+    Raises:
+        UserError: the named folder is not a mirror.
+    """
+    if named:
+        if not (Path(named) / _REGISTRY).is_dir():
+            raise UserError(f"TF_PLUGIN_MIRROR {named}: there is no folder {_REGISTRY} in it")
+        return Path(named).resolve()
+    found = sorted(path for depth in ("*", "*/*") for path in root.glob(f"{depth}/{_REGISTRY}"))
+    return found[0].parent if found else None

@@ -1,0 +1,33 @@
+"""Endpoints of database proxies that can be connected to.
+
+AWS: a proxy's endpoint leads, through the proxy, to the cluster that is its target.
+ministack: describes a name in amazonaws.com, behind which there is nothing.
+Here: the endpoint is the address on which all clusters' databases listen, so that the endpoint
+and the cluster's port lead to the database, without the proxy's pooling and authentication.
+Droppable once ministack answers at the endpoints.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.services import rds
+
+from local.emulator.databases.rds_actions import Parameters
+from local.emulator.settings import HOST
+
+
+def install() -> None:
+    """Give new proxies and proxy endpoints the databases' address."""
+    for action in ("CreateDBProxy", "CreateDBProxyEndpoint"):
+        rds._ACTION_MAP[action] = _readdressing(rds._ACTION_MAP[action])
+
+
+def _readdressing(original: Any) -> Any:
+    def handle(parameters: Parameters) -> Any:
+        response = original(parameters)
+        for record in [*rds._db_proxies.values(), *rds._db_proxy_endpoints.values()]:
+            record["Endpoint"] = HOST
+        return response
+
+    return handle

@@ -1,0 +1,37 @@
+"""Clusters whose master password RDS begins to manage after their creation.
+
+AWS: ModifyDBCluster with ManageMasterUserPassword makes a secret with a new password.
+ministack: does so at creation only.
+Here: as on AWS. Droppable once ministack does so.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ministack.core.responses import new_uuid
+from ministack.services import rds, secretsmanager
+
+from local.emulator.databases.rds_actions import Parameters, Record, after_cluster, value
+
+
+def install() -> None:
+    """Make the secret. The cluster's database, which is told next, sets the password."""
+    after_cluster("ModifyDBCluster", _manage)
+
+
+def _manage(parameters: Parameters, cluster: Record) -> None:
+    if value(parameters, "ManageMasterUserPassword") != "true" or cluster["MasterUserSecret"]:
+        return
+    password = rds._generate_master_user_password()
+    secret = {"username": cluster["MasterUsername"], "password": password}
+    cluster["_MasterUserPassword"] = password
+    cluster["MasterUserSecret"] = {
+        "SecretArn": secretsmanager.create_secret_in_process(
+            f"rds!cluster-{new_uuid()}",
+            json.dumps(secret),
+            description=f"Secret managed by RDS for DB cluster {cluster['DBClusterIdentifier']}",
+        ),
+        "SecretStatus": "active",
+        "KmsKeyId": value(parameters, "MasterUserSecretKmsKeyId"),
+    }

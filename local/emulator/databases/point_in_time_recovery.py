@@ -1,0 +1,109 @@
+"""Aurora clusters that are restored to a point in time.
+
+AWS: RestoreDBClusterToPointInTime makes a cluster with the data that another one had at a time
+within the days of its backups, without instances and without a managed master password. Both ends
+of those days are described.
+ministack: has no such action, and describes the time of creation.
+Here: the new cluster's server applies the binary log of the other one up to that time. The log is
+whole, whatever the days: it is the only backup. Droppable once ministack restores databases
+without Docker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from ministack.services import rds
+
+from local.emulator.databases.rds_actions import Parameters, Record, render_cluster, value
+
+_ACTION = "RestoreDBClusterToPointInTime"
+_SOURCE = "SourceDBClusterIdentifier"
+_TIME = "RestoreToTime"
+_DAY_SECONDS = 86_400
+# All else is as the request says, or as with any new cluster.
+_KEPT = {
+    "Engine": "Engine",
+    "EngineVersion": "EngineVersion",
+    "MasterUsername": "MasterUsername",
+    "MasterUserPassword": "_MasterUserPassword",
+    "DatabaseName": "DatabaseName",
+    "KmsKeyId": "KmsKeyId",
+    "BackupRetentionPeriod": "BackupRetentionPeriod",
+}
+
+
+def install() -> None:
+    """Add the action, and describe from when to when it can restore."""
+    rds._ACTION_MAP[_ACTION] = _restore
+    rds._cluster_xml = _describing(rds._cluster_xml)
+
+
+def source_of(parameters: Parameters) -> Record | None:
+    """The cluster from which a request to make a cluster restores it, None for any other one."""
+    found: Record | None = rds._resolve_cluster_in_request_region(value(parameters, _SOURCE))
+    return found
+
+
+def time_of(parameters: Parameters) -> datetime | None:
+    """The time to which a request restores, None for the latest one."""
+    text = value(parameters, _TIME)
+    return datetime.fromisoformat(text) if text else None
+
+
+def _restore(parameters: Parameters) -> Any:
+    source = source_of(parameters)
+    if source is None:
+        name = value(parameters, _SOURCE)
+        return rds._error("DBClusterNotFoundFault", f"DBCluster {name} not found.", 404)
+    moment = time_of(parameters)
+    if (moment is None) != (value(parameters, "UseLatestRestorableTime") == "true"):
+        return rds._error(
+            "InvalidParameterCombination",
+            f"Exactly one of {_TIME} and UseLatestRestorableTime must be specified.",
+            400,
+        )
+    if moment is not None and (reason := _out_of_reach(moment, source)):
+        return rds._error("InvalidParameterValue", reason, 400)
+    kept = {name: str(source[key]) for name, key in _KEPT.items() if source[key]}
+    encrypted = str(source["StorageEncrypted"]).lower()
+    # The cluster's database sees from the parameters that it is restored.
+    created = rds._ACTION_MAP["CreateDBCluster"](
+        {**kept, "StorageEncrypted": encrypted, **parameters}
+    )
+    if created[0] != HTTPStatus.OK:
+        return created
+    return render_cluster(_ACTION, rds._clusters[value(parameters, "DBClusterIdentifier")])
+
+
+def _out_of_reach(moment: datetime, source: Record) -> str:
+    earliest, latest = _restorable(source)
+    asked = rds._format_time(moment.timestamp())
+    if asked > latest:
+        return f"The specified instance cannot be restored to a time later than {latest}"
+    if asked < earliest:
+        return (
+            f"The specified instance cannot be restored to a time earlier than {earliest} because "
+            f"its backup retention period is set to {source['BackupRetentionPeriod']} days."
+        )
+    return ""
+
+
+def _restorable(cluster: Record) -> tuple[str, str]:
+    now = time.time()
+    oldest = rds._format_time(now - cluster["BackupRetentionPeriod"] * _DAY_SECONDS)
+    return max(cluster["EarliestRestorableTime"], oldest), rds._format_time(now)
+
+
+def _describing(original: Callable[[Record], str]) -> Callable[[Record], str]:
+    def describe(cluster: Record) -> str:
+        earliest, latest = _restorable(cluster)
+        return original(
+            {**cluster, "EarliestRestorableTime": earliest, "LatestRestorableTime": latest}
+        )
+
+    return describe

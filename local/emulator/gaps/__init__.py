@@ -1,0 +1,1 @@
+"""One module for each gap of ministack that this platform would notice."""

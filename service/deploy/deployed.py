@@ -1,0 +1,118 @@
+"""What is deployed: the values that the data platform published, and the service's stack."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.cli.errors import UserError
+from shared.contract.published import read_published
+
+
+@dataclass(frozen=True)
+class DeployedStack:
+    """What CloudFormation says of the service's stack in a region.
+
+    `parameters` are as they were given: a name for each that comes from SSM. `resolved` are the
+    values, by these names, that the service was released with.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html
+    """
+
+    name: str
+    status: str
+    parameters: Mapping[str, str]
+    resolved: Mapping[str, str]
+
+    @property
+    def changes(self) -> bool:
+        """Whether an operation is under way."""
+        return self.status.endswith("_IN_PROGRESS")
+
+    def template(self, region: str) -> str:
+        """The template as it was handed to CloudFormation.
+
+        Raises:
+            UserError: AWS does not answer.
+        """
+        with answering(region):
+            cloudformation = boto3.client("cloudformation", region_name=region)
+            answer = cloudformation.get_template(StackName=self.name, TemplateStage="Original")
+            return str(answer["TemplateBody"])
+
+    def resources(self, region: str) -> dict[str, str]:
+        """The physical IDs of the stack's resources, by logical name.
+
+        Raises:
+            UserError: AWS does not answer.
+        """
+        with answering(region):
+            cloudformation = boto3.client("cloudformation", region_name=region)
+            pages = cloudformation.get_paginator("list_stack_resources").paginate(
+                StackName=self.name
+            )
+            return {
+                each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
+                for page in pages
+                for each in page["StackResourceSummaries"]
+            }
+
+
+def deployed_stack(name: str, region: str) -> DeployedStack | None:
+    """The stack of that name, or None if there is none.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    with answering(region):
+        cloudformation = boto3.client("cloudformation", region_name=region)
+        try:
+            (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+    # A change set was made for it, and never carried out.
+    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return None
+    parameters = stack.get("Parameters", [])
+    return DeployedStack(
+        name,
+        stack["StackStatus"],
+        {each["ParameterKey"]: each["ParameterValue"] for each in parameters},
+        {
+            each["ParameterValue"]: each["ResolvedValue"]
+            for each in parameters
+            if "ResolvedValue" in each
+        },
+    )
+
+
+def deployed_values(names: Mapping[str, str], region: str, environment: str) -> dict[str, str]:
+    """The value of each SSM parameter in `names`, by the same key.
+
+    Raises:
+        UserError: a value is not deployed, or AWS (or the emulator) does not answer.
+    """
+    found = read_published(names.values(), region)
+    missing = [path for path in names.values() if path not in found]
+    if missing:
+        raise UserError(
+            f"there is no data platform for the environment {environment} in {region} "
+            f"({missing[0]} is not there): run `make deploy-infra` first"
+        )
+    return {key: found[path].value for key, path in names.items()}
+
+
+@contextmanager
+def answering(region: str) -> Iterator[None]:
+    """Turn what AWS refuses, or does not answer at all, into one line.
+
+    Raises:
+        UserError: what is done within it failed.
+    """
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"AWS in {region} does not answer: {error}") from None

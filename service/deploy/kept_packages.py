@@ -1,0 +1,82 @@
+"""What it takes to release something again, kept in the artifact bucket without end of its own.
+
+Package and code lie beside each other there, and go when the service is removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from service.deploy.deployed import DeployedStack, answering
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+# How many releases can be gone back to.
+KEPT = 20
+
+
+@dataclass(frozen=True)
+class Package:
+    """A release without its source: nothing has to be built to release it again.
+
+    `build` is the digest of what was built, `parameters` are the template's as they were given, and
+    `template` is as CloudFormation got it: it names the functions' code in the bucket.
+    """
+
+    build: str
+    parameters: Mapping[str, str]
+    template: str
+
+
+def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
+    """The versions whose packages are kept.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    with answering(region):
+        s3 = boto3.client("s3", region_name=region)
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{stack}/releases/")
+    return {int(Path(each["Key"]).stem) for each in listed.get("Contents", [])}
+
+
+def keep_package(stack: DeployedStack, bucket: str, region: str, version: int, build: str) -> None:
+    """Keep what is deployed, under its version, and drop the oldest packages.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    package = Package(build, stack.parameters, stack.template(region))
+    versions = sorted({*kept_versions(stack.name, bucket, region), version})
+    old: list[ObjectIdentifierTypeDef] = [
+        {"Key": _key(stack.name, each)} for each in versions[:-KEPT]
+    ]
+    with answering(region):
+        s3 = boto3.client("s3", region_name=region)
+        body = json.dumps(asdict(package)).encode()
+        s3.put_object(Bucket=bucket, Key=_key(stack.name, version), Body=body)
+        if old:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": old})
+
+
+def load_package(stack: str, bucket: str, region: str, version: int) -> Package:
+    """The package of a version.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    with answering(region):
+        s3 = boto3.client("s3", region_name=region)
+        answer = s3.get_object(Bucket=bucket, Key=_key(stack, version))
+        return Package(**json.loads(answer["Body"].read()))
+
+
+def _key(stack: str, version: int) -> str:
+    return f"{stack}/releases/{version}.json"

@@ -1,0 +1,132 @@
+"""Lists an environment's previews: `python -m service.deploy.previews`."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from service.deploy.connections import RESERVED_CONCURRENCY
+from shared.cli.errors import UserError, exit_code
+from shared.cli.table import table
+from shared.naming import (
+    check_environment_suffix,
+    check_regions,
+    service_stack_name,
+    service_stage,
+)
+
+_URL = "ApiGatewayUrl"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A preview that is deployed, or was and could not be removed as a whole."""
+
+    stage: str
+    region: str
+    created: datetime
+    released: datetime
+    status: str
+    url: str
+
+
+def find_previews(region: str, environment: str) -> list[Preview]:
+    """The previews of an environment in a region, the newest last.
+
+    Raises:
+        UserError: CloudFormation does not answer.
+    """
+    previews = [
+        Preview(
+            stage=stage,
+            region=region,
+            created=stack["CreationTime"],
+            released=stack.get("LastUpdatedTime", stack["CreationTime"]),
+            status=stack["StackStatus"],
+            url=next(
+                (o["OutputValue"] for o in stack.get("Outputs", []) if o["OutputKey"] == _URL), ""
+            ),
+        )
+        for stack in _stacks(region)
+        if (stage := service_stage(stack["StackName"], region, environment))
+    ]
+    return sorted(previews, key=lambda preview: preview.created)
+
+
+def reserved_beside(stack: str, region: str, environment: str) -> int:
+    """The concurrency that the other copies of an environment's service have reserved together.
+
+    Raises:
+        UserError: CloudFormation does not answer.
+    """
+    own = service_stack_name(region, environment)
+    return sum(
+        int(parameter["ParameterValue"])
+        for other in _stacks(region)
+        if other["StackName"] != stack
+        and (other["StackName"] == own or service_stage(other["StackName"], region, environment))
+        for parameter in other.get("Parameters", [])
+        if parameter["ParameterKey"] == RESERVED_CONCURRENCY
+    )
+
+
+def _stacks(region: str) -> list[Any]:
+    cloudformation = boto3.client("cloudformation", region_name=region)
+    try:
+        pages = cloudformation.get_paginator("describe_stacks").paginate()
+        return [stack for page in pages for stack in page["Stacks"]]
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
+
+
+def listing(previews: Sequence[Preview], now: datetime) -> str:
+    """The previews in columns."""
+    heading = ("STAGE", "REGION", "AGE", "LAST RELEASE", "STATUS", "URL")
+    rows = [
+        (
+            preview.stage,
+            preview.region,
+            duration(now - preview.created),
+            f"{duration(now - preview.released)} ago",
+            preview.status,
+            preview.url or "none",
+        )
+        for preview in previews
+    ]
+    return table([heading, *rows])
+
+
+def duration(time: timedelta) -> str:
+    """A duration in its largest whole unit, such as `3 d`, `5 h` or `12 min`."""
+    minutes = int(time.total_seconds()) // 60
+    for unit, length in (("d", 24 * 60), ("h", 60)):
+        if minutes >= length:
+            return f"{minutes // length} {unit}"
+    return f"{minutes} min"
+
+
+def main(variables: Mapping[str, str] = os.environ) -> None:
+    """Print the previews of the environment's regions: a table, or with `JSON=1` a JSON document.
+
+    Raises:
+        UserError: a variable has a value that cannot be used, or CloudFormation does not answer.
+    """
+    environment = check_environment_suffix(variables.get("ENVIRONMENT_SUFFIX", "dev"))
+    regions = check_regions(variables.get("REGIONS", "us-east-1"))
+    previews = [preview for region in regions for preview in find_previews(region, environment)]
+    if variables.get("JSON") == "1":
+        print(json.dumps([asdict(p) for p in previews], indent=2, default=datetime.isoformat))
+    elif previews:
+        print(listing(previews, datetime.now(UTC)))
+    else:
+        print(f"{environment} has no previews in {', '.join(regions)}")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,1 @@
+"""What makes files, and checks that run on a developer's machine."""

@@ -1,0 +1,101 @@
+"""Rejects migrations that would break the running release.
+
+Migrations run before new code takes traffic, so that the release before it goes on working with
+the new schema; a rolled-back release does so for good. What only adds is safe: a table, an index,
+a column that old statements need not know. Anything else passes only with a line that says why
+the running release can bear it:
+
+    -- safe because no release since 1.4.0 reads this column
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError
+
+from shared.cli.errors import UserError, exit_code
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+# What statements of the running release, which do not know the column, could violate.
+_RULES = (
+    exp.CheckColumnConstraint,
+    exp.PrimaryKeyColumnConstraint,
+    exp.Reference,
+    exp.UniqueColumnConstraint,
+)
+_REASON = re.compile(r"^-- safe because \S", re.MULTILINE)
+
+
+def check(file: Path) -> None:
+    """Check one migration.
+
+    Raises:
+        UserError: it is not one statement, or does more than to add and does not say why.
+    """
+    text = file.read_text()
+    try:
+        statements = sqlglot.parse(text, dialect="mysql")
+    except ParseError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file.name}: not understood as MySQL: {reason}") from None
+    if len(statements) != 1:
+        raise UserError(f"{file.name}: has {len(statements)} statements; give each its own file")
+    objection = _objection(statements[0])
+    if objection and not _REASON.search(text):
+        raise UserError(
+            f"{file.name}: {objection} may break the running release; "
+            "if it cannot, say why in a line `-- safe because ...`"
+        )
+
+
+def _objection(statement: exp.Expr | None) -> str | None:
+    """What a statement does beyond adding; None if nothing."""
+    if isinstance(statement, exp.Create) and not statement.args.get("replace"):
+        if statement.kind == "TABLE":
+            return None
+        if statement.kind == "INDEX" and not statement.args.get("unique"):
+            return None
+    if isinstance(statement, exp.Alter) and statement.args["kind"] == "TABLE":
+        return next(filter(None, map(_action_objection, statement.args["actions"])), None)
+    return "this statement" if statement is None else f"`{statement.sql('mysql')[:80]}`"
+
+
+def _action_objection(action: exp.Expr) -> str | None:
+    if isinstance(action, exp.ColumnDef):
+        return _column_objection(action)
+    if isinstance(action, exp.AddConstraint) and all(
+        isinstance(added, exp.IndexColumnConstraint) for added in action.expressions
+    ):
+        return None
+    return f"`{action.sql('mysql')}`"
+
+
+def _column_objection(column: exp.ColumnDef) -> str | None:
+    kinds = [constraint.kind for constraint in column.constraints]
+    if any(isinstance(kind, _RULES) for kind in kinds):
+        return f"the new rule of the column {column.name}"
+    is_required = any(
+        isinstance(kind, exp.NotNullColumnConstraint) and not kind.args.get("allow_null")
+        for kind in kinds
+    )
+    if is_required and not any(isinstance(kind, exp.DefaultColumnConstraint) for kind in kinds):
+        return f"the new column {column.name}, which must have a value and has no default,"
+    return None
+
+
+def main() -> None:
+    """Check all migrations of the service.
+
+    Raises:
+        UserError: one of them is rejected.
+    """
+    for file in sorted(MIGRATIONS.glob("*.sql")):
+        check(file)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

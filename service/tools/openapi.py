@@ -1,0 +1,368 @@
+"""The OpenAPI document of the API, made from the service's own code.
+
+What fields may hold comes from `trading.fields`, which checks the requests, too; problem codes
+come from `trading.errors`. A test compares the committed `openapi.json` with what this makes.
+OpenAPI 3.0, for API Gateway imports no later one:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from trading import fields
+from trading.errors import (
+    DatabaseUnavailable,
+    InvalidCursor,
+    InvalidParameter,
+    InvalidTrade,
+    KeyMismatch,
+    KeyReused,
+    TradeNotFound,
+    TradingError,
+)
+from trading.fields import Field
+
+FILE = Path(__file__).parents[1] / "openapi.json"
+
+_OUTCOME_UNKNOWN = "The outcome is unknown: send the same request again, with the same key."
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document as plain data."""
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Trade service",
+            "version": "1.0.0",
+            "description": "Books trades, each exactly once, and shows, lists and voids them.",
+        },
+        "paths": {
+            "/trade": {"post": _post_trade(), "get": _find_trade()},
+            "/trade/{trade_id}": {
+                "parameters": [
+                    {
+                        "name": "trade_id",
+                        "in": "path",
+                        "required": True,
+                        "schema": fields.TRADE_ID.schema(),
+                    }
+                ],
+                "get": _get_trade(),
+                "delete": _void_trade(),
+            },
+            "/trades": {"get": _list_trades()},
+            "/positions": {"get": _list_positions()},
+            "/health": {"get": _health("health", "Whether the service runs.", "ok", [])},
+            "/health/ready": {
+                "get": _health(
+                    "ready",
+                    "Whether the service runs and its database answers.",
+                    "ready",
+                    [DatabaseUnavailable],
+                )
+            },
+        },
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _post_trade() -> dict[str, Any]:
+    return {
+        "operationId": "postTrade",
+        "summary": "Book a trade.",
+        "description": "With a key, the trade is booked exactly once however often the request is "
+        "sent: the first answer comes back, marked as a replay. Without one, each request is a "
+        "new trade.",
+        "parameters": [
+            {
+                "name": fields.KEY_HEADER,
+                "in": "header",
+                "required": False,
+                "description": "The same as the field `client_order_id`; if both are given, they "
+                "must be equal.",
+                "schema": _plain(fields.CLIENT_ORDER_ID),
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _reference("Order"),
+                    "example": {"symbol": "AAPL", "quantity": 100},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The trade is booked; or, with `validate_only`, could be.",
+                "headers": {
+                    "Idempotency-Replayed": {
+                        "description": "`true` if an earlier request with this key has booked the "
+                        "trade; absent otherwise.",
+                        "schema": {"type": "string", "enum": ["true"]},
+                    }
+                },
+                "content": {
+                    "application/json": {
+                        "schema": {"oneOf": [_reference("BookedTrade"), _reference("ValidOrder")]}
+                    }
+                },
+            },
+            **_problems(
+                InvalidTrade, InvalidParameter, KeyMismatch, KeyReused, DatabaseUnavailable
+            ),
+        },
+    }
+
+
+def _find_trade() -> dict[str, Any]:
+    return {
+        "operationId": "findTrade",
+        "summary": "Look up the caller's own trade by its client_order_id.",
+        "parameters": _query(fields.FIND_TRADE),
+        "responses": {
+            "200": _json("The trade.", _reference("Trade")),
+            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+        },
+    }
+
+
+def _get_trade() -> dict[str, Any]:
+    return {
+        "operationId": "getTrade",
+        "summary": "Look up a trade.",
+        "parameters": _query(fields.GET_TRADE),
+        "responses": {
+            "200": _json("The trade.", _reference("Trade")),
+            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+        },
+    }
+
+
+def _void_trade() -> dict[str, Any]:
+    return {
+        "operationId": "voidTrade",
+        "summary": "Void a trade for good.",
+        "description": "Voiding a void trade changes nothing and is answered the same.",
+        "responses": {
+            "200": _json("The void trade.", _reference("Trade")),
+            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+        },
+    }
+
+
+def _list_trades() -> dict[str, Any]:
+    return {
+        "operationId": "listTrades",
+        "summary": "List trades, newest first.",
+        "parameters": _query(fields.LIST_TRADES),
+        "responses": {
+            "200": _json("A page of trades.", _reference("TradePage")),
+            **_problems(InvalidParameter, InvalidCursor, DatabaseUnavailable),
+        },
+    }
+
+
+def _list_positions() -> dict[str, Any]:
+    return {
+        "operationId": "listPositions",
+        "summary": "The net quantity of each symbol: bought less sold, void trades left out.",
+        "parameters": _query(fields.LIST_POSITIONS),
+        "responses": {
+            "200": _json("The positions, by symbol.", _reference("Positions")),
+            **_problems(InvalidParameter, DatabaseUnavailable),
+        },
+    }
+
+
+def _health(
+    operation: str, summary: str, status: str, errors: list[type[TradingError]]
+) -> dict[str, Any]:
+    body = _object({"status": {"type": "string", "enum": [status]}})
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "responses": {"200": _json("It does.", body), **_problems(*errors)},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    order = {name: field.schema() for name, field in fields.ORDER.items()}
+    answered = {
+        "symbol": _plain(fields.SYMBOL),
+        "quantity": _plain(fields.QUANTITY),
+        "side": _plain(fields.SIDE),
+        "price": _nullable(fields.PRICE.schema()),
+        "client_order_id": _nullable(fields.CLIENT_ORDER_ID.schema()),
+    }
+    text = {"type": "string"}
+    time = fields.Instant("A time in UTC, to the microsecond.").schema()
+    return {
+        "Order": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": [name for name, field in fields.ORDER.items() if field.required],
+            "properties": order,
+        },
+        "BookedTrade": _object(
+            {
+                "trade_id": fields.TRADE_ID.schema(),
+                "symbol": _plain(fields.SYMBOL),
+                "quantity": _plain(fields.QUANTITY),
+                "status": {"type": "string", "enum": ["SUCCESS"]},
+                "region": {**text, "example": "us-east-1"},
+                "environment": {**text, "example": "dev"},
+                "db_endpoint": {**text, "description": "The database that holds the trade."},
+            }
+        ),
+        "ValidOrder": _object({**answered, "status": {"type": "string", "enum": ["VALID"]}}),
+        "Trade": _object(
+            {
+                "trade_id": fields.TRADE_ID.schema(),
+                "created_at": {**time, "description": "When the trade was booked."},
+                "status": _plain(fields.STATUS),
+                **answered,
+                "account": _nullable(
+                    {**text, "description": "AWS account of who booked the trade."}
+                ),
+                "principal": {
+                    **text,
+                    "description": "ARN of who booked the trade; `anonymous` without "
+                    "authorisation.",
+                },
+                "voided_at": _nullable({**time, "description": "When the trade was voided."}),
+                "voided_by": _nullable({**text, "description": "ARN of who voided the trade."}),
+            }
+        ),
+        "TradePage": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["trades"],
+            "properties": {
+                "trades": {
+                    "type": "array",
+                    "maxItems": fields.MAX_PAGE,
+                    "items": _reference("Trade"),
+                },
+                "next_cursor": {
+                    **_plain(fields.LIST_TRADES["cursor"]),
+                    "description": "Leads to the next page; absent on the last one.",
+                },
+            },
+        },
+        "Positions": _object(
+            {
+                "positions": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "symbol": _plain(fields.SYMBOL),
+                            "quantity": {
+                                "type": "integer",
+                                "description": "Negative if more was sold than bought.",
+                            },
+                        }
+                    ),
+                }
+            }
+        ),
+        "Problem": _problem_schema(),
+    }
+
+
+def _problem_schema() -> dict[str, Any]:
+    codes = {error.code for error in _all_errors(TradingError)}
+    return {
+        **_object(
+            {
+                "type": {"type": "string", "enum": ["about:blank"]},
+                "title": {"type": "string", "description": "The HTTP status in words."},
+                "status": {"type": "integer", "minimum": 400, "maximum": 599},
+                "code": {
+                    "type": "string",
+                    "description": "Says what is wrong, for programs; it stays the same.",
+                    "enum": sorted(codes),
+                },
+                "detail": {"type": "string", "description": "Says what is wrong, for people."},
+                "request_id": {"type": "string", "description": "Finds the request in the logs."},
+            }
+        ),
+        "description": "A problem document (RFC 9457).",
+    }
+
+
+def _all_errors(base: type[TradingError]) -> set[type[TradingError]]:
+    return {base}.union(*(_all_errors(error) for error in base.__subclasses__()))
+
+
+def _problems(*errors: type[TradingError]) -> dict[str, Any]:
+    """The responses for errors, by status; any request may meet a defect."""
+    by_status: dict[int, list[type[TradingError]]] = {}
+    possible: list[type[TradingError]] = [*errors, TradingError]
+    for error in possible:
+        by_status.setdefault(error.status, []).append(error)
+    return {str(status): _problem_response(status, found) for status, found in by_status.items()}
+
+
+def _problem_response(status: int, errors: list[type[TradingError]]) -> dict[str, Any]:
+    said = "; ".join(f"`{error.code}`: {(error.__doc__ or '').splitlines()[0]}" for error in errors)
+    response: dict[str, Any] = {
+        "description": said,
+        "content": {"application/problem+json": {"schema": _reference("Problem")}},
+    }
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        response["description"] = f"{said} {_OUTCOME_UNKNOWN}"
+    if status == DatabaseUnavailable.status:
+        response["headers"] = {
+            "Retry-After": {
+                "description": "Seconds to wait before the next attempt.",
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        }
+    return response
+
+
+def _query(known: Mapping[str, Field]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "required": field.required, "schema": field.schema()}
+        for name, field in known.items()
+    ]
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """An object that always has all its properties and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": dict(properties),
+    }
+
+
+def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _plain(field: Field) -> dict[str, Any]:
+    """A field in an answer, where nothing has a default."""
+    return {name: value for name, value in field.schema().items() if name != "default"}
+
+
+def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {**schema, "nullable": True}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def render() -> str:
+    """The text of `openapi.json`."""
+    return json.dumps(document(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(render())

@@ -1,0 +1,1 @@
+"""The contract's loader and checks; `shared/contract.toml` is the contract itself."""

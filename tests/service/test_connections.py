@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from service.deploy.connections import check_reserved_concurrency, reserved_concurrency
+from shared.cli.errors import UserError
+
+
+@pytest.mark.parametrize("reserved", [0, 1, 54])
+def test_functions_for_whom_there_are_connections_are_let_through(reserved: int) -> None:
+    check_reserved_concurrency(reserved, budget=54)
+
+
+def test_more_functions_than_connections_are_refused_with_both_numbers() -> None:
+    with pytest.raises(UserError, match=r"ReservedConcurrency 55: .* for 54 functions"):
+        check_reserved_concurrency(55, budget=54)
+
+
+def test_what_others_have_reserved_is_not_given_twice() -> None:
+    check_reserved_concurrency(2, budget=54, beside=52)
+    with pytest.raises(
+        UserError, match=r"for 54 functions at a time, 53 of them reserved by other"
+    ):
+        check_reserved_concurrency(2, budget=54, beside=53)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ("{}", 0),
+        ("{ReservedConcurrency: {Type: Number}}", 0),
+        ("{ReservedConcurrency: {Type: Number, Default: 20}}", 20),
+    ],
+)
+def test_the_templates_default_counts(tmp_path: Path, parameters: str, expected: int) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(f"Parameters: {parameters}\n")
+    assert reserved_concurrency(template, {}) == expected
+    assert reserved_concurrency(template, {"ReservedConcurrency": "7"}) == 7
+
+
+def test_what_is_no_number_of_functions_is_refused(tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text("Parameters: {}\n")
+    with pytest.raises(UserError, match="ReservedConcurrency '-1': use a whole number"):
+        reserved_concurrency(template, {"ReservedConcurrency": "-1"})
