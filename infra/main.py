@@ -15,9 +15,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 def synthesize(environment: EnvironmentConfig) -> None:
     """Write the Terraform JSON of all the environment's stacks to its output folder.
 
-    Nothing is done if the folder holds it already.
+    Does nothing if the folder is up to date.
     """
-    # Before anything is read: a source that changes meanwhile is synthesized again.
+    # Computed before anything is read, so that a source that changes meanwhile is not missed.
     stamp = _stamp(environment)
     if stamp.current():
         return
@@ -36,7 +36,7 @@ def synthesize(environment: EnvironmentConfig) -> None:
 
 
 def _stamp(environment: EnvironmentConfig) -> Stamp:
-    # The versions of all that is installed, CDKTF and the provider package among them.
+    # The versions of all installed packages, CDKTF and the provider's among them.
     installed = sorted(file.name for path in sys.path for file in Path(path).glob("*.dist-info"))
     # What CDKTF itself reads.
     variables = sorted((k, v) for k, v in os.environ.items() if k.startswith(("CDKT", "SYNTH_")))

@@ -5,8 +5,8 @@ import os
 import sys
 
 from infra.config.environment import load_environment
+from infra.config.place import Place
 from infra.policies.catalogue import POLICIES
-from infra.policies.place import Place
 from infra.terraform.backend import account_id
 from shared.cli.errors import exit_code
 
@@ -22,7 +22,7 @@ def main() -> None:
     for region in environment.regions:
         place = Place(account_id(region.region), region.region, environment.suffix)
         for role, document in POLICIES.items():
-            documents[place.policy_name(role)] = document(place)
+            documents[place.name("policy", role)] = document(place)
     print(json.dumps(documents, indent=2))
 
 

@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.commands.consumers import consumption
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import global_name
-from infra.policies.place import SERVICE_DEPLOYER, Place
+from infra.config.place import Place
+from infra.policies.service_deployer import SERVICE_DEPLOYER
 from shared.cli.errors import UserError
 from shared.naming import service_stage, stack_name
 
@@ -120,7 +121,7 @@ def deployer_policy_holders(region: str, environment: str) -> list[str]:
     """
     account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     place = Place(account, region, environment)
-    arn = f"arn:aws:iam::{account}:policy/{place.policy_name(SERVICE_DEPLOYER)}"
+    arn = place.iam(f"policy/{place.name('policy', SERVICE_DEPLOYER)}")
     iam = boto3.client("iam", region_name=region)
     try:
         found = iam.list_entities_for_policy(PolicyArn=arn)

@@ -2,8 +2,8 @@
 
 from constructs import Construct
 
-from infra.config.environment import BackupConfig, ProtectionConfig, RegionConfig
-from infra.config.naming import key_alias, resource_name
+from infra.config.environment import BackupConfig, Settings
+from infra.config.place import Place
 from infra.constructs.encryption import account_statements
 from infra.constructs.iam import Statement, policy, service_role
 from infra.constructs.resources import lifecycle
@@ -21,16 +21,16 @@ from infra.provider.bindings import (
     KmsKey,
 )
 
-# Daily, in UTC, after the cluster's own backup and its maintenance.
+# Daily, in UTC, after the cluster's own backup and maintenance windows.
 _SCHEDULE = "cron(0 10 * * ? *)"
 _START_WINDOW_MINUTES = 60
 _COMPLETION_WINDOW_MINUTES = 360
 
 
 class Backup(Construct):
-    """A daily plan into a vault of this region and, with `copy_provider`, a copy in another one.
+    """A daily backup in this region and, with `copy_provider`, a copy in that provider's region.
 
-    The copy is under a key of the other region, so that it can be restored without this one.
+    A key of the other region encrypts the copy, so that it can be restored without this region.
     """
 
     def __init__(
@@ -38,30 +38,25 @@ class Backup(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: BackupConfig,
-        protection: ProtectionConfig,
-        region: RegionConfig,
-        environment: str,
-        account: str,
+        place: Place,
+        settings: Settings,
         cluster_arn: str,
         key_arn: str,
         copy_provider: AwsProvider | None,
     ) -> None:
         super().__init__(scope, id_)
-        self._protection = protection
-        self._region = region
-        self._environment = environment
-        name = resource_name("vault", region.region, environment)
-        self.vault = self._vault("vault", name, key_arn)
+        self._place = place
+        self._protection = settings.protection
+        self.vault = self._vault("vault", place.name("vault"), key_arn)
         self._vault_arns = [self.vault.arn]
         self._key_arns = [key_arn]
         if copy_provider:
-            self._add_copy_vault(account, copy_provider)
-        plan = self._plan(config)
+            self._add_copy_vault(copy_provider)
+        plan = self._plan(settings.backup)
         role = service_role(
             self,
             "role",
-            name=resource_name("role", region.region, environment, "backup"),
+            name=place.name("role", "backup"),
             service="backup.amazonaws.com",
         )
         rights = IamRolePolicy(
@@ -69,12 +64,12 @@ class Backup(Construct):
             "rights",
             name="back-up-the-cluster",
             role=role.id,
-            policy=policy(*self._statements(account, cluster_arn)),
+            policy=policy(*self._statements(cluster_arn)),
         )
         BackupSelection(
             self,
             "selection",
-            name=resource_name("backup plan", region.region, environment),
+            name=place.name("backup plan"),
             plan_id=plan.id,
             iam_role_arn=role.arn,
             resources=[cluster_arn],
@@ -94,26 +89,26 @@ class Backup(Construct):
             lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
         )
 
-    def _add_copy_vault(self, account: str, provider: AwsProvider) -> None:
-        region, copy_region = self._region.region, self._region.copy_region
+    def _add_copy_vault(self, provider: AwsProvider) -> None:
+        place, region = self._place, str(provider.region)
         key = KmsKey(
             self,
             "copy-key",
             provider=provider,
-            description=f"Backups of the trading platform in {region}, {self._environment}",
+            description=f"Backups of the trading platform in {place.region}, {place.environment}",
             enable_key_rotation=True,
             deletion_window_in_days=self._protection.key_deletion_days,
-            policy=policy(*account_statements(account, copy_region)),
+            policy=policy(*account_statements(place.account, region)),
             lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
         )
         KmsAlias(
             self,
             "copy-alias",
             provider=provider,
-            name=key_alias(region, self._environment, "copy"),
+            name=place.key_alias("copy"),
             target_key_id=key.key_id,
         )
-        name = resource_name("vault", region, self._environment, "copy")
+        name = place.name("vault", "copy")
         self._vault_arns.append(self._vault("copy-vault", name, key.arn, provider).arn)
         self._key_arns.append(key.arn)
 
@@ -122,7 +117,7 @@ class Backup(Construct):
         return BackupPlan(
             self,
             "plan",
-            name=resource_name("backup plan", self._region.region, self._environment),
+            name=self._place.name("backup plan"),
             rule=[
                 BackupPlanRule(
                     rule_name="daily",
@@ -144,10 +139,10 @@ class Backup(Construct):
             ],
         )
 
-    def _statements(self, account: str, cluster_arn: str) -> tuple[Statement, ...]:
-        # What AWSBackupServiceRolePolicyForBackup grants for Aurora, on these resources alone:
+    def _statements(self, cluster_arn: str) -> tuple[Statement, ...]:
+        # The grants of AWSBackupServiceRolePolicyForBackup for Aurora, limited to these resources:
         # https://docs.aws.amazon.com/aws-backup/latest/devguide/security-iam-awsmanpol.html
-        snapshots = f"arn:aws:rds:*:{account}:cluster-snapshot:awsbackup:*"
+        snapshots = self._place.arn("rds", "cluster-snapshot:awsbackup:*", region="*")
         return (
             {
                 "Action": ["rds:DescribeDBClusters", "rds:DescribeDBClusterSnapshots"],

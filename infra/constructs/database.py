@@ -1,17 +1,19 @@
 """The Aurora MySQL cluster and the secrets of its users."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from constructs import Construct
 
-from infra.config.environment import DatabaseConfig, ProtectionConfig
-from infra.config.naming import resource_name
+from infra.config.environment import DatabaseConfig, Settings
+from infra.config.place import Place
 from infra.constructs.global_database import GlobalDatabase
 from infra.constructs.iam import service_role
 from infra.constructs.logs import encrypted_log_group
+from infra.constructs.network import Network
 from infra.constructs.resources import accept, lifecycle
 from infra.provider.bindings import (
+    CloudwatchLogGroup,
     DataAwsSecretsmanagerSecret,
     DbSubnetGroup,
     Fn,
@@ -22,25 +24,24 @@ from infra.provider.bindings import (
     RdsClusterParameterGroupParameter,
     RdsClusterServerlessv2ScalingConfiguration,
     SecretsmanagerSecret,
-    SecurityGroup,
 )
 
 PORT = 3306
 
-# All are dynamic: a change needs no restart.
+# All are dynamic, so that a change needs no restart.
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Reference.ParameterGroups.html
 _PARAMETERS = {
     "character_set_server": "utf8mb4",
     "collation_server": "utf8mb4_0900_ai_ci",
     "require_secure_transport": "ON",
     "time_zone": "UTC",
-    # What the log exports below have to export.
+    # Feed the log exports below.
     "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
     "server_audit_logging": "1",
     "slow_query_log": "1",
     "long_query_time": "1",
 }
-# A failover turns the direction of the replication; upgrades go through the global cluster.
+# A failover reverses the replication, and upgrades go through the global cluster.
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/rds_global_cluster
 _CHANGED_BY_THE_GLOBAL_DATABASE = ("replication_source_identifier", "engine_version")
 _APP_USER = "trade_app"
@@ -49,11 +50,11 @@ _LOG_EXPORTS = ("audit", "error", "slowquery")
 
 
 class Database(Construct):
-    """One writer and a number of readers in the private subnets, given by zone.
+    """One writer and a number of readers in the private subnets, spread over the zones.
 
-    RDS makes and keeps the master user's password, in Secrets Manager. The application user's
-    secret is made here without a value: the service's migration creates the user and sets it. Of a
-    global database, both secrets are the global database's.
+    RDS creates the master user's password and keeps it in Secrets Manager. The application user's
+    secret is created here without a value: the service's migration creates the user and sets the
+    value. Both secrets of a global database belong to the global database.
     """
 
     def __init__(
@@ -61,110 +62,40 @@ class Database(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: DatabaseConfig,
-        protection: ProtectionConfig,
-        region: str,
-        environment: str,
-        account: str,
-        subnet_ids: Mapping[str, str],
-        security_group: SecurityGroup,
+        place: Place,
+        settings: Settings,
+        network: Network,
         key_arn: str,
-        log_retention_days: int,
         global_database: GlobalDatabase | None = None,
     ) -> None:
         super().__init__(scope, id_)
-        self.config = config
+        self.config = settings.database
+        self.cluster_identifier = place.name("cluster")
+        self._place = place
+        self._protection = settings.protection
         self._key_arn = key_arn
         self._global_database = global_database
-        self.cluster_identifier = resource_name("cluster", region, environment)
-        subnet_group = DbSubnetGroup(
-            self,
-            "subnet-group",
-            name=resource_name("subnet group", region, environment),
-            description="Private subnets of the trading platform",
-            subnet_ids=list(subnet_ids.values()),
+        group = network.security_group("database", "The Aurora cluster")
+        subnet_ids = list(network.private_subnet_ids.values())
+        self.cluster = self._cluster(
+            db_subnet_group_name=self._subnet_group(subnet_ids),
+            db_cluster_parameter_group_name=self._parameter_group(),
+            vpc_security_group_ids=[group.id],
+            depends_on=self._log_groups(settings.observability.log_retention_days),
         )
-        parameter_group = RdsClusterParameterGroup(
-            self,
-            "parameter-group",
-            name=resource_name("parameter group", region, environment),
-            description="TLS only, utf8mb4, UTC, audited",
-            family="aurora-mysql8.0",
-            parameter=[
-                RdsClusterParameterGroupParameter(name=name, value=value)
-                for name, value in _PARAMETERS.items()
-            ],
-        )
-        # Made before RDS makes them, unencrypted and for ever.
-        log_groups = [
-            encrypted_log_group(
-                self,
-                f"{log}-log-group",
-                name=f"/aws/rds/cluster/{self.cluster_identifier}/{log}",
-                key_arn=key_arn,
-                retention_days=log_retention_days,
-            )
-            for log in _LOG_EXPORTS
-        ]
-        self.cluster = RdsCluster(
-            self,
-            "cluster",
-            cluster_identifier=self.cluster_identifier,
-            engine="aurora-mysql",
-            engine_version=config.engine_version,
-            **(
-                global_database.cluster_arguments
-                if global_database
-                else {
-                    "database_name": config.name,
-                    "master_username": config.master_username,
-                    "manage_master_user_password": True,
-                    "master_user_secret_kms_key_id": key_arn,
-                }
-            ),
-            iam_database_authentication_enabled=True,
-            storage_encrypted=True,
-            kms_key_id=key_arn,
-            db_subnet_group_name=subnet_group.name,
-            db_cluster_parameter_group_name=parameter_group.name,
-            vpc_security_group_ids=[security_group.id],
-            enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
-            serverlessv2_scaling_configuration=_scaling(config),
-            # These backups are what point-in-time recovery goes back to.
-            backup_retention_period=config.backup_retention_days,
-            preferred_backup_window=config.backup_window,
-            preferred_maintenance_window=config.maintenance_window,
-            copy_tags_to_snapshot=True,
-            deletion_protection=protection.prevent_destroy,
-            delete_automated_backups=not protection.final_snapshot,
-            skip_final_snapshot=not protection.final_snapshot,
-            # A snapshot outlives its cluster, and so does its name: it has the time of the
-            # cluster's creation in it, or the next cluster could not be destroyed.
-            final_snapshot_identifier=(
-                f"{self.cluster_identifier}-{Fn.formatdate('YYYYMMDDhhmmss', Fn.timestamp())}"
-            ),
-            lifecycle=lifecycle(
-                prevent_destroy=protection.prevent_destroy,
-                ignore_changes=[
-                    "final_snapshot_identifier",
-                    *(_CHANGED_BY_THE_GLOBAL_DATABASE if global_database else ()),
-                ],
-            ),
-            depends_on=log_groups,
-        )
-        self._accept_findings(protection)
-        monitoring = self._monitoring(region, environment, account)
-        zones = list(subnet_ids)
-        # Aurora makes one of them the writer, and another one after a failover: none is named for
-        # a role that it may lose.
+        self._accept_findings()
+        monitoring = self._monitoring()
+        zones = list(network.private_subnet_ids)
+        # Aurora makes one of them the writer, and another one after a failover, so none is named
+        # after its role.
         self.instances = [
             self._instance(number, zones[(number - 1) % len(zones)], monitoring)
-            for number in range(1, config.readers + 2)
+            for number in range(1, self.config.readers + 2)
         ]
         self.app_secret = (
             global_database.secret("app-secret", _APP_USER, _APP_SECRET)
             if global_database
-            else self._secret(protection)
+            else self._secret()
         )
 
     @property
@@ -179,7 +110,7 @@ class Database(Construct):
 
     @property
     def reader_endpoint(self) -> str:
-        """Host name that stands for the readers; for the writer, where there is none."""
+        """Host name of the readers, or of the writer if there is no reader."""
         return self.cluster.reader_endpoint
 
     @property
@@ -194,16 +125,99 @@ class Database(Construct):
             return self._global_database.master_secret_arn
         return self.cluster.master_user_secret.get(0).secret_arn
 
-    def _secret(
-        self, protection: ProtectionConfig
-    ) -> SecretsmanagerSecret | DataAwsSecretsmanagerSecret:
+    def _subnet_group(self, subnet_ids: Sequence[str]) -> str:
+        return DbSubnetGroup(
+            self,
+            "subnet-group",
+            name=self._place.name("subnet group"),
+            description="Private subnets of the trading platform",
+            subnet_ids=list(subnet_ids),
+        ).name
+
+    def _parameter_group(self) -> str:
+        return RdsClusterParameterGroup(
+            self,
+            "parameter-group",
+            name=self._place.name("parameter group"),
+            description="TLS only, utf8mb4, UTC, audited",
+            family="aurora-mysql8.0",
+            parameter=[
+                RdsClusterParameterGroupParameter(name=name, value=value)
+                for name, value in _PARAMETERS.items()
+            ],
+        ).name
+
+    def _log_groups(self, retention_days: int) -> list[CloudwatchLogGroup]:
+        # If RDS created them, they would be unencrypted and would never expire.
+        return [
+            encrypted_log_group(
+                self,
+                f"{log}-log-group",
+                name=f"/aws/rds/cluster/{self.cluster_identifier}/{log}",
+                key_arn=self._key_arn,
+                retention_days=retention_days,
+            )
+            for log in _LOG_EXPORTS
+        ]
+
+    def _cluster(self, **arguments: Any) -> RdsCluster:
+        """The cluster; `arguments` name what it depends on."""
+        config, protection = self.config, self._protection
+        return RdsCluster(
+            self,
+            "cluster",
+            cluster_identifier=self.cluster_identifier,
+            engine="aurora-mysql",
+            engine_version=config.engine_version,
+            **self._users(),
+            iam_database_authentication_enabled=True,
+            storage_encrypted=True,
+            kms_key_id=self._key_arn,
+            enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
+            serverlessv2_scaling_configuration=_scaling(config),
+            # Point-in-time recovery goes back as far as these backups do.
+            backup_retention_period=config.backup_retention_days,
+            preferred_backup_window=config.backup_window,
+            preferred_maintenance_window=config.maintenance_window,
+            copy_tags_to_snapshot=True,
+            deletion_protection=protection.prevent_destroy,
+            delete_automated_backups=not protection.final_snapshot,
+            skip_final_snapshot=not protection.final_snapshot,
+            # The snapshot outlives its cluster and keeps its name. The time in the name lets the
+            # next cluster be destroyed as well.
+            final_snapshot_identifier=(
+                f"{self.cluster_identifier}-{Fn.formatdate('YYYYMMDDhhmmss', Fn.timestamp())}"
+            ),
+            lifecycle=lifecycle(
+                prevent_destroy=protection.prevent_destroy,
+                ignore_changes=[
+                    "final_snapshot_identifier",
+                    *(_CHANGED_BY_THE_GLOBAL_DATABASE if self.is_global else ()),
+                ],
+            ),
+            **arguments,
+        )
+
+    def _users(self) -> Mapping[str, Any]:
+        """The cluster's database and master user."""
+        if self._global_database:
+            return self._global_database.cluster_arguments
+        return {
+            "database_name": self.config.name,
+            "master_username": self.config.master_username,
+            "manage_master_user_password": True,
+            "master_user_secret_kms_key_id": self._key_arn,
+        }
+
+    def _secret(self) -> SecretsmanagerSecret | DataAwsSecretsmanagerSecret:
+        protection = self._protection
         secret = SecretsmanagerSecret(
             self,
             "app-secret",
             name=f"{self.cluster_identifier}/database/{_APP_USER}",
             description=_APP_SECRET,
             kms_key_id=self._key_arn,
-            # With 0, the name can be used again at once after a destroy.
+            # With 0, the name is free again right after a destroy.
             recovery_window_in_days=protection.recovery_days,
             lifecycle=lifecycle(prevent_destroy=protection.prevent_destroy),
         )
@@ -234,7 +248,7 @@ class Database(Construct):
             performance_insights_kms_key_id=self._key_arn if config.performance_insights else None,
             monitoring_interval=config.enhanced_monitoring_seconds,
             **monitoring,
-            # Spread over the zones when they are made; a further zone moves none of them.
+            # They are spread over the zones when they are created; a further zone moves none.
             lifecycle=lifecycle(ignore_changes=["availability_zone"]),
         )
         if not config.performance_insights:
@@ -243,16 +257,16 @@ class Database(Construct):
             accept(instance, "CKV_AWS_118", "database.enhanced_monitoring_seconds is 0 here")
         return instance
 
-    def _monitoring(self, region: str, environment: str, account: str) -> Mapping[str, Any]:
+    def _monitoring(self) -> Mapping[str, Any]:
         """What an instance needs for enhanced monitoring."""
         if not self.config.enhanced_monitoring_seconds:
             return {}
         role = service_role(
             self,
             "monitoring-role",
-            name=resource_name("role", region, environment, "monitoring"),
+            name=self._place.name("role", "monitoring"),
             service="monitoring.rds.amazonaws.com",
-            account=account,
+            account=self._place.account,
         )
         rights = IamRolePolicyAttachment(
             self,
@@ -260,17 +274,17 @@ class Database(Construct):
             role=role.name,
             policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
         )
-        # RDS tries the role when it makes an instance.
+        # RDS tries the role when it creates an instance.
         return {"monitoring_role_arn": role.arn, "depends_on": [rights]}
 
-    def _accept_findings(self, protection: ProtectionConfig) -> None:
+    def _accept_findings(self) -> None:
         accept(
             self.cluster,
             "CKV_AWS_326",
             "backtracking rewinds all tables at once, and costs with each write; point-in-time "
             "recovery restores beside what runs",
         )
-        if not protection.prevent_destroy:
+        if not self._protection.prevent_destroy:
             accept(self.cluster, "CKV_AWS_139", "protection.prevent_destroy is off here")
 
 

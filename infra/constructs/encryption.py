@@ -2,17 +2,18 @@
 
 from constructs import Construct
 
-from infra.config.naming import key_alias
+from infra.config.environment import ProtectionConfig
+from infra.config.place import Place
 from infra.constructs.iam import Statement, policy
 from infra.constructs.resources import lifecycle
 from infra.provider.bindings import AwsProvider, KmsAlias, KmsKey
 
 
 class Encryption(Construct):
-    """One customer managed key, rotated each year, under `alias/trading-<region>-<environment>`.
+    """One customer managed key, rotated every year: `alias/trading-<region>-<environment>`.
 
-    It encrypts the database, the buckets, the secrets, the logs and the alarm topic. `provider` is
-    for a key in another region than the stack's.
+    It encrypts the database, the buckets, the secrets, the logs and the alarm topic. Pass a
+    `provider` if the place is in another region than the stack.
     """
 
     def __init__(
@@ -20,11 +21,8 @@ class Encryption(Construct):
         scope: Construct,
         id_: str,
         *,
-        region: str,
-        environment: str,
-        account: str,
-        deletion_days: int,
-        prevent_destroy: bool,
+        place: Place,
+        protection: ProtectionConfig,
         provider: AwsProvider | None = None,
     ) -> None:
         super().__init__(scope, id_)
@@ -32,31 +30,33 @@ class Encryption(Construct):
             self,
             "key",
             provider=provider,
-            description=f"Data at rest of the trading platform in {region}, {environment}",
-            enable_key_rotation=True,
-            deletion_window_in_days=deletion_days,
-            policy=policy(
-                *account_statements(account, region),
-                _logs_statement(account, region),
-                _alarms_statement(account),
+            description=(
+                f"Data at rest of the trading platform in {place.region}, {place.environment}"
             ),
-            lifecycle=lifecycle(prevent_destroy=prevent_destroy),
+            enable_key_rotation=True,
+            deletion_window_in_days=protection.key_deletion_days,
+            policy=policy(
+                *account_statements(place.account, place.region),
+                _logs_statement(place),
+                _alarms_statement(place.account),
+            ),
+            lifecycle=lifecycle(prevent_destroy=protection.prevent_destroy),
         )
         KmsAlias(
             self,
             "alias",
             provider=provider,
-            name=key_alias(region, environment),
+            name=place.key_alias(),
             target_key_id=self.key.key_id,
         )
 
 
 def account_statements(account: str, region: str) -> tuple[Statement, ...]:
-    """What the account's own principals may do with a key, if their IAM policies allow it, too.
+    """What the account's own principals may do with a key if their IAM policies also allow it.
 
-    AWS's default key policy gives the account `kms:*`. Here, administration and use are apart, and
-    data is encrypted and decrypted through services of AWS in this region alone: nobody can
-    decrypt a stolen ciphertext with the key itself.
+    AWS's default key policy grants `kms:*` to the account. This one separates administration from
+    use, and only lets AWS services of this region encrypt and decrypt: nobody can decrypt a stolen
+    ciphertext by calling KMS.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
     """
@@ -99,7 +99,7 @@ def account_statements(account: str, region: str) -> tuple[Statement, ...]:
             "Condition": {"StringLike": {"kms:ViaService": f"*.{region}.amazonaws.com"}},
         },
         {
-            # RDS, AWS Backup and Lambda keep using the key on a caller's behalf.
+            # RDS, AWS Backup and Lambda go on using the key on behalf of the caller.
             "Sid": "GrantsToServicesOfAws",
             "Principal": principal,
             "Action": "kms:CreateGrant",
@@ -109,12 +109,12 @@ def account_statements(account: str, region: str) -> tuple[Statement, ...]:
     )
 
 
-def _logs_statement(account: str, region: str) -> Statement:
+def _logs_statement(place: Place) -> Statement:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-    log_groups = f"arn:aws:logs:{region}:{account}:log-group:*"
+    log_groups = place.arn("logs", "log-group:*")
     return {
         "Sid": "LogGroups",
-        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+        "Principal": {"Service": f"logs.{place.region}.amazonaws.com"},
         "Action": [
             "kms:Decrypt",
             "kms:DescribeKey",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
+from infra.config.place import Place
 from infra.constructs.iam import Statement, policy
 from infra.constructs.network import HTTPS, Network
 from infra.provider.bindings import VpcEndpoint, VpcSecurityGroupEgressRule
@@ -15,8 +16,8 @@ _INTERFACES = ("kms", "logs", "secretsmanager", "ssm", "sts")
 class Endpoints(Construct):
     """A gateway endpoint for S3, which is free; interface endpoints where `interfaces` is set.
 
-    Through an endpoint, only principals of this account get to a service, and only to buckets of
-    this account: nobody can carry data out to an account of their own.
+    An endpoint only serves principals of this account and, for S3, buckets of this account, so that
+    nobody can carry data out to an account of their own.
     """
 
     def __init__(
@@ -24,9 +25,8 @@ class Endpoints(Construct):
         scope: Construct,
         id_: str,
         *,
+        place: Place,
         network: Network,
-        region: str,
-        account: str,
         interfaces: bool,
     ) -> None:
         super().__init__(scope, id_)
@@ -34,10 +34,10 @@ class Endpoints(Construct):
             self,
             "s3",
             vpc_id=network.vpc.id,
-            service_name=f"com.amazonaws.{region}.s3",
+            service_name=f"com.amazonaws.{place.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=list(network.private_route_table_ids.values()),
-            policy=policy(*_s3_statements(account, region)),
+            policy=policy(*_s3_statements(place)),
             tags=network.name_tag("s3"),
         )
         VpcSecurityGroupEgressRule(
@@ -51,9 +51,9 @@ class Endpoints(Construct):
             to_port=HTTPS,
         )
         if interfaces:
-            self._interfaces(network, region, account)
+            self._interfaces(place, network)
 
-    def _interfaces(self, network: Network, region: str, account: str) -> None:
+    def _interfaces(self, place: Place, network: Network) -> None:
         group = network.security_group("endpoints", "Interface endpoints of AWS services")
         network.allow("lambda", "endpoints", HTTPS)
         for service in _INTERFACES:
@@ -61,13 +61,13 @@ class Endpoints(Construct):
                 self,
                 service,
                 vpc_id=network.vpc.id,
-                service_name=f"com.amazonaws.{region}.{service}",
+                service_name=f"com.amazonaws.{place.region}.{service}",
                 vpc_endpoint_type="Interface",
-                # The services' usual names lead to the endpoint: callers need not know of it.
+                # The services' usual host names lead to the endpoint, so callers need no setting.
                 private_dns_enabled=True,
                 subnet_ids=list(network.private_subnet_ids.values()),
                 security_group_ids=[group.id],
-                policy=policy(_own_principals(account)),
+                policy=policy(_own_principals(place.account)),
                 tags=network.name_tag(service),
             )
 
@@ -82,18 +82,19 @@ def _own_principals(account: str) -> Statement:
     }
 
 
-def _s3_statements(account: str, region: str) -> Sequence[Statement]:
-    answers = f"arn:aws:s3:::cloudformation-custom-resource-response-{region.replace('-', '')}"
+def _s3_statements(place: Place) -> Sequence[Statement]:
+    region = place.region.replace("-", "")
+    answers = f"arn:aws:s3:::cloudformation-custom-resource-response-{region}"
     return (
         {
             "Sid": "OwnBuckets",
             "Principal": "*",
             "Action": "s3:*",
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
+            "Condition": {"StringEquals": {"aws:ResourceAccount": place.account}},
         },
         {
-            # A custom resource's function answers CloudFormation in a bucket of AWS.
+            # The function of a custom resource puts its answer into a bucket of CloudFormation.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-vpce-bucketnames.html
             "Sid": "AnswersToCloudFormation",
             "Principal": "*",

@@ -2,23 +2,21 @@
 
 from constructs import Construct
 
-from infra.config.naming import log_group_name, resource_name
+from infra.config.place import Place
 from infra.constructs.iam import policy, service_role
 from infra.constructs.logs import encrypted_log_group
 from infra.provider.bindings import FlowLog, IamRolePolicy
 
 
 class FlowLogs(Construct):
-    """Who talked to whom, accepted and rejected, in an encrypted log group."""
+    """A log of all accepted and rejected connections, in an encrypted log group."""
 
     def __init__(
         self,
         scope: Construct,
         id_: str,
         *,
-        region: str,
-        environment: str,
-        account: str,
+        place: Place,
         vpc_id: str,
         key_arn: str,
         retention_days: int,
@@ -27,7 +25,7 @@ class FlowLogs(Construct):
         log_group = encrypted_log_group(
             self,
             "log-group",
-            name=log_group_name(region, environment, "flow-logs"),
+            name=place.log_group("flow-logs"),
             key_arn=key_arn,
             retention_days=retention_days,
         )
@@ -35,9 +33,9 @@ class FlowLogs(Construct):
         role = service_role(
             self,
             "role",
-            name=resource_name("role", region, environment, "flow-logs"),
+            name=place.name("role", "flow-logs"),
             service="vpc-flow-logs.amazonaws.com",
-            account=account,
+            account=place.account,
         )
         rights = IamRolePolicy(
             self,
@@ -64,7 +62,7 @@ class FlowLogs(Construct):
             log_destination_type="cloud-watch-logs",
             log_destination=log_group.arn,
             iam_role_arn=role.arn,
-            # A tenth of the default, so that an incident is seen while it happens.
+            # A tenth of the default of ten minutes: an incident shows while it happens.
             max_aggregation_interval=60,
             depends_on=[rights],
         )

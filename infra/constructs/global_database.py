@@ -6,7 +6,7 @@ from typing import Any
 from constructs import Construct
 
 from infra.config.environment import DatabaseConfig, ProtectionConfig
-from infra.config.naming import global_name
+from infra.config.place import Place
 from infra.constructs.resources import accept, lifecycle
 from infra.provider.bindings import (
     DataAwsSecretsmanagerSecret,
@@ -20,17 +20,18 @@ from infra.provider.bindings import (
 _PASSWORD = "aws_secretsmanager_random_password"  # noqa: S105
 _SECRET = "aws_secretsmanager_secret_version"  # noqa: S105
 _ADDRESS = "master"
-# What RDS refuses in a password, and what JSON would have to escape.
+# What RDS refuses in a password, or JSON would have to escape.
 _NOT_IN_PASSWORDS = "/@\"\\'"
 _PASSWORD_LENGTH = 40
 
 
 class GlobalDatabase(Construct):
-    """One region's part: the primary one makes the database, the others join it by its name.
+    """One region's part: the primary region creates the database, the others join it by name.
 
-    Its users are the same in all regions, and so are their secrets: they live in the primary
-    region, and Secrets Manager keeps replicas in the others, under `replica_key_arns`. RDS manages
-    no master password of a global database; it is made here, and not kept in Terraform's state.
+    Users and secrets are the same in all regions. The secrets live in the primary region, and
+    Secrets Manager keeps replicas in the others, encrypted with `replica_key_arns`. RDS does not
+    manage the master password of a global database, so it is generated here. It does not get into
+    Terraform's state.
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html#rds-secrets-manager-limitations
     """
 
@@ -39,10 +40,9 @@ class GlobalDatabase(Construct):
         scope: Construct,
         id_: str,
         *,
+        place: Place,
         config: DatabaseConfig,
         protection: ProtectionConfig,
-        region: str,
-        environment: str,
         key_arn: str,
         replica_key_arns: Mapping[str, str],
     ) -> None:
@@ -51,9 +51,9 @@ class GlobalDatabase(Construct):
         self._protection = protection
         self._key_arn = key_arn
         self._replica_key_arns = replica_key_arns
-        self._name = global_name(environment)
+        self._name = place.global_name
         self._primary = config.global_regions[0]
-        self._is_primary = region == self._primary
+        self._is_primary = place.region == self._primary
         master = self.secret("master-secret", "master", "Master user of the trade database")
         self.master_secret_arn: str = master.arn
         self.cluster_arguments: Mapping[str, Any] = (
@@ -63,7 +63,7 @@ class GlobalDatabase(Construct):
     def secret(
         self, id_: str, user: str, description: str
     ) -> SecretsmanagerSecret | DataAwsSecretsmanagerSecret:
-        """The secret of a database user: made in the primary region, found in the others."""
+        """The secret of a database user: created in the primary region, looked up in the others."""
         name = f"{self._name}/database/{user}"
         if not self._is_primary:
             return DataAwsSecretsmanagerSecret(self, id_, name=name)
@@ -117,8 +117,8 @@ class GlobalDatabase(Construct):
             ),
             secret_string_wo_version=config.master_password_version,
         )
-        # The cluster gets what the secret holds: another one would be made for an apply that goes
-        # on after this one was cut off.
+        # The cluster gets the password that the secret holds. An apply that continues an
+        # interrupted one would generate another.
         stack.add_override(f"ephemeral.{_SECRET}.{_ADDRESS}", {"secret_id": version.secret_id})
         return {
             "global_cluster_identifier": database.id,
@@ -131,6 +131,6 @@ class GlobalDatabase(Construct):
         }
 
     def _joined(self) -> dict[str, Any]:
-        # Database, users and passwords are the primary's. The region is for the encryption: RDS
-        # there signs what the one here asks of it.
+        # Database, users and passwords are the primary's. The encryption needs the region: RDS
+        # presigns a request to it.
         return {"global_cluster_identifier": self._name, "source_region": self._primary}

@@ -1,4 +1,4 @@
-"""Policies, and roles that a service of AWS assumes."""
+"""Policies, and roles that an AWS service assumes."""
 
 import json
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ def policy(*statements: Statement) -> str:
 def service_role(
     scope: Construct, id_: str, *, name: str, service: str, account: str | None = None
 ) -> IamRole:
-    """A role for `service`; with `account`, only when it acts for that account.
+    """A role for `service`; with `account`, only while the service acts for that account.
 
-    Not every service says for whom it acts: the condition would lock those out.
+    Not every service states the account that it acts for. The condition would lock those out.
     """
     trust: dict[str, object] = {"Action": "sts:AssumeRole", "Principal": {"Service": service}}
     if account:

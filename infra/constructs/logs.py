@@ -11,7 +11,7 @@ _YEAR_DAYS = 365
 def encrypted_log_group(
     scope: Construct, id_: str, *, name: str, key_arn: str, retention_days: int
 ) -> CloudwatchLogGroup:
-    """A log group under the environment's key that forgets after `retention_days`."""
+    """A log group under the environment's key that keeps events for `retention_days`."""
     log_group = CloudwatchLogGroup(
         scope, id_, name=name, kms_key_id=key_arn, retention_in_days=retention_days
     )

@@ -6,7 +6,7 @@ from typing import Literal
 from constructs import Construct
 
 from infra.config.environment import RegionConfig, Zone
-from infra.config.naming import resource_name
+from infra.config.place import Place
 from infra.constructs.resources import accept
 from infra.provider.bindings import (
     DefaultSecurityGroup,
@@ -30,9 +30,9 @@ HTTPS = 443
 class Network(Construct):
     """A VPC with a public and a private subnet in each zone.
 
-    `nat` is the private subnets' way out: one NAT gateway in the first public subnet, one in each
-    zone, or none. Constructs are keyed by zone name, never by position, so that a further zone
-    leaves the Terraform addresses of the others as they are.
+    `nat` is how the private subnets reach the internet: through one NAT gateway in the first public
+    subnet, through one per zone, or not at all. Constructs are keyed by the zone's name and not by
+    its position, so a further zone changes no Terraform address of the others.
     """
 
     def __init__(
@@ -40,13 +40,12 @@ class Network(Construct):
         scope: Construct,
         id_: str,
         *,
+        place: Place,
         region: RegionConfig,
-        environment: str,
         nat: Literal["single", "per-az", "none"],
     ) -> None:
         super().__init__(scope, id_)
-        self._region = region.region
-        self._environment = environment
+        self._place = place
         self.vpc = Vpc(
             self,
             "vpc",
@@ -55,7 +54,7 @@ class Network(Construct):
             enable_dns_support=True,
             tags=self.name_tag(),
         )
-        # AWS makes a default security group that lets all members talk: leave it without a rule.
+        # AWS creates a default security group that lets its members talk. Remove its rules.
         DefaultSecurityGroup(self, "default-security-group", vpc_id=self.vpc.id)
         self.public_subnet_ids = {
             zone.name: self._subnet(zone, "public", zone.public_cidr).id for zone in region.zones
@@ -85,16 +84,16 @@ class Network(Construct):
         return SecurityGroup(
             self,
             f"{role}-security-group",
-            name=resource_name("security group", self._region, self._environment, role),
+            name=self._place.name("security group", role),
             description=description,
             vpc_id=self.vpc.id,
             tags=self.name_tag(role),
         )
 
     def allow(self, source: str, target: str, port: int) -> None:
-        """Let one security group's members reach another's on one TCP port.
+        """Let the members of one security group reach those of another on one TCP port.
 
-        Both are named by their roles, and must have been made by `security_group`.
+        Both groups are named by their roles; `security_group` must have created them.
         """
         source_group, target_group = (self._security_group(role) for role in (source, target))
         VpcSecurityGroupEgressRule(
@@ -120,7 +119,7 @@ class Network(Construct):
 
     def name_tag(self, role: str = "") -> Mapping[str, str]:
         """The tag that the console shows as a network resource's name."""
-        return {"Name": resource_name("security group", self._region, self._environment, role)}
+        return {"Name": self._place.name("security group", role)}
 
     def _security_group(self, role: str) -> SecurityGroup:
         group = self.node.find_child(f"{role}-security-group")
@@ -170,7 +169,7 @@ class Network(Construct):
         return gateway
 
     def _route_private_subnet(self, zone: str) -> str:
-        # One table per zone: a NAT gateway per zone is then a change of routes alone.
+        # With one table per zone, going to one NAT gateway per zone only changes routes.
         table = RouteTable(
             self,
             f"private-route-table-{zone}",
@@ -203,7 +202,7 @@ class Network(Construct):
             allocation_id=address.id,
             subnet_id=self.public_subnet_ids[zone],
             tags=tags,
-            # A NAT gateway is of no use before its VPC can reach the internet.
+            # A NAT gateway only works once its VPC can reach the internet.
             depends_on=[internet_gateway],
         )
         return gateway.id

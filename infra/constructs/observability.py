@@ -1,4 +1,4 @@
-"""Alarms, whom they tell, and a dashboard."""
+"""Alarms, the topic that they notify, and a dashboard."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from constructs import Construct
 
 from infra.config.environment import DatabaseConfig, ObservabilityConfig
-from infra.config.naming import resource_name
+from infra.config.place import Place
 from infra.constructs.database import Database
 from infra.constructs.iam import policy
 from infra.provider.bindings import (
@@ -25,15 +25,17 @@ _FIVE_MINUTES = 5 * _MINUTE
 _HOUR = 60 * _MINUTE
 
 Role = Literal["WRITER", "READER"]
+Missing = Literal["breaching", "notBreaching", "ignore"]
 
 
 @dataclass(frozen=True)
 class Alarm:
     """One metric that should stay below `threshold`, or above it where `below` is set.
 
-    `missing` says what no data means. A database that runs always has a CPU value: none means
-    that it, or what watches it, is gone. Its other gauges then keep the state that they have, lest
-    one outage sends five alarms. Counters of errors have no data while there is no error.
+    `missing` says what it means if there is no data. A running database always reports its CPU: no
+    value means that the database, or what watches it, is gone. Its other gauges then keep their
+    state, so that one outage does not send five alarms. Error counters have no data while there is
+    no error.
     """
 
     name: str
@@ -45,31 +47,28 @@ class Alarm:
     below: bool = False
     period_seconds: int = _FIVE_MINUTES
     periods: int = 3
-    missing: Literal["breaching", "notBreaching", "ignore"] = "notBreaching"
+    missing: Missing = "notBreaching"
 
 
 class Observability(Construct):
-    """An encrypted topic that all alarms tell, and the alarms that each of the `watch_…` adds."""
+    """An encrypted topic that all alarms notify. The `watch_…` methods add alarms."""
 
     def __init__(
         self,
         scope: Construct,
         id_: str,
         *,
+        place: Place,
         config: ObservabilityConfig,
-        region: str,
-        environment: str,
-        account: str,
         key_arn: str,
     ) -> None:
         super().__init__(scope, id_)
-        self._region = region
-        self._environment = environment
+        self._place = place
         self._alarms: list[CloudwatchMetricAlarm] = []
         self.topic = SnsTopic(
             self,
             "topic",
-            name=resource_name("topic", region, environment, "alarms"),
+            name=place.name("topic", "alarms"),
             kms_master_key_id=key_arn,
         )
         SnsTopicPolicy(
@@ -82,7 +81,7 @@ class Observability(Construct):
                     "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Action": "sns:Publish",
                     "Resource": self.topic.arn,
-                    "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                    "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
                 },
                 {
                     "Sid": "DenyPlainHttp",
@@ -106,8 +105,8 @@ class Observability(Construct):
     def watch_database(self, database: Database) -> None:
         """Add the alarms of the writer and, if there are any, of the readers.
 
-        They look at roles, not at instances: after a failover they watch the new writer. In a
-        global database, one more looks for a sign of life of the cluster, whatever its roles.
+        They watch roles and not instances, and so follow the writer after a failover. A global
+        database has one more, which looks for a sign of life of the cluster, whatever its roles.
         """
         both = database.config.readers or database.is_global
         roles: list[Role] = ["WRITER", "READER"] if both else ["WRITER"]
@@ -115,7 +114,7 @@ class Observability(Construct):
             for alarm in database_alarms(database.config, role):
                 self._watch_database(
                     database,
-                    # A region of a global database may have no writer, or nobody beside it.
+                    # A region of a global database may have no writer, or nothing but a writer.
                     replace(alarm, missing="notBreaching") if database.is_global else alarm,
                     role,
                 )
@@ -130,12 +129,12 @@ class Observability(Construct):
                 "DBClusterIdentifier": database.cluster_identifier,
                 **({"Role": role} if role else {}),
             },
-            # Before there is an instance, missing data would be an alarm.
+            # Before the first instance exists, missing data would ring the alarm.
             depends_on=database.instances,
         )
 
     def watch_nat(self, zone: str, gateway_id: str) -> None:
-        """Add the alarm of a NAT gateway that runs out of ports."""
+        """Add the alarm for a NAT gateway that runs out of ports."""
         self._add(
             Alarm(
                 name=f"nat-ports-{zone[-1]}",
@@ -150,7 +149,7 @@ class Observability(Construct):
         )
 
     def watch_backups(self, vault_name: str, *, copied: bool) -> None:
-        """Add the alarms of backups and, where there are any, of copies that failed."""
+        """Add the alarms for failed backups and, if there are any, failed copies."""
         for job in ("Backup", "Copy") if copied else ("Backup",):
             self._add(
                 Alarm(
@@ -167,16 +166,16 @@ class Observability(Construct):
             )
 
     def add_dashboard(self, database: Database) -> None:
-        """Add a dashboard of the database and of all alarms added before."""
+        """Add a dashboard with the database and with all alarms added so far."""
         CloudwatchDashboard(
             self,
             "dashboard",
-            dashboard_name=resource_name("dashboard", self._region, self._environment),
+            dashboard_name=self._place.name("dashboard"),
             dashboard_body=json.dumps(
                 {
                     "widgets": [
                         _alarm_widget([alarm.arn for alarm in self._alarms]),
-                        *_metric_widgets(self._region, database),
+                        *_metric_widgets(self._place.region, database),
                     ]
                 }
             ),
@@ -192,7 +191,7 @@ class Observability(Construct):
             CloudwatchMetricAlarm(
                 self,
                 f"alarm-{alarm.name}",
-                alarm_name=resource_name("alarm", self._region, self._environment, alarm.name),
+                alarm_name=self._place.name("alarm", alarm.name),
                 alarm_description=alarm.description,
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,
@@ -217,19 +216,26 @@ def database_alarms(config: DatabaseConfig, role: Role) -> tuple[Alarm, ...]:
 
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
     """
-    # An instance that pauses has no data, and nothing is wrong.
-    gone: Literal["breaching", "notBreaching"] = "notBreaching" if config.pauses else "breaching"
-    kept: Literal["ignore", "notBreaching"] = "notBreaching" if config.pauses else "ignore"
-    connections = config.capacity.max_connections
+    # An instance that pauses sends no data, and nothing is wrong.
+    kept: Missing = "notBreaching" if config.pauses else "ignore"
     base = Alarm("", "", "AWS/RDS", "", "Average", 0)
-    alarms = [
+    return (
+        *_instance_alarms(config, replace(base, missing=kept)),
+        _limit_alarm(config, replace(base, missing=kept)),
+        _writer_alarm(base) if role == "WRITER" else _reader_alarm(replace(base, missing=kept)),
+    )
+
+
+def _instance_alarms(config: DatabaseConfig, base: Alarm) -> tuple[Alarm, ...]:
+    connections = config.capacity.max_connections
+    return (
         replace(
             base,
             name="cpu",
             description="CPU at 80 % for a quarter of an hour, or no sign of life",
             metric="CPUUtilization",
             threshold=80,
-            missing=gone,
+            missing="notBreaching" if config.pauses else "breaching",
         ),
         replace(
             base,
@@ -239,7 +245,6 @@ def database_alarms(config: DatabaseConfig, role: Role) -> tuple[Alarm, ...]:
             statistic="Maximum",
             threshold=connections * 9 // 10,
             period_seconds=_MINUTE,
-            missing=kept,
         ),
         replace(
             base,
@@ -249,59 +254,53 @@ def database_alarms(config: DatabaseConfig, role: Role) -> tuple[Alarm, ...]:
             statistic="Minimum",
             threshold=config.capacity.memory_gib * _GIB * 5 // 100,
             below=True,
-            missing=kept,
         ),
-    ]
+    )
+
+
+def _limit_alarm(config: DatabaseConfig, base: Alarm) -> Alarm:
+    """The limit that this kind of instance reaches first."""
     if config.serverless:
-        alarms.append(
-            replace(
-                base,
-                name="capacity",
-                description=f"At 90 % of max_capacity, {config.max_capacity} ACUs: raise it",
-                metric="ACUUtilization",
-                threshold=90,
-                missing=kept,
-            )
+        return replace(
+            base,
+            name="capacity",
+            description=f"At 90 % of max_capacity, {config.max_capacity} ACUs: raise it",
+            metric="ACUUtilization",
+            threshold=90,
         )
-    else:
-        # Serverless v2 does not have this metric.
-        alarms.append(
-            replace(
-                base,
-                name="local-storage",
-                description="Temporary tables and sorts have less than 4 GiB left",
-                metric="FreeLocalStorage",
-                statistic="Minimum",
-                threshold=4 * _GIB,
-                below=True,
-                missing=kept,
-            )
-        )
-    if role == "WRITER":
-        alarms.append(
-            replace(
-                base,
-                name="deadlocks",
-                description="Transactions have deadlocked in each of the last three five minutes",
-                metric="Deadlocks",
-                statistic="Maximum",
-                # Per second: any is more than this.
-                threshold=0.001,
-            )
-        )
-    else:
-        alarms.append(
-            replace(
-                base,
-                name="lag",
-                description="Readers are a second or more behind the writer",
-                metric="AuroraReplicaLag",
-                statistic="Maximum",
-                threshold=1000,
-                missing=kept,
-            )
-        )
-    return tuple(alarms)
+    # Serverless v2 has no such metric.
+    return replace(
+        base,
+        name="local-storage",
+        description="Temporary tables and sorts have less than 4 GiB left",
+        metric="FreeLocalStorage",
+        statistic="Minimum",
+        threshold=4 * _GIB,
+        below=True,
+    )
+
+
+def _writer_alarm(base: Alarm) -> Alarm:
+    return replace(
+        base,
+        name="deadlocks",
+        description="Transactions have deadlocked in each of the last three five minutes",
+        metric="Deadlocks",
+        statistic="Maximum",
+        # The metric is a rate per second, and any deadlock is above this.
+        threshold=0.001,
+    )
+
+
+def _reader_alarm(base: Alarm) -> Alarm:
+    return replace(
+        base,
+        name="lag",
+        description="Readers are a second or more behind the writer",
+        metric="AuroraReplicaLag",
+        statistic="Maximum",
+        threshold=1000,
+    )
 
 
 def _alarm_widget(alarm_arns: Sequence[str]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from shared.contract.loader import VERSION_NAME, Contract
 class Publication(Construct):
     """One SSM parameter for each parameter of the contract, no more and no fewer, and its version.
 
-    Versions with different majors can be published side by side, each by a publication.
+    Two major versions can be published side by side, each by its own publication.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Publication(Construct):
             )
             for parameter in contract.parameters
         ]
-        # Last: whoever reads a version finds the values that it promises.
+        # Written last: once a version can be read, the values that it promises exist.
         version = SsmParameter(
             self,
             VERSION_NAME,

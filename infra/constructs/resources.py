@@ -1,4 +1,4 @@
-"""What several constructs do to their resources."""
+"""What several constructs do with their resources."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from infra.provider.bindings import TerraformResource, TerraformResourceLifecycl
 def lifecycle(
     *, prevent_destroy: bool = False, ignore_changes: Sequence[str] = ()
 ) -> TerraformResourceLifecycle | None:
-    """The `lifecycle` block of a resource; None if there is nothing to say in it."""
+    """The `lifecycle` block of a resource, or None if it would be empty."""
     if not prevent_destroy and not ignore_changes:
         return None
     return TerraformResourceLifecycle(
@@ -17,6 +17,6 @@ def lifecycle(
 
 
 def accept(resource: TerraformResource, check: str, reason: str) -> None:
-    """Accept one finding of checkov on one resource, and say why (see `infra.commands.scan`)."""
-    # Terraform takes "//" for a comment.
+    """Accept one finding of checkov on one resource, with a reason (see `infra.commands.scan`)."""
+    # Terraform ignores the key "//".
     resource.add_override(f"//.checkov.{check}", reason)

@@ -1,7 +1,10 @@
 """Private buckets."""
 
+from dataclasses import dataclass
+
 from constructs import Construct
 
+from infra.config.place import Place
 from infra.constructs.iam import Statement, policy
 from infra.constructs.resources import accept, lifecycle
 from infra.provider.bindings import (
@@ -29,27 +32,22 @@ _SSE_HEADER = "s3:x-amz-server-side-encryption"
 _KEY_HEADER = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
 
-class Storage(Construct):
-    """A private, versioned bucket, encrypted under the environment's key.
+@dataclass(frozen=True)
+class Retention:
+    """How many days a bucket keeps its objects, and what was replaced or deleted of them.
 
-    Its objects expire `expiration_days` after they were written, if that is given; what was
-    replaced or deleted can be restored for `noncurrent_days`. Access to it is logged in
-    `log_bucket`, if that is given. A log bucket takes the logs of all buckets of the account
-    `takes_logs_of`.
+    Without `expiration_days`, current objects stay until somebody deletes them.
     """
 
+    noncurrent_days: int
+    expiration_days: int | None = None
+
+
+class Bucket(Construct):
+    """A private, versioned bucket that only accepts TLS: the base of the two kinds of bucket."""
+
     def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        bucket_name: str,
-        key_arn: str,
-        noncurrent_days: int,
-        expiration_days: int | None = None,
-        log_bucket: S3Bucket | None = None,
-        takes_logs_of: str | None = None,
-        prevent_destroy: bool = False,
+        self, scope: Construct, id_: str, *, bucket_name: str, prevent_destroy: bool
     ) -> None:
         super().__init__(scope, id_)
         self.bucket = S3Bucket(
@@ -59,26 +57,6 @@ class Storage(Construct):
             force_destroy=not prevent_destroy,
             lifecycle=lifecycle(prevent_destroy=prevent_destroy),
         )
-        statements = [_deny_plain_http(self.bucket.arn)]
-        if takes_logs_of:
-            # S3 delivers access logs to no bucket with another key than its own.
-            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
-            self._encrypt("AES256", None)
-            statements.append(_take_access_logs(self.bucket.arn, takes_logs_of))
-        else:
-            self._encrypt("aws:kms", key_arn)
-            statements += _deny_other_encryption(self.bucket.arn, key_arn)
-        self._restrict_access(policy(*statements))
-        self._keep_versions(noncurrent_days, expiration_days)
-        if log_bucket:
-            S3BucketLoggingA(
-                self,
-                "logging",
-                bucket=self.bucket.id,
-                target_bucket=log_bucket.id,
-                target_prefix=f"{id_}/",
-            )
-        self._accept_findings(logged=log_bucket is not None, logs=takes_logs_of is not None)
 
     def _restrict_access(self, bucket_policy: str) -> None:
         block = S3BucketPublicAccessBlock(
@@ -90,7 +68,7 @@ class Storage(Construct):
             ignore_public_acls=True,
             restrict_public_buckets=True,
         )
-        # Objects belong to the bucket's owner, and access lists have no effect.
+        # The bucket's owner owns all objects, and access control lists have no effect.
         S3BucketOwnershipControls(
             self,
             "ownership",
@@ -102,7 +80,7 @@ class Storage(Construct):
             "policy",
             bucket=self.bucket.id,
             policy=bucket_policy,
-            # S3 refuses a change of the policy while it changes the block.
+            # S3 refuses to change the policy while it changes the block.
             depends_on=[block],
         )
 
@@ -124,17 +102,17 @@ class Storage(Construct):
             ],
         )
 
-    def _keep_versions(self, noncurrent_days: int, expiration_days: int | None) -> None:
+    def _keep_versions(self, retention: Retention) -> None:
         versioning = S3BucketVersioningA(
             self,
             "versioning",
             bucket=self.bucket.id,
             versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
-        # An expiration by days also removes the delete markers that have nothing left behind them.
+        # An expiration by days also removes delete markers without older versions.
         expiration = (
-            S3BucketLifecycleConfigurationRuleExpiration(days=expiration_days)
-            if expiration_days
+            S3BucketLifecycleConfigurationRuleExpiration(days=retention.expiration_days)
+            if retention.expiration_days
             else S3BucketLifecycleConfigurationRuleExpiration(expired_object_delete_marker=True)
         )
         S3BucketLifecycleConfiguration(
@@ -149,7 +127,7 @@ class Storage(Construct):
                     expiration=[expiration],
                     noncurrent_version_expiration=[
                         S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
-                            noncurrent_days=noncurrent_days
+                            noncurrent_days=retention.noncurrent_days
                         )
                     ],
                     abort_incomplete_multipart_upload=[
@@ -159,25 +137,85 @@ class Storage(Construct):
                     ],
                 )
             ],
-            # What is not current can expire only where there are versions.
+            # Only a versioned bucket has noncurrent versions that can expire.
             depends_on=[versioning],
         )
 
-    def _accept_findings(self, *, logged: bool, logs: bool) -> None:
+    def _accept_findings(self) -> None:
         accept(
             self.bucket,
             "CKV_AWS_144",
             "each region keeps its own data; what must outlive a region is in the backups' copy",
         )
         accept(self.bucket, "CKV2_AWS_62", "nothing consumes events of this bucket")
-        if logs:
-            accept(self.bucket, "CKV_AWS_145", "S3 delivers access logs under its own key only")
-        elif not logged:
+
+
+class Storage(Bucket):
+    """A bucket that is encrypted under the environment's key.
+
+    With `log_bucket`, each access is logged there.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        bucket_name: str,
+        key_arn: str,
+        retention: Retention,
+        log_bucket: S3Bucket | None = None,
+        prevent_destroy: bool = False,
+    ) -> None:
+        super().__init__(scope, id_, bucket_name=bucket_name, prevent_destroy=prevent_destroy)
+        arn = self.bucket.arn
+        self._encrypt("aws:kms", key_arn)
+        self._restrict_access(policy(_deny_plain_http(arn), *_deny_other_encryption(arn, key_arn)))
+        self._keep_versions(retention)
+        if log_bucket:
+            S3BucketLoggingA(
+                self,
+                "logging",
+                bucket=self.bucket.id,
+                target_bucket=log_bucket.id,
+                target_prefix=f"{id_}/",
+            )
+        self._accept_findings()
+        if not log_bucket:
             accept(
                 self.bucket,
                 "CKV_AWS_18",
                 "access logs are an option, storage.access_logging, that production has",
             )
+
+
+class AccessLogs(Bucket):
+    """A bucket that takes the access logs of all buckets of the account."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        place: Place,
+        retention: Retention,
+        prevent_destroy: bool,
+    ) -> None:
+        super().__init__(
+            scope, id_, bucket_name=place.bucket_name("logs"), prevent_destroy=prevent_destroy
+        )
+        # S3 delivers access logs to no bucket with another key than its own.
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+        self._encrypt("AES256", None)
+        self._restrict_access(
+            policy(
+                _deny_plain_http(self.bucket.arn),
+                _take_access_logs(self.bucket.arn, place.account),
+            )
+        )
+        self._keep_versions(retention)
+        self._accept_findings()
+        accept(self.bucket, "CKV_AWS_145", "S3 delivers access logs under its own key only")
 
 
 def _deny_plain_http(bucket_arn: str) -> Statement:
@@ -192,8 +230,8 @@ def _deny_plain_http(bucket_arn: str) -> Statement:
 
 
 def _deny_other_encryption(bucket_arn: str, key_arn: str) -> list[Statement]:
-    # An upload that asks for nothing gets the bucket's default, and one that asks for something
-    # else is refused. A missing header would count as different: hence the Null conditions.
+    # An upload without a header gets the bucket's default encryption; one that asks for something
+    # else is refused. The Null conditions are needed because a missing header counts as different.
     return [
         {
             "Sid": sid,

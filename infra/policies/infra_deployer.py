@@ -1,61 +1,85 @@
 """What the platform team may do to apply and destroy the data platform."""
 
-from infra.config.naming import (
-    global_name,
-    key_alias,
-    log_group_name,
-    state_bucket_name,
-    state_key_alias,
-    state_lock_table_name,
+from infra.config.naming import key_alias
+from infra.config.place import Place
+from infra.policies.statements import (
+    Document,
+    Statement,
+    allow,
+    contract_parameters,
+    deny,
+    document,
+    state_objects,
+    with_state_key,
 )
-from infra.policies.place import INFRA_DEPLOYER, Place
-from infra.policies.statements import Document, allow, contract_parameters, deny, document
 from shared.naming import PLATFORM, REGION_CODES
+
+INFRA_DEPLOYER = "infra-deployer"
 
 
 def infra_deployer(place: Place) -> Document:
     """What `make deploy-infra` and its siblings need in one region."""
-    state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
-    here = {"StringEquals": {"aws:RequestedRegion": place.region}}
-    keys = f"arn:aws:kms:*:{place.account}:key/*"
-    own_log_groups = log_group_name(place.region, place.environment, "*")
-    roles = place.iam(f"role/{PLATFORM}-*")
     return document(
-        # A VPC's parts have no names: the region is what bounds them.
-        allow(
-            "Network",
-            [
-                "ec2:*Address*",
-                "ec2:*FlowLogs",
-                "ec2:*InternetGateway*",
-                "ec2:*NatGateway*",
-                "ec2:*NetworkAcl*",
-                "ec2:*Route*",
-                "ec2:*SecurityGroup*",
-                "ec2:*Subnet*",
-                "ec2:*Tags",
-                "ec2:*Vpc*",
-                "ec2:DeleteNetworkInterface",
-                "ec2:Describe*",
-                "ec2:DetachNetworkInterface",
-                "ec2:GetManagedPrefixListEntries",
-            ],
-            ["*"],
-            here,
-        ),
+        _network(place),
+        *_database(place),
+        *_keys(place),
+        *_resources_by_name(place),
+        _lookups(),
+        *_roles_and_policies(place),
+        *_state(place),
+    )
+
+
+def _here(place: Place) -> dict[str, object]:
+    return {"StringEquals": {"aws:RequestedRegion": place.region}}
+
+
+def _network(place: Place) -> Statement:
+    # The parts of a VPC have no names, so the region bounds them.
+    return allow(
+        "Network",
+        [
+            "ec2:*Address*",
+            "ec2:*FlowLogs",
+            "ec2:*InternetGateway*",
+            "ec2:*NatGateway*",
+            "ec2:*NetworkAcl*",
+            "ec2:*Route*",
+            "ec2:*SecurityGroup*",
+            "ec2:*Subnet*",
+            "ec2:*Tags",
+            "ec2:*Vpc*",
+            "ec2:DeleteNetworkInterface",
+            "ec2:Describe*",
+            "ec2:DetachNetworkInterface",
+            "ec2:GetManagedPrefixListEntries",
+        ],
+        ["*"],
+        _here(place),
+    )
+
+
+def _database(place: Place) -> list[Statement]:
+    return [
         allow(
             "Database",
             ["rds:*"],
             [
                 place.arn("rds", f"*:{place.platform}*"),
-                # A global database is in no region.
-                f"arn:aws:rds::{place.account}:global-cluster:{global_name(place.environment)}",
+                # A global database has no region.
+                place.arn("rds", f"global-cluster:{place.global_name}", region=""),
                 # AWS names proxies and their parts; an instance without options has these.
                 *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
             ],
         ),
-        allow("DatabaseLookups", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], here),
-        # A key has no name: its tags say whose it is.
+        allow("DatabaseLookups", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], _here(place)),
+    ]
+
+
+def _keys(place: Place) -> list[Statement]:
+    keys = place.arn("kms", "key/*", region="*")
+    return [
+        # A key has no name; its tags say whose it is.
         allow(
             "NewKeys",
             ["kms:CreateKey", "kms:TagResource"],
@@ -72,20 +96,25 @@ def infra_deployer(place: Place) -> Document:
             "KeyAliases",
             ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"],
             [
-                # Of a global database, the primary region makes the keys of all.
+                # The primary region of a global database creates the keys of all its regions.
                 *(
-                    f"arn:aws:kms:{region}:{place.account}:{key_alias(region, place.environment)}"
+                    place.arn("kms", key_alias(region, place.environment), region=region)
                     for region in REGION_CODES
                 ),
-                f"arn:aws:kms:*:{place.account}:{key_alias('*', place.environment, 'copy')}",
+                place.arn("kms", key_alias("*", place.environment, "copy"), region="*"),
             ],
         ),
         deny(
             "StateKeyStays",
             ["kms:*Alias", "kms:Disable*", "kms:Put*", "kms:ScheduleKeyDeletion"],
             [keys],
-            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
+            with_state_key(place),
         ),
+    ]
+
+
+def _resources_by_name(place: Place) -> list[Statement]:
+    return [
         allow(
             "Buckets",
             ["s3:*"],
@@ -99,82 +128,85 @@ def infra_deployer(place: Place) -> Document:
             "NamedForThePlatform",
             ["backup:*", "cloudwatch:*", "logs:*", "secretsmanager:*", "sns:*", "ssm:*"],
             [
-                # The copies of backups are in another region, as is their key.
-                f"arn:aws:backup:*:{place.account}:backup-vault:{PLATFORM}-*",
+                # Copies of backups are in another region, and so is their key.
+                place.arn("backup", f"backup-vault:{PLATFORM}-*", region="*"),
                 place.arn("backup", "backup-plan:*"),
                 place.arn("cloudwatch", f"alarm:{PLATFORM}-*"),
-                f"arn:aws:cloudwatch::{place.account}:dashboard/{PLATFORM}-*",
+                place.arn("cloudwatch", f"dashboard/{PLATFORM}-*", region=""),
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
-                place.arn("logs", f"log-group:{own_log_groups}"),
+                place.arn("logs", f"log-group:{place.log_group('*')}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
                 # The secrets of a global database have replicas in other regions.
-                f"arn:aws:secretsmanager:*:{place.account}:secret:"
-                f"{global_name(place.environment)}/*",
+                place.arn("secretsmanager", f"secret:{place.global_name}/*", region="*"),
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
                 place.arn("sns", f"{PLATFORM}-*"),
                 contract_parameters(place),
             ],
         ),
-        allow(
-            "Lookups",
-            [
-                "backup-storage:MountCapsule",
-                "backup:List*",
-                "cloudformation:DescribeStacks",
-                "cloudwatch:Describe*",
-                "cloudwatch:ListTagsForResource",
-                "logs:*LogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "secretsmanager:GetRandomPassword",
-                "sns:*SubscriptionAttributes",
-                "sns:Unsubscribe",
-                "kms:ListAliases",
-                "ssm:DescribeParameters",
-            ],
-            ["*"],
-        ),
+    ]
+
+
+def _lookups() -> Statement:
+    # These actions have no resource, or create what has no name yet.
+    return allow(
+        "Lookups",
+        [
+            "backup-storage:MountCapsule",
+            "backup:List*",
+            "cloudformation:DescribeStacks",
+            "cloudwatch:Describe*",
+            "cloudwatch:ListTagsForResource",
+            "logs:*LogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "secretsmanager:GetRandomPassword",
+            "sns:*SubscriptionAttributes",
+            "sns:Unsubscribe",
+            "kms:ListAliases",
+            "ssm:DescribeParameters",
+        ],
+        ["*"],
+    )
+
+
+# Policies of AWS that the platform's roles may have.
+_POLICIES_OF_AWS = (
+    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor*",
+    "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
+)
+_ROLES_ARE_FOR = (
+    "backup.amazonaws.com",
+    "monitoring.rds.amazonaws.com",
+    "rds.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+)
+
+
+def _roles_and_policies(place: Place) -> list[Statement]:
+    roles, policies = place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")
+    return [
         allow(
             "RolesAndPolicies",
             ["iam:*Policy", "iam:*PolicyVersion*", "iam:*Role", "iam:*RolePolic*", "iam:List*"],
-            [roles, place.iam(f"policy/{PLATFORM}-*")],
+            [roles, policies],
         ),
-        # To attach what is not the platform's own would be a way to more rights.
+        # There are three ways to more rights: to attach a foreign policy to a role of the
+        # platform, …
         deny(
             "NoForeignPolicies",
             ["iam:AttachRolePolicy"],
             ["*"],
-            {
-                "ArnNotLike": {
-                    "iam:PolicyARN": [
-                        place.iam(f"policy/{PLATFORM}-*"),
-                        "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor*",
-                        "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
-                    ]
-                }
-            },
+            {"ArnNotLike": {"iam:PolicyARN": [policies, *_POLICIES_OF_AWS]}},
         ),
-        # … as would be to become one of the roles, or to change the own policy.
+        # … to assume such a role, …
         deny("NoOtherIdentity", ["sts:AssumeRole"], [roles]),
-        deny(
-            "NoOwnPolicy",
-            ["iam:*"],
-            [place.iam(f"policy/{PLATFORM}-{INFRA_DEPLOYER}-*")],
-        ),
+        # … and to change this policy.
+        deny("NoOwnPolicy", ["iam:*"], [place.iam(f"policy/{PLATFORM}-{INFRA_DEPLOYER}-*")]),
         deny(
             "RolesForServicesAlone",
             ["iam:PassRole"],
             ["*"],
-            {
-                "StringNotEquals": {
-                    "iam:PassedToService": [
-                        "backup.amazonaws.com",
-                        "monitoring.rds.amazonaws.com",
-                        "rds.amazonaws.com",
-                        "vpc-flow-logs.amazonaws.com",
-                    ]
-                }
-            },
+            {"StringNotEquals": {"iam:PassedToService": list(_ROLES_ARE_FOR)}},
         ),
         allow(
             "ServiceLinkedRoles",
@@ -182,12 +214,13 @@ def infra_deployer(place: Place) -> Document:
             [place.iam("role/aws-service-role/*")],
             {"StringEquals": {"iam:AWSServiceName": ["backup.amazonaws.com", "rds.amazonaws.com"]}},
         ),
-        allow("StateBucket", ["s3:ListBucket"], [state]),
-        allow(
-            "State",
-            ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-            [f"{state}/{place.platform}/*", f"{state}/env:/*/{place.platform}/*"],
-        ),
+    ]
+
+
+def _state(place: Place) -> list[Statement]:
+    return [
+        allow("StateBucket", ["s3:ListBucket"], [place.state_bucket]),
+        allow("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], state_objects(place)),
         allow(
             "StateLocks",
             [
@@ -196,6 +229,6 @@ def infra_deployer(place: Place) -> Document:
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
             ],
-            [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
+            [place.state_locks],
         ),
-    )
+    ]

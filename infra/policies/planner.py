@@ -1,19 +1,31 @@
 """What a plan and a drift report may read."""
 
-from infra.config.naming import state_bucket_name, state_key_alias, state_lock_table_name
-from infra.policies.place import SERVICE, Place
-from infra.policies.statements import Document, allow, contract_parameters, document
+from infra.config.place import Place
+from infra.policies.statements import (
+    Document,
+    Statement,
+    allow,
+    contract_parameters,
+    document,
+    service_functions,
+    state_objects,
+    with_state_key,
+)
 from shared.naming import PLATFORM
+
+PLANNER = "planner"
 
 
 def planner(place: Place) -> Document:
-    """What `make plan-comment` and `make drift` read in one region: no secret, and no trade.
+    """What `make plan-comment` and `make drift` read in one region: no secret and no trade.
 
-    It changes nothing, not even locks: they plan without one.
+    It changes nothing, not even a lock: both commands plan without one.
     """
-    state = f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}"
-    buckets = [place.bucket(role) for role in ("data", "code", "logs")]
-    return document(
+    return document(*_resources(place), *_state(place))
+
+
+def _resources(place: Place) -> list[Statement]:
+    return [
         allow(
             "Descriptions",
             [
@@ -51,7 +63,11 @@ def planner(place: Place) -> Document:
             ["iam:GetPolicy*", "iam:GetRole*", "iam:List*Polic*"],
             [place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")],
         ),
-        allow("Buckets", ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"], buckets),
+        allow(
+            "Buckets",
+            ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"],
+            [place.bucket(role) for role in ("data", "code", "logs")],
+        ),
         allow(
             "Contract",
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
@@ -60,24 +76,16 @@ def planner(place: Place) -> Document:
         allow(
             "Aliases",
             ["lambda:GetAlias", "lambda:ListAliases", "lambda:ListVersionsByFunction"],
-            [place.arn("lambda", f"function:{SERVICE}-*")],
+            [service_functions(place)],
         ),
-        allow("StateBucket", ["s3:ListBucket"], [state]),
-        allow(
-            "State",
-            ["s3:GetObject"],
-            [f"{state}/{place.platform}/*", f"{state}/env:/*/{place.platform}/*"],
-        ),
-        allow(
-            "StateKey",
-            ["kms:Decrypt"],
-            [place.arn("kms", "key/*")],
-            {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_key_alias(place.region)}},
-        ),
-        # The table also has the checksum of each state.
-        allow(
-            "StateChecksums",
-            ["dynamodb:GetItem"],
-            [place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}")],
-        ),
-    )
+    ]
+
+
+def _state(place: Place) -> list[Statement]:
+    return [
+        allow("StateBucket", ["s3:ListBucket"], [place.state_bucket]),
+        allow("State", ["s3:GetObject"], state_objects(place)),
+        allow("StateKey", ["kms:Decrypt"], [place.arn("kms", "key/*")], with_state_key(place)),
+        # The table also holds the checksum of each state.
+        allow("StateChecksums", ["dynamodb:GetItem"], [place.state_locks]),
+    ]

@@ -1,18 +1,22 @@
-"""The permissions boundary of the roles that a service may make."""
+"""The permissions boundary of the roles that a service may create."""
 
-from infra.config.naming import global_name
-from infra.policies.place import SERVICE, Place
+from infra.config.place import Place
 from infra.policies.statements import (
+    SERVICE,
     Document,
+    Statement,
     allow,
     contract_parameters,
     deny,
     document,
     hook,
     preview_secrets,
+    service_functions,
     with_environment_key,
 )
 from shared.naming import PREVIEW_MARK
+
+BOUNDARY = "service-boundary"
 
 _NETWORK_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
@@ -25,15 +29,29 @@ _NETWORK_INTERFACES = (
 
 
 def service_boundary(place: Place) -> Document:
-    """The most that any role of a service can ever do, whatever its own policies say."""
-    functions = place.arn("lambda", f"function:{SERVICE}-*")
+    """The most that a role of a service can ever do, whatever its own policies say."""
     return document(
+        *_telemetry(place),
+        *_network(place),
+        *_data(place),
+        *_invocation(place),
+        *_release(place),
+    )
+
+
+def boundary_arn(place: Place) -> str:
+    """The ARN of the boundary, which every role of a service has."""
+    return place.iam(f"policy/{place.name('policy', BOUNDARY)}")
+
+
+def _telemetry(place: Place) -> list[Statement]:
+    return [
         allow(
             "Logs",
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [place.arn("logs", f"log-group:/aws/*/{place.service}*")],
         ),
-        # API Gateway looks for its log groups, X-Ray has no resources.
+        # API Gateway looks up its log groups, and X-Ray has no resources.
         allow(
             "LogsAndTraces",
             [
@@ -45,9 +63,14 @@ def service_boundary(place: Place) -> Document:
             ],
             ["*"],
         ),
-        # Lambda itself attaches functions to the VPC, as their role: these have no resource.
+    ]
+
+
+def _network(place: Place) -> list[Statement]:
+    return [
+        # Lambda attaches functions to the VPC with their role. These actions have no resource.
         allow("NetworkInterfaces", list(_NETWORK_INTERFACES), ["*"]),
-        # … and the code of a function does not.
+        # The function's own code does not need them.
         # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
         deny(
             "NoNetworkInterfacesForCode",
@@ -55,6 +78,12 @@ def service_boundary(place: Place) -> Document:
             ["*"],
             {"ArnLike": {"lambda:SourceFunctionArn": place.arn("lambda", "function:*")}},
         ),
+    ]
+
+
+def _data(place: Place) -> list[Statement]:
+    bucket = place.bucket("data")
+    return [
         allow(
             "Secrets",
             [
@@ -66,7 +95,7 @@ def service_boundary(place: Place) -> Document:
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 preview_secrets(place),
-                place.arn("secretsmanager", f"secret:{global_name(place.environment)}/*"),
+                place.arn("secretsmanager", f"secret:{place.global_name}/*"),
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
@@ -86,18 +115,24 @@ def service_boundary(place: Place) -> Document:
                 "s3:ListBucket",
                 "s3:PutObject",
             ],
-            [place.bucket("data"), f"{place.bucket('data')}/*"],
+            [bucket, f"{bucket}/*"],
         ),
-        # What a preview has written goes for good; the environment's objects keep their versions.
-        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{place.bucket('data')}/previews/*"]),
+        # Previews delete their objects for good; the environment's objects keep their versions.
+        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{bucket}/previews/*"]),
         allow(
             "PreviewDataVersions",
             ["s3:ListBucketVersions"],
-            [place.bucket("data")],
+            [bucket],
             {"StringLike": {"s3:prefix": "previews/*"}},
         ),
         allow("Database", ["rds-db:connect"], [place.arn("rds-db", "dbuser:*/trade_app")]),
         allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),
+    ]
+
+
+def _invocation(place: Place) -> list[Statement]:
+    called = (service_functions(place), hook(place), hook(place, PREVIEW_MARK + "*"))
+    return [
         allow(
             "Invocation",
             [
@@ -106,11 +141,7 @@ def service_boundary(place: Place) -> Document:
                 "lambda:GetProvisionedConcurrencyConfig",
                 "lambda:InvokeFunction",
             ],
-            [
-                f"{name}{version}"
-                for name in (functions, hook(place), hook(place, PREVIEW_MARK + "*"))
-                for version in ("", ":*")
-            ],
+            [f"{name}{version}" for name in called for version in ("", ":*")],
         ),
         allow(
             "Queues",
@@ -123,12 +154,17 @@ def service_boundary(place: Place) -> Document:
             ],
             [place.arn("sqs", f"{SERVICE}-*")],
         ),
-        # The role of CodeDeploy: it moves an alias and looks at alarms; its hooks report back.
-        allow("Traffic", ["lambda:UpdateAlias"], [functions]),
+    ]
+
+
+def _release(place: Place) -> list[Statement]:
+    """What CodeDeploy's role does: it moves an alias and checks alarms. Its hooks report back."""
+    return [
+        allow("Traffic", ["lambda:UpdateAlias"], [service_functions(place)]),
         allow(
             "Deployments",
             ["codedeploy:PutLifecycleEventHookExecutionStatus"],
             [place.arn("codedeploy", f"deploymentgroup:{SERVICE}-*/*")],
         ),
         allow("Alarms", ["cloudwatch:DescribeAlarms"], ["*"]),
-    )
+    ]

@@ -1,30 +1,42 @@
 """What the app team may do to release the service and its previews."""
 
-from infra.config.naming import state_bucket_name, state_lock_table_name
-from infra.policies.place import SERVICE, Place
+from infra.config.place import Place
+from infra.policies.service_boundary import boundary_arn
 from infra.policies.statements import (
+    SERVICE,
     Document,
+    Statement,
     allow,
     contract_parameters,
     deny,
     document,
     hook,
     preview_secrets,
+    service_functions,
     with_environment_key,
 )
 from shared.naming import PLATFORM
+
+SERVICE_DEPLOYER = "service-deployer"
 
 API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 def service_deployer(place: Place) -> Document:
-    """What `make deploy-service` and its siblings need, and an outright No to the data layer."""
-    artifacts = place.bucket("code")
-    functions = place.arn("lambda", f"function:{SERVICE}-*")
-    layers = place.arn("lambda", f"layer:{SERVICE}-*")
-    roles = place.iam(f"role/{SERVICE}-*")
-    bounded = {"StringEquals": {"iam:PermissionsBoundary": place.boundary}}
+    """What `make deploy-service` and its siblings need, with the data layer denied outright."""
     return document(
+        *_release(place),
+        *_functions_and_api(place),
+        *_roles(place),
+        *_operation(place),
+        *_data_layer_denied(place),
+        *_identity_denied(place),
+    )
+
+
+def _release(place: Place) -> list[Statement]:
+    artifacts = place.bucket("code")
+    return [
         allow(
             "Stack",
             ["cloudformation:*"],
@@ -47,12 +59,18 @@ def service_deployer(place: Place) -> Document:
             [place.arn("kms", "key/*")],
             with_environment_key(place),
         ),
+    ]
+
+
+def _functions_and_api(place: Place) -> list[Statement]:
+    layers = place.arn("lambda", f"layer:{SERVICE}-*")
+    return [
         allow(
             "Functions",
             ["lambda:*"],
-            # With their versions: what ends with a wildcard goes on beyond a colon.
+            # Including their versions: a trailing wildcard also matches what follows a colon.
             # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-            [functions, layers, f"{hook(place)}*"],
+            [service_functions(place), layers, f"{hook(place)}*"],
         ),
         allow(
             "Api",
@@ -65,6 +83,14 @@ def service_deployer(place: Place) -> Document:
                 place.arn("wafv2", "regional/webacl/*"),
             ],
         ),
+    ]
+
+
+def _roles(place: Place) -> list[Statement]:
+    roles = place.iam(f"role/{SERVICE}-*")
+    api_gateway = place.iam(f"role/{SERVICE}-*ApiGatewayRole-*")
+    services = ("apigateway", "codedeploy", "lambda", "scheduler")
+    return [
         allow(
             "RolesWithinTheBoundary",
             [
@@ -76,7 +102,7 @@ def service_deployer(place: Place) -> Document:
                 "iam:PutRolePolicy",
             ],
             [roles],
-            bounded,
+            {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(place)}},
         ),
         allow(
             "Roles",
@@ -91,16 +117,13 @@ def service_deployer(place: Place) -> Document:
             ],
             [roles],
         ),
-        # This role outlives the environment, and so has no boundary: its one policy bounds it.
-        allow(
-            "RoleOfApiGateway",
-            ["iam:CreateRole"],
-            [place.iam(f"role/{SERVICE}-*ApiGatewayRole-*")],
-        ),
+        # This role outlives the environment and therefore has no boundary; its only policy is
+        # what bounds it.
+        allow("RoleOfApiGateway", ["iam:CreateRole"], [api_gateway]),
         allow(
             "LogsOfApiGateway",
             ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-            [place.iam(f"role/{SERVICE}-*ApiGatewayRole-*")],
+            [api_gateway],
             {"ArnEquals": {"iam:PolicyARN": API_GATEWAY_LOGS}},
         ),
         allow(
@@ -109,14 +132,16 @@ def service_deployer(place: Place) -> Document:
             [roles],
             {
                 "StringEquals": {
-                    "iam:PassedToService": [
-                        f"{service}.amazonaws.com"
-                        for service in ("apigateway", "codedeploy", "lambda", "scheduler")
-                    ]
+                    "iam:PassedToService": [f"{service}.amazonaws.com" for service in services]
                 }
             },
         ),
-        # A preview's, whose value the migration sets.
+    ]
+
+
+def _operation(place: Place) -> list[Statement]:
+    return [
+        # Secrets of previews, whose values their migrations set.
         allow(
             "Secrets",
             [
@@ -131,7 +156,7 @@ def service_deployer(place: Place) -> Document:
             ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],
             [
                 place.arn("cloudwatch", f"alarm:{SERVICE}-*"),
-                f"arn:aws:cloudwatch::{place.account}:dashboard/{SERVICE}-*",
+                place.arn("cloudwatch", f"dashboard/{SERVICE}-*", region=""),
                 # Applications and their deployment groups.
                 place.arn("codedeploy", f"*:{SERVICE}-*"),
                 place.arn("codedeploy", "deploymentconfig:*"),
@@ -139,7 +164,7 @@ def service_deployer(place: Place) -> Document:
                 place.arn("sqs", f"{SERVICE}-*"),
             ],
         ),
-        # These name no resource.
+        # These actions have no resource.
         allow(
             "Lookups",
             [
@@ -155,33 +180,36 @@ def service_deployer(place: Place) -> Document:
             ],
             ["*"],
         ),
+    ]
+
+
+# A: accept, allocate, associate, …; R: release, replace, revoke, …
+_NETWORK_CHANGES = ("A", "Create", "Delete", "Detach", "Disassociate", "Modify", "R")
+_KEY_CHANGES = (
+    "CancelKey",
+    "Create",
+    "Delete",
+    "Disable",
+    "Enable",
+    "Put",
+    "Retire",
+    "Revoke",
+    "ScheduleKey",
+    "Update",
+)
+
+
+def _data_layer_denied(place: Place) -> list[Statement]:
+    return [
         deny(
             "DataLayer",
             [
                 "backup:*",
-                *(
-                    f"ec2:{verb}*"
-                    # A: accept, allocate, associate, …; R: release, replace, revoke, …
-                    for verb in ("A", "Create", "Delete", "Detach", "Disassociate", "Modify", "R")
-                ),
-                *(
-                    f"kms:{verb}*"
-                    for verb in (
-                        "CancelKey",
-                        "Create",
-                        "Delete",
-                        "Disable",
-                        "Enable",
-                        "Put",
-                        "Retire",
-                        "Revoke",
-                        "ScheduleKey",
-                        "Update",
-                    )
-                ),
+                *(f"ec2:{verb}*" for verb in _NETWORK_CHANGES),
+                *(f"kms:{verb}*" for verb in _KEY_CHANGES),
                 "rds:*",
                 "rds-data:*",
-                # Not even those of previews.
+                # Not even the values of previews.
                 "secretsmanager:*SecretValue",
                 "ssm:Delete*",
                 "ssm:PutParameter",
@@ -197,12 +225,13 @@ def service_deployer(place: Place) -> Document:
         deny(
             "StateAndData",
             ["dynamodb:*", "s3:*"],
-            [
-                place.arn("dynamodb", f"table/{state_lock_table_name(place.region)}"),
-                f"arn:aws:s3:::{state_bucket_name(place.region, place.account)}*",
-                f"{place.bucket('data')}*",
-            ],
+            [place.state_locks, f"{place.state_bucket}*", f"{place.bucket('data')}*"],
         ),
+    ]
+
+
+def _identity_denied(place: Place) -> list[Statement]:
+    return [
         deny(
             "Boundary",
             [
@@ -217,16 +246,4 @@ def service_deployer(place: Place) -> Document:
             ["*"],
         ),
         deny("NoOtherIdentity", ["sts:AssumeRole"], [place.iam(f"role/{PLATFORM}-*")]),
-    )
-
-
-def preview_limits(place: Place) -> Document:
-    """What whoever deploys previews may not do, beside the service deployer's policy."""
-    changes = ("Cancel", "Continue", "Create", "Delete", "Execute", "Rollback", "Set", "Update")
-    return document(
-        deny(
-            "EnvironmentsOwnService",
-            [f"cloudformation:{verb}*" for verb in changes],
-            [place.arn("cloudformation", f"stack/{place.service}/*")],
-        ),
-    )
+    ]

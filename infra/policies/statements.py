@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from infra.config.naming import key_alias
-from infra.policies.place import Place
+from infra.config.naming import state_key_alias
+from infra.config.place import Place
 from shared.naming import PLATFORM
 
 Document = Mapping[str, object]
-
-
 Statement = dict[str, object]
 
+# CloudFormation cuts a stack's name to 24 characters when it names roles and functions, and this
+# is what remains. The permissions boundary tells the environments apart there.
+SERVICE = f"{PLATFORM}-service"
 
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -58,9 +59,14 @@ def _statement(
     return {**statement, "Condition": condition} if condition else statement
 
 
+def service_functions(place: Place) -> str:
+    """The ARN of the functions of all services and previews of the account's region."""
+    return place.arn("lambda", f"function:{SERVICE}-*")
+
+
 def hook(place: Place, preview: str = "") -> str:
-    """The ARN of the functions that check a release before it takes calls."""
-    # CodeDeploy calls functions whose names begin so, and no others.
+    """The ARN of the function that checks a release before it takes calls."""
+    # CodeDeploy only calls functions whose names start like this.
     return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}{preview}")
 
 
@@ -76,6 +82,22 @@ def contract_parameters(place: Place) -> str:
 
 def with_environment_key(place: Place) -> Mapping[str, object]:
     """The condition that the key is the environment's."""
-    # The key's id is not known before the key is made; its alias is.
-    alias = key_alias(place.region, place.environment)
+    # A key has no id before it exists, but its alias is known.
+    return _with_key(place.key_alias())
+
+
+def with_state_key(place: Place) -> Mapping[str, object]:
+    """The condition that the key is the one that encrypts Terraform's states."""
+    return _with_key(state_key_alias(place.region))
+
+
+def _with_key(alias: str) -> Mapping[str, object]:
     return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
+
+
+def state_objects(place: Place) -> list[str]:
+    """The ARNs of the data platform's state, in the default workspace and in all others."""
+    return [
+        f"{place.state_bucket}/{place.platform}/*",
+        f"{place.state_bucket}/env:/*/{place.platform}/*",
+    ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from infra.config.environment import EnvironmentConfig, RegionConfig
-from infra.config.naming import bucket_name, key_alias
+from infra.config.place import Place
 from infra.constructs.access import Access
 from infra.constructs.backup import Backup
 from infra.constructs.database import PORT, Database
@@ -18,24 +18,15 @@ from infra.constructs.network import Network
 from infra.constructs.observability import Observability
 from infra.constructs.publication import Publication, snake_case, stack_outputs
 from infra.constructs.resources import accept
-from infra.constructs.storage import Storage
-from infra.policies.place import Place
-from infra.provider.bindings import (
-    AwsProvider,
-    AwsProviderDefaultTags,
-    DataAwsCallerIdentity,
-    DataAwsKmsAlias,
-    Fn,
-    KmsKey,
-    TerraformStack,
-)
-from infra.stacks.state import keep_state
+from infra.constructs.storage import AccessLogs, Retention, Storage
+from infra.provider.bindings import AwsProvider, DataAwsKmsAlias, Fn, KmsKey
+from infra.stacks.base import Stack
 from shared.contract.loader import Contract
-from shared.naming import PLATFORM, stack_name
+from shared.naming import stack_name
 
 
-class DataPlatform(TerraformStack):
-    """Network, key, bucket and database of one region, and the published values."""
+class DataPlatform(Stack):
+    """Network, key, buckets and database of one region, and the values that it publishes."""
 
     def __init__(
         self,
@@ -45,242 +36,223 @@ class DataPlatform(TerraformStack):
         region: RegionConfig,
         contract: Contract,
     ) -> None:
-        name = stack_name(region.region, environment.suffix)
-        super().__init__(scope, name)
-        # Both provider majors serve: no argument is used that only one of them has.
-        self.add_override("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0")
-        self.add_override("terraform.required_version", ">= 1.10.0")
-        keep_state(self, environment, region.region)
-        self._provider("aws", region.region, environment)
-        account = DataAwsCallerIdentity(self, "account").account_id
-
-        suffix, settings = environment.suffix, environment.settings
-        protection = settings.protection
-        key_arn, key_id, replica_key_arns = self._keys(environment, region.region, account)
-
-        network = Network(
-            self, "network", region=region, environment=suffix, nat=settings.network.nat
-        )
-        FlowLogs(
-            self,
-            "flow-logs",
+        super().__init__(
+            scope,
+            stack_name(region.region, environment.suffix),
+            environment=environment,
             region=region.region,
-            environment=suffix,
-            account=account,
-            vpc_id=network.vpc.id,
-            key_arn=key_arn,
-            retention_days=settings.observability.log_retention_days,
+            tags={"Environment": environment.suffix},
         )
-        Endpoints(
-            self,
-            "endpoints",
-            network=network,
-            region=region.region,
-            account=account,
-            interfaces=settings.network.interface_endpoints,
-        )
-
-        def bucket_name_of(role: str) -> str:
-            return bucket_name(region.region, suffix, role, account)
-
-        access_logs = (
-            Storage(
-                self,
-                "access-logs",
-                bucket_name=bucket_name_of("logs"),
-                key_arn=key_arn,
-                noncurrent_days=settings.storage.noncurrent_days,
-                expiration_days=settings.storage.expiration_days,
-                takes_logs_of=account,
-                prevent_destroy=protection.prevent_destroy,
-            ).bucket
-            if settings.storage.access_logging
-            else None
-        )
-        storage = Storage(
-            self,
-            "storage",
-            bucket_name=bucket_name_of("data"),
-            key_arn=key_arn,
-            noncurrent_days=settings.storage.noncurrent_days,
-            expiration_days=settings.storage.expiration_days,
-            log_bucket=access_logs,
-            prevent_destroy=protection.prevent_destroy,
-        )
-        # What is in it can be built again: it is not protected.
-        artifacts = Storage(
-            self,
-            "artifacts",
-            bucket_name=bucket_name_of("code"),
-            key_arn=key_arn,
-            noncurrent_days=settings.storage.noncurrent_days,
-            log_bucket=access_logs,
-        )
-
-        database_security_group = network.security_group("database", "The Aurora cluster")
-        database = Database(
-            self,
-            "database",
-            config=settings.database,
-            protection=protection,
-            region=region.region,
-            environment=suffix,
-            account=account,
-            subnet_ids=network.private_subnet_ids,
-            security_group=database_security_group,
-            key_arn=key_arn,
-            log_retention_days=settings.observability.log_retention_days,
-            global_database=GlobalDatabase(
-                self,
-                "global-database",
-                config=settings.database,
-                protection=protection,
-                region=region.region,
-                environment=suffix,
-                key_arn=key_arn,
-                replica_key_arns=replica_key_arns,
-            )
-            if settings.database.global_regions
-            else None,
-        )
-        if settings.database.proxy:
-            proxy_security_group = network.security_group("proxy", "The proxy of the database")
-            accept(proxy_security_group, "CKV2_AWS_5", "checkov does not know database proxies")
-            network.allow("lambda", "proxy", PORT)
-            network.allow("proxy", "database", PORT)
-            access: Database | DatabaseProxy = DatabaseProxy(
-                self,
-                "database-proxy",
-                database=database,
-                region=region.region,
-                environment=suffix,
-                subnet_ids=list(network.private_subnet_ids.values()),
-                security_group=proxy_security_group,
-                key_arn=key_arn,
-            )
-        else:
-            network.allow("lambda", "database", PORT)
-            access = database
-
-        observability = Observability(
-            self,
-            "observability",
-            config=settings.observability,
-            region=region.region,
-            environment=suffix,
-            account=account,
-            key_arn=key_arn,
-        )
-        observability.watch_database(database)
-        for zone, gateway_id in network.nat_gateway_ids.items():
-            observability.watch_nat(zone, gateway_id)
-        if settings.backup.plan:
-            backup = Backup(
-                self,
-                "backup",
-                config=settings.backup,
-                protection=protection,
-                region=region,
-                environment=suffix,
-                account=account,
-                cluster_arn=database.cluster.arn,
-                key_arn=key_arn,
-                copy_provider=self._provider("copy", region.copy_region, environment)
-                if settings.backup.cross_region_copy
-                else None,
-            )
-            observability.watch_backups(backup.vault.name, copied=settings.backup.cross_region_copy)
-        else:
-            accept(
-                database.cluster,
-                "CKV2_AWS_8",
-                "backup.plan is an option that production has; the cluster has its own backups",
-            )
-        observability.add_dashboard(database)
-        rights = Access(self, "access", place=Place(account, region.region, suffix))
+        self._settings = environment.settings
+        self._region = region
+        self._place = Place(self.account, region.region, environment.suffix)
+        self._key_arn, key_id, replica_key_arns = self._keys()
+        network = self._network()
+        data, artifacts = self._buckets()
+        database = self._database(network, replica_key_arns)
+        access = self._access_to(database, network)
+        observability = self._watch(database, network)
+        rights = Access(self, "access", place=self._place)
 
         published = {
             "VpcId": network.vpc.id,
             "PublicSubnetIds": Fn.join(",", list(network.public_subnet_ids.values())),
             "PrivateSubnetIds": Fn.join(",", list(network.private_subnet_ids.values())),
             "LambdaSecurityGroupId": network.lambda_security_group.id,
-            "KmsKeyArn": key_arn,
+            "KmsKeyArn": self._key_arn,
             "KmsKeyId": key_id,
-            "DataBucketName": storage.bucket.bucket,
+            "DataBucketName": data.bucket.bucket,
             "ArtifactBucketName": artifacts.bucket.bucket,
-            "DatabaseWriterEndpoint": access.endpoint,
-            "DatabaseReaderEndpoint": access.reader_endpoint,
-            "DatabasePort": Fn.tostring(database.cluster.port),
-            "DatabaseName": settings.database.name,
-            "DatabaseMasterSecretArn": database.master_secret_arn,
-            "DatabaseAppSecretArn": database.app_secret.arn,
-            "DatabaseClusterId": database.cluster.cluster_identifier,
-            "DatabaseResourceId": access.resource_id,
-            "DatabaseConnectionBudget": str(settings.database.connection_budget),
+            **_database_values(database, access),
             "AlarmTopicArn": observability.topic.arn,
             "ServiceBoundaryArn": rights.boundary.arn,
         }
-        Publication(self, "publication", contract=contract, environment=suffix, values=published)
+        Publication(
+            self,
+            "publication",
+            contract=contract,
+            environment=environment.suffix,
+            values=published,
+        )
         stack_outputs(
             self,
             {
-                # The names that the platform was specified with, then the contract.
+                # The names that the platform was specified with, then the contract's.
                 "rds_cluster_endpoint": database.cluster.endpoint,
                 "rds_cluster_reader_endpoint": database.cluster.reader_endpoint,
-                "s3_bucket_name": storage.bucket.bucket,
+                "s3_bucket_name": data.bucket.bucket,
                 "service_deployer_policy_arn": rights.service_deployer.arn,
                 **{snake_case(name): value for name, value in published.items()},
             },
         )
 
-    def _keys(
-        self, environment: EnvironmentConfig, region: str, account: str
-    ) -> tuple[str, str, Mapping[str, str]]:
+    def _keys(self) -> tuple[str, str, Mapping[str, str]]:
         """ARN and id of the environment's key in the region, and the ARNs of its other keys.
 
-        The replicas of a global database's secrets need the keys of their regions before there is
-        anything else there: the stack of the primary region makes all of them.
+        The replicas of a global database's secrets need the keys of their regions before anything
+        else exists there, so the stack of the primary region creates all of them.
         """
-        _, *secondaries = environment.settings.database.global_regions or [region]
+        region = self._place.region
+        _, *secondaries = self._settings.database.global_regions or [region]
         if region in secondaries:
-            alias = DataAwsKmsAlias(self, "key", name=key_alias(region, environment.suffix))
+            alias = DataAwsKmsAlias(self, "key", name=self._place.key_alias())
             return alias.target_key_arn, alias.target_key_id, {}
-        protection = environment.settings.protection
-
-        def key(id_: str, region: str, provider: AwsProvider | None = None) -> KmsKey:
-            return Encryption(
-                self,
-                id_,
-                region=region,
-                environment=environment.suffix,
-                account=account,
-                deletion_days=protection.key_deletion_days,
-                prevent_destroy=protection.prevent_destroy,
-                provider=provider,
-            ).key
-
-        own = key("encryption", region)
+        own = self._key("encryption", self._place)
         others = {
-            other: key(f"encryption-{other}", other, self._provider(other, other, environment)).arn
+            other: self._key(
+                f"encryption-{other}",
+                Place(self.account, other, self._place.environment),
+                self.provider(other, other),
+            ).arn
             for other in secondaries
         }
         return own.arn, own.key_id, others
 
-    def _provider(self, id_: str, region: str, environment: EnvironmentConfig) -> AwsProvider:
-        """A provider for a region; all but the first have an alias."""
-        return AwsProvider(
+    def _key(self, id_: str, place: Place, provider: AwsProvider | None = None) -> KmsKey:
+        protection = self._settings.protection
+        return Encryption(self, id_, place=place, protection=protection, provider=provider).key
+
+    def _network(self) -> Network:
+        """The VPC, its flow logs, and the endpoints of the AWS services that functions call."""
+        config = self._settings.network
+        network = Network(self, "network", place=self._place, region=self._region, nat=config.nat)
+        FlowLogs(
             self,
-            id_,
-            alias=None if id_ == "aws" else id_,
-            region=region,
-            default_tags=[
-                AwsProviderDefaultTags(
-                    tags={
-                        "Project": PLATFORM,
-                        "Environment": environment.suffix,
-                        "ManagedBy": "terraform",
-                        "Stack": self.node.id,
-                    }
-                )
-            ],
+            "flow-logs",
+            place=self._place,
+            vpc_id=network.vpc.id,
+            key_arn=self._key_arn,
+            retention_days=self._settings.observability.log_retention_days,
         )
+        Endpoints(
+            self,
+            "endpoints",
+            place=self._place,
+            network=network,
+            interfaces=config.interface_endpoints,
+        )
+        return network
+
+    def _buckets(self) -> tuple[Storage, Storage]:
+        """The buckets for data and for build artifacts."""
+        config = self._settings.storage
+        prevent_destroy = self._settings.protection.prevent_destroy
+        retention = Retention(config.noncurrent_days, config.expiration_days)
+        logs = (
+            AccessLogs(
+                self,
+                "access-logs",
+                place=self._place,
+                retention=retention,
+                prevent_destroy=prevent_destroy,
+            ).bucket
+            if config.access_logging
+            else None
+        )
+        data = Storage(
+            self,
+            "storage",
+            bucket_name=self._place.bucket_name("data"),
+            key_arn=self._key_arn,
+            retention=retention,
+            log_bucket=logs,
+            prevent_destroy=prevent_destroy,
+        )
+        # Its contents can be built again, so it is not protected.
+        artifacts = Storage(
+            self,
+            "artifacts",
+            bucket_name=self._place.bucket_name("code"),
+            key_arn=self._key_arn,
+            retention=Retention(config.noncurrent_days),
+            log_bucket=logs,
+        )
+        return data, artifacts
+
+    def _database(self, network: Network, replica_key_arns: Mapping[str, str]) -> Database:
+        settings = self._settings
+        return Database(
+            self,
+            "database",
+            place=self._place,
+            settings=settings,
+            network=network,
+            key_arn=self._key_arn,
+            global_database=GlobalDatabase(
+                self,
+                "global-database",
+                place=self._place,
+                config=settings.database,
+                protection=settings.protection,
+                key_arn=self._key_arn,
+                replica_key_arns=replica_key_arns,
+            )
+            if settings.database.global_regions
+            else None,
+        )
+
+    def _access_to(self, database: Database, network: Network) -> Database | DatabaseProxy:
+        """What the functions connect to: the database, or the proxy in front of it."""
+        if not self._settings.database.proxy:
+            network.allow("lambda", "database", PORT)
+            return database
+        return DatabaseProxy(
+            self,
+            "database-proxy",
+            place=self._place,
+            database=database,
+            network=network,
+            key_arn=self._key_arn,
+        )
+
+    def _watch(self, database: Database, network: Network) -> Observability:
+        """Backups, and the alarms of everything that has any."""
+        observability = Observability(
+            self,
+            "observability",
+            place=self._place,
+            config=self._settings.observability,
+            key_arn=self._key_arn,
+        )
+        observability.watch_database(database)
+        for zone, gateway_id in network.nat_gateway_ids.items():
+            observability.watch_nat(zone, gateway_id)
+        self._back_up(database, observability)
+        observability.add_dashboard(database)
+        return observability
+
+    def _back_up(self, database: Database, observability: Observability) -> None:
+        config = self._settings.backup
+        if not config.plan:
+            accept(
+                database.cluster,
+                "CKV2_AWS_8",
+                "backup.plan is an option that production has; the cluster has its own backups",
+            )
+            return
+        copied = config.cross_region_copy
+        backup = Backup(
+            self,
+            "backup",
+            place=self._place,
+            settings=self._settings,
+            cluster_arn=database.cluster.arn,
+            key_arn=self._key_arn,
+            copy_provider=self.provider("copy", self._region.copy_region) if copied else None,
+        )
+        observability.watch_backups(backup.vault.name, copied=copied)
+
+
+def _database_values(database: Database, access: Database | DatabaseProxy) -> Mapping[str, str]:
+    """The published values of the database."""
+    return {
+        "DatabaseWriterEndpoint": access.endpoint,
+        "DatabaseReaderEndpoint": access.reader_endpoint,
+        "DatabasePort": Fn.tostring(database.cluster.port),
+        "DatabaseName": database.config.name,
+        "DatabaseMasterSecretArn": database.master_secret_arn,
+        "DatabaseAppSecretArn": database.app_secret.arn,
+        "DatabaseClusterId": database.cluster.cluster_identifier,
+        "DatabaseResourceId": access.resource_id,
+        "DatabaseConnectionBudget": str(database.config.connection_budget),
+    }

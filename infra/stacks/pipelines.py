@@ -1,36 +1,32 @@
-"""The roles that the pipelines on GitHub take to work on one environment, without a stored key."""
+"""The roles that the pipelines on GitHub assume to work on one environment, without stored keys."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from constructs import Construct
 
 from infra.config.environment import EnvironmentConfig
-from infra.config.naming import pipeline_role_name, pipelines_stack_name, resource_name
+from infra.config.naming import pipeline_role_name, pipelines_stack_name
+from infra.config.place import Place
 from infra.constructs.iam import policy
 from infra.constructs.publication import stack_outputs
 from infra.policies.catalogue import POLICIES
-from infra.policies.place import INFRA_DEPLOYER, PLANNER, PREVIEW_LIMITS, SERVICE_DEPLOYER, Place
-from infra.policies.service_deployer import preview_limits
-from infra.policies.statements import Document
+from infra.policies.infra_deployer import INFRA_DEPLOYER
+from infra.policies.planner import PLANNER
+from infra.policies.preview_limits import PREVIEW_LIMITS
+from infra.policies.service_deployer import SERVICE_DEPLOYER
 from infra.provider.bindings import (
-    AwsProvider,
-    AwsProviderDefaultTags,
-    DataAwsCallerIdentity,
     IamOpenidConnectProvider,
     IamPolicy,
     IamRole,
     IamRolePolicyAttachment,
-    TerraformStack,
 )
-from infra.stacks.state import keep_state
-from shared.naming import PLATFORM
+from infra.stacks.base import Stack
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
-# Not one of the deployers' policies reaches what is under this path, so that no role of a pipeline
-# can change itself or another.
+# No deployer's policy covers this path, so no role of a pipeline can change itself or another one.
 PATH = "/pipelines/"
 PREVIEWER = "previewer"
 _MAIN = "ref:refs/heads/main"
@@ -40,24 +36,19 @@ _HOUR_SECONDS = 3600
 
 @dataclass(frozen=True)
 class PipelineRole:
-    """Which of the repository's jobs may take a role, and the policies it has in each region."""
+    """Which jobs of the repository may assume a role, and the policies it has in each region."""
 
     subjects: tuple[str, ...]
     policies: tuple[str, ...]
     hours: int = 1
 
 
-DOCUMENTS: Mapping[str, Callable[[Place], Document]] = {
-    **POLICIES,
-    PREVIEW_LIMITS: preview_limits,
-}
-
-
 def pipeline_roles(environment: EnvironmentConfig) -> dict[str, PipelineRole]:
     """The roles of an environment, by name.
 
-    A deployer is for the jobs of its own GitHub environment, whose reviewers approve them. What a
-    pull request may do needs nobody's approval: to read, and to preview what is not guarded.
+    A deployer is for the jobs of its own GitHub environment, whose reviewers approve them. A pull
+    request needs no approval for what it may do: read, and deploy previews of unguarded
+    environments.
     https://docs.github.com/en/actions/reference/security/oidc#example-subject-claims
     """
     suffix = environment.suffix
@@ -72,8 +63,8 @@ def pipeline_roles(environment: EnvironmentConfig) -> dict[str, PipelineRole]:
     return roles
 
 
-class Pipelines(TerraformStack):
-    """GitHub as an identity provider, if the account lacks it, and an environment's roles.
+class Pipelines(Stack):
+    """GitHub as an identity provider, if the account has none, and the roles of an environment.
 
     `repository` is how tokens name it: `owner/name`, or `owner@1/name@2` with its numbers.
     """
@@ -86,31 +77,15 @@ class Pipelines(TerraformStack):
         repository: str,
         makes_provider: bool,
     ) -> None:
-        name = pipelines_stack_name(environment.suffix)
-        super().__init__(scope, name)
-        # Both provider majors serve: no argument is used that only one of them has.
-        self.add_override("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0")
-        self.add_override("terraform.required_version", ">= 1.10.0")
-        # IAM is the same in all regions; the state is in the first one.
-        home = environment.regions[0].region
-        keep_state(self, environment, home)
-        AwsProvider(
-            self,
-            "aws",
-            region=home,
-            default_tags=[
-                AwsProviderDefaultTags(
-                    tags={
-                        "Project": PLATFORM,
-                        "Environment": environment.suffix,
-                        "ManagedBy": "terraform",
-                        "Stack": name,
-                    }
-                )
-            ],
+        # IAM is the same in all regions; the first one keeps the state.
+        super().__init__(
+            scope,
+            pipelines_stack_name(environment.suffix),
+            environment=environment,
+            region=environment.regions[0].region,
+            tags={"Environment": environment.suffix},
         )
-        account = DataAwsCallerIdentity(self, "account").account_id
-        provider_arn = f"arn:aws:iam::{account}:oidc-provider/{ISSUER}"
+        provider_arn = f"arn:aws:iam::{self.account}:oidc-provider/{ISSUER}"
         if makes_provider:
             # No thumbprint: AWS knows the authorities that GitHub's certificate comes from.
             provider_arn = IamOpenidConnectProvider(
@@ -118,50 +93,51 @@ class Pipelines(TerraformStack):
             ).arn
 
         roles = pipeline_roles(environment)
-        places = [Place(account, each.region, environment.suffix) for each in environment.regions]
+        places = [
+            Place(self.account, each.region, environment.suffix) for each in environment.regions
+        ]
         arns = {
             kind: self._policies(kind, places)
             for kind in sorted({kind for role in roles.values() for kind in role.policies})
         }
-        made = {}
-        for role_name, role in roles.items():
-            made[role_name] = IamRole(
-                self,
-                role_name,
-                name=pipeline_role_name(environment.suffix, role_name),
-                path=PATH,
-                max_session_duration=role.hours * _HOUR_SECONDS,
-                assume_role_policy=policy(trust(provider_arn, repository, role.subjects)),
-            )
+        for name, role in roles.items():
+            trusted = trust(provider_arn, repository, role.subjects)
+            made = self._role(name, pipeline_role_name(environment.suffix, name), role, trusted)
             for kind in role.policies:
-                for place, arn in zip(places, arns[kind], strict=True):
+                for region, arn in arns[kind].items():
                     IamRolePolicyAttachment(
-                        self,
-                        f"{role_name}-{kind}-{place.region}",
-                        role=made[role_name].name,
-                        policy_arn=arn,
+                        self, f"{name}-{kind}-{region}", role=made.name, policy_arn=arn
                     )
-        stack_outputs(
+            stack_outputs(self, {f"{name.replace('-', '_')}_role_arn": made.arn})
+
+    def _role(
+        self, id_: str, name: str, role: PipelineRole, trusted: Mapping[str, object]
+    ) -> IamRole:
+        return IamRole(
             self,
-            {f"{name.replace('-', '_')}_role_arn": role.arn for name, role in made.items()},
+            id_,
+            name=name,
+            path=PATH,
+            max_session_duration=role.hours * _HOUR_SECONDS,
+            assume_role_policy=policy(trusted),
         )
 
-    def _policies(self, kind: str, places: Sequence[Place]) -> list[str]:
-        """Policies of a kind for each place, apart from those that the data platform makes."""
-        return [
-            IamPolicy(
+    def _policies(self, kind: str, places: Sequence[Place]) -> Mapping[str, str]:
+        """The ARN of a kind of policy for each region: the data platform's own is not used."""
+        return {
+            place.region: IamPolicy(
                 self,
                 f"{kind}-{place.region}",
-                name=resource_name("policy", place.region, place.environment, f"pipeline-{kind}"),
+                name=place.name("policy", f"pipeline-{kind}"),
                 path=PATH,
-                policy=json.dumps(DOCUMENTS[kind](place)),
+                policy=json.dumps(POLICIES[kind](place)),
             ).arn
             for place in places
-        ]
+        }
 
 
 def trust(provider_arn: str, repository: str, subjects: Sequence[str]) -> Mapping[str, object]:
-    """Whom a role trusts: tokens that GitHub made for AWS, and for just these jobs.
+    """What a role trusts: the tokens that GitHub issues for AWS to these jobs only.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html#idp_oidc_Create_GitHub
     """

@@ -1,4 +1,4 @@
-"""Where Terraform keeps a stack's state: in S3 under two locks, or in a local file when asked."""
+"""Where Terraform keeps a stack's state: in S3 under two locks, or in a local file on request."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from infra.provider.bindings import LocalBackend, S3Backend, TerraformStack
 def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: str) -> None:
     """Give the stack its backend.
 
-    Bucket and key of the S3 backend carry the account number, which is not known here:
-    `infra.commands.remote_state` gives them to `terraform init`. Workspaces other than the default
-    one get `env:/<workspace>/` in front of the state's key.
+    The S3 bucket's name and the ARN of its KMS key contain the account number, which is not known
+    here: `infra.terraform.backend` passes both to `terraform init`. In a workspace other than the
+    default one, the state's key starts with `env:/<workspace>/`.
     https://developer.hashicorp.com/terraform/language/backend/s3
     """
     name = stack.node.id
@@ -32,7 +32,7 @@ def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: st
         dynamodb_table=state_lock_table_name(region),
     )
     stack.add_override("terraform.backend.s3.bucket", None)
-    # Both locks: the native one, and the table, which tools that do not know the other one use.
+    # Two locks: S3's own, and the table for tools that do not know S3's.
     stack.add_override("terraform.backend.s3.use_lockfile", True)
 
 

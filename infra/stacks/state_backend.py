@@ -1,4 +1,4 @@
-"""What keeps Terraform's states of one region, for all environments of the account."""
+"""Keeps Terraform's states of one region, for all environments of the account."""
 
 from constructs import Construct
 
@@ -12,51 +12,33 @@ from infra.config.naming import (
 from infra.constructs.encryption import account_statements
 from infra.constructs.iam import policy
 from infra.constructs.resources import lifecycle
-from infra.constructs.storage import Storage
+from infra.constructs.storage import Retention, Storage
 from infra.provider.bindings import (
-    AwsProvider,
-    AwsProviderDefaultTags,
-    DataAwsCallerIdentity,
     DynamodbTable,
     DynamodbTableAttribute,
     DynamodbTablePointInTimeRecovery,
     DynamodbTableServerSideEncryption,
     KmsAlias,
     KmsKey,
-    TerraformStack,
 )
-from infra.stacks.state import keep_state
-from shared.naming import PLATFORM
+from infra.stacks.base import Stack
 
-# How far back one can go after a mistake.
+# How long an old state can be restored after a mistake.
 _OLD_STATES_DAYS = 365
 
 
-class StateBackend(TerraformStack):
+class StateBackend(Stack):
     """A versioned, encrypted, TLS-only bucket and a lock table.
 
-    One in each region, so that a region that fails does not take the others' states with it. It
-    outlives every environment: to remove it, take `prevent_destroy` out first.
+    Each region has its own, so that a failing region does not take the others' states with it. It
+    outlives every environment: remove `prevent_destroy` before you destroy it.
     """
 
     def __init__(self, scope: Construct, *, environment: EnvironmentConfig, region: str) -> None:
-        name = state_stack_name(region)
-        super().__init__(scope, name)
-        # Both provider majors serve: no argument is used that only one of them has.
-        self.add_override("terraform.required_providers.aws.version", ">= 5.100.0, < 7.0.0")
-        self.add_override("terraform.required_version", ">= 1.10.0")
-        keep_state(self, environment, region)
-        AwsProvider(
-            self,
-            "aws",
-            region=region,
-            default_tags=[
-                AwsProviderDefaultTags(
-                    tags={"Project": PLATFORM, "ManagedBy": "terraform", "Stack": name}
-                )
-            ],
+        super().__init__(
+            scope, state_stack_name(region), environment=environment, region=region, tags={}
         )
-        account = DataAwsCallerIdentity(self, "account").account_id
+        account = self.account
         kept = lifecycle(prevent_destroy=True)
         key = KmsKey(
             self,
@@ -72,7 +54,7 @@ class StateBackend(TerraformStack):
             "states",
             bucket_name=state_bucket_name(region, account),
             key_arn=key.arn,
-            noncurrent_days=_OLD_STATES_DAYS,
+            retention=Retention(noncurrent_days=_OLD_STATES_DAYS),
             prevent_destroy=True,
         )
         DynamodbTable(

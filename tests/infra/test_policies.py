@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from infra.commands import policies as policies_command
+from infra.config.place import Place
 from infra.policies.catalogue import POLICIES
 from infra.policies.infra_deployer import infra_deployer
-from infra.policies.place import BOUNDARY, SERVICE_DEPLOYER, Place
 from infra.policies.planner import planner
-from infra.policies.service_boundary import service_boundary
-from infra.policies.service_deployer import API_GATEWAY_LOGS, preview_limits, service_deployer
+from infra.policies.preview_limits import preview_limits
+from infra.policies.service_boundary import BOUNDARY, boundary_arn, service_boundary
+from infra.policies.service_deployer import API_GATEWAY_LOGS, SERVICE_DEPLOYER, service_deployer
 from infra.policies.statements import MAX_CHARACTERS, Document
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.infra.synthesized import synthesized
@@ -30,7 +31,7 @@ KEY = f"arn:aws:kms:{HERE}:key/1"
 STATE_BUCKET = "arn:aws:s3:::trading-platform-state-123456789012-useast1"
 OWN_KEY = {"kms:ResourceAliases": "alias/trading-us-east-1-dev"}
 FOREIGN_KEY = {"kms:ResourceAliases": "alias/payroll"}
-BOUNDED = {"iam:PermissionsBoundary": PLACE.boundary}
+BOUNDED = {"iam:PermissionsBoundary": boundary_arn(PLACE)}
 ADMINISTRATOR = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -136,7 +137,7 @@ DATA_LAYER = [
         "dynamodb:DeleteItem",
         f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1",
     ),
-    ("iam:CreatePolicyVersion", PLACE.boundary),
+    ("iam:CreatePolicyVersion", boundary_arn(PLACE)),
     ("iam:DeleteRolePermissionsBoundary", ROLE),
     ("iam:CreateAccessKey", "arn:aws:iam::123456789012:user/administrator"),
     ("sts:AssumeRole", "arn:aws:iam::123456789012:role/trading-platform-monitoring"),
@@ -530,7 +531,7 @@ def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
     place = Place("1" * 12, region, "x" * ENVIRONMENT_SUFFIX_MAX)
     text = json.dumps(POLICIES[role](place), separators=(",", ":"))
     assert len(text) <= MAX_CHARACTERS
-    assert len(place.policy_name(role)) <= 128
+    assert len(place.name("policy", role)) <= 128
 
 
 @pytest.mark.parametrize("role", POLICIES)
@@ -546,7 +547,7 @@ def test_the_stack_makes_the_boundary_and_the_service_deployers_policy(tmp_path:
     made = stack.resources("aws_iam_policy")
     account = "${data.aws_caller_identity.account.account_id}"
     assert {body["name"]: json.loads(body["policy"]) for body in made.values()} == {
-        PLACE.policy_name(role): POLICIES[role](Place(account, "us-east-1", "dev"))
+        PLACE.name("policy", role): POLICIES[role](Place(account, "us-east-1", "dev"))
         for role in (BOUNDARY, SERVICE_DEPLOYER)
     }
 
@@ -558,4 +559,4 @@ def test_the_policies_are_printed_for_the_account_of_the_credentials(
     policies_command.main()
     printed = json.loads(capsys.readouterr().out)
     place = Place("000000000000", "us-east-1", "dev")
-    assert printed == {place.policy_name(role): make(place) for role, make in POLICIES.items()}
+    assert printed == {place.name("policy", role): make(place) for role, make in POLICIES.items()}

@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.policies.place import SERVICE_DEPLOYER, Place
+from infra.config.place import Place
+from infra.policies.service_deployer import SERVICE_DEPLOYER
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
 from tests.ports import free_port_base
@@ -108,7 +109,7 @@ def as_user(platform: Platform, name: str, **policy: str) -> Platform:
 def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
     """The platform as the app team sees it, whose only policy is the service deployer's."""
     place = Place(ACCOUNT, REGION, platform.environment)
-    arn = f"arn:aws:iam::{ACCOUNT}:policy/{place.policy_name(SERVICE_DEPLOYER)}"
+    arn = place.iam(f"policy/{place.name('policy', SERVICE_DEPLOYER)}")
     name = f"app-team-of-{request.module.__name__.rpartition('.')[2]}"
     yield as_user(platform, name, arn=arn)
     iam: Any = platform.client("iam")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.config.place import Place
 from infra.policies.infra_deployer import infra_deployer
-from infra.policies.place import Place
+from infra.policies.service_boundary import boundary_arn
 from tests.platform.conftest import ACCOUNT, REGION, Platform, as_user
 
 pytestmark = pytest.mark.platform
@@ -62,4 +63,4 @@ def test_every_role_of_the_service_has_the_boundary(platform: Platform) -> None:
     ]
     assert roles
     for role in roles:
-        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == place.boundary
+        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary_arn(place)

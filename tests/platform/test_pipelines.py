@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from infra.config.environment import load_environment
-from infra.policies.place import Place
-from infra.stacks.pipelines import DOCUMENTS, pipeline_roles
+from infra.config.place import Place
+from infra.policies.catalogue import POLICIES
+from infra.stacks.pipelines import pipeline_roles
 from tests.pipelines.github import GitHub, github_api
 from tests.pipelines.workflows import Job, jobs
 from tests.platform.conftest import REGION, ROOT, Platform
@@ -104,7 +105,7 @@ class Runner:
         environment = load_environment({"ENVIRONMENT_SUFFIX": self.platform.environment})
         role = pipeline_roles(environment).get(kind)
         for policy in role.policies if role else ():
-            document = DOCUMENTS[policy](Place(ACCOUNT, REGION, environment.suffix))
+            document = POLICIES[policy](Place(ACCOUNT, REGION, environment.suffix))
             iam.put_user_policy(
                 UserName=name, PolicyName=policy, PolicyDocument=json.dumps(document)
             )
