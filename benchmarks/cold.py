@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.functions import BARE, BOTO3_SECRET, FASTAPI, POWERTOOLS, SERVICE
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn, number, shown
-from benchmarks.place import Place, place, post_trade
+from benchmarks.rig import Rig, post_trade, rig
 from benchmarks.runtime import ROOT, Code
 from shared.cli.errors import UserError
 
@@ -59,7 +59,7 @@ def run(quick: bool) -> Section:
     """Measure cold starts."""
     if not _BUILD.is_dir():
         raise UserError("the service is not built: run `make build-service`")
-    with place() as here:
+    with rig() as here:
         contenders = {**_CONTENDERS, "this service, not compiled": _not_compiled(here.folder)}
         for code in contenders.values():
             _start(here, code)  # compiles what is to be compiled, and fills the page cache
@@ -78,7 +78,7 @@ def _not_compiled(folder: Path) -> Code:
     return Code(SERVICE.handler, [task, layer / "python"], {"PYTHONDONTWRITEBYTECODE": "1"})
 
 
-def _start(here: Place, code: Code) -> _Start:
+def _start(here: Rig, code: Code) -> _Start:
     with here.function(code) as environment:
         first = environment.invoke(post_trade()).seconds
         for _ in range(_WARM_REQUESTS):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Bars, Section, Spread, Table, Target, number, shown
-from docs.svg import Canvas, Place
+from docs.svg import Canvas, Rectangle
 from shared.cli.table import table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,7 +131,7 @@ def _draw(canvas: Canvas, chart: Bars, top: float) -> float:
         colour = _OURS if label.startswith("this ") else _OTHERS
         middle = y + _BAR / 2
         canvas.text(_LABELS - 12, y + 13, label, anchor="end")
-        canvas.frame(Place(_LABELS, y, max(spread.median * scale, 1), _BAR), colour, colour)
+        canvas.frame(Rectangle(_LABELS, y, max(spread.median * scale, 1), _BAR), colour, colour)
         canvas.line((_LABELS + spread.low * scale, middle), (_LABELS + spread.high * scale, middle))
         canvas.text(_LABELS + spread.high * scale + 10, y + 13, number(spread.median), "title")
         y += _BAR + _GAP

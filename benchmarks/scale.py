@@ -22,7 +22,7 @@ from benchmarks.measure import (
     progress,
     shown,
 )
-from benchmarks.place import Place, list_trades, place, post_trade
+from benchmarks.rig import Rig, list_trades, post_trade, rig
 from benchmarks.runtime import ExecutionEnvironment
 from trading import store
 
@@ -49,12 +49,12 @@ in parts of 8 MB while they are read: it grows until one part is full, and no fu
 
 def run(quick: bool) -> Section:
     """Measure growth."""
-    with place() as here:
+    with rig() as here:
         throughput = _throughput(here, 2 if quick else 5, 1.0 if quick else 4.0)
     sizes = [10**power for power in range(3, 6 if quick else 8)]
-    with place() as here:
+    with rig() as here:
         rows = [_with_rows(here, sizes, size) for size in sizes]
-    with place() as here:
+    with rig() as here:
         archived = {
             number: _archive(here, number, day)
             for number, day in list(_ARCHIVE_DAYS.items())[: 2 if quick else 3]
@@ -71,7 +71,7 @@ class _Rate:
         self.database = database
 
 
-def _throughput(here: Place, rounds: int, seconds: float) -> dict[int, list[_Rate]]:
+def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[_Rate]]:
     with ExitStack() as stack:
         environments = [
             stack.enter_context(here.function(SERVICE)) for _ in range(max(_ENVIRONMENTS))
@@ -90,7 +90,7 @@ def _throughput(here: Place, rounds: int, seconds: float) -> dict[int, list[_Rat
     return dict(zip(_ENVIRONMENTS, found.values(), strict=True))
 
 
-def _rate(here: Place, environments: Sequence[ExecutionEnvironment], seconds: float) -> _Rate:
+def _rate(here: Rig, environments: Sequence[ExecutionEnvironment], seconds: float) -> _Rate:
     end = time.monotonic() + seconds
     answered = [0] * len(environments)
 
@@ -121,7 +121,7 @@ def _cpu_seconds(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _with_rows(here: Place, sizes: Sequence[int], size: int) -> dict[str, Any]:
+def _with_rows(here: Rig, sizes: Sequence[int], size: int) -> dict[str, Any]:
     """Bring the table to a size, and measure requests, in milliseconds."""
     smaller = [other for other in sizes if other < size]
     here.fill((max(smaller) if smaller else 0) + 1, size, "2026-01-31")
@@ -148,7 +148,7 @@ def _p50(environment: ExecutionEnvironment, event: Any) -> float:
     return sorted(environment.invoke(each).seconds for each in events)[_REQUESTS // 2] * 1000
 
 
-def _index(here: Place, where: str, values: Sequence[object]) -> str:
+def _index(here: Rig, where: str, values: Sequence[object]) -> str:
     """The index that finds a page of trades, and how."""
     statement = store._SELECT_PAGE.format(where=where)
     with here.connect() as connection, connection.cursor() as cursor:
@@ -159,7 +159,7 @@ def _index(here: Place, where: str, values: Sequence[object]) -> str:
     return f"`{step['key']}` ({step['Extra']})"
 
 
-def _archive(here: Place, trades: int, day: str) -> Spread:
+def _archive(here: Rig, trades: int, day: str) -> Spread:
     """The memory that archiving a day of so many trades takes, in MB."""
     here.fill(1, trades, day)
     found = []

@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks.functions import BARE, CONNECTING, FASTAPI, POWERTOOLS, SERVICE
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn, shown
-from benchmarks.place import place, post_trade
+from benchmarks.rig import post_trade, rig
 from benchmarks.runtime import ExecutionEnvironment
 
 _CONTENDERS = {
@@ -55,7 +55,7 @@ class _Round:
 def run(quick: bool) -> Section:
     """Measure warm requests."""
     rounds, requests = (3, 200) if quick else (9, 1000)
-    with place() as here, ExitStack() as stack:
+    with rig() as here, ExitStack() as stack:
         running = {
             name: stack.enter_context(here.function(code)) for name, code in _CONTENDERS.items()
         }

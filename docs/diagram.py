@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from docs.svg import LINE, Canvas, Place, box_height
+from docs.svg import LINE, Canvas, Rectangle, box_height
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from shared.contract.loader import Contract, load_contract
@@ -119,14 +119,14 @@ def draw(stack: Stack, contract: Contract, template: Path) -> str:
     consumed = {parameter.logical_name for parameter in consumed_parameters(template, contract)}
     service = _service(template)
     canvas = Canvas()
-    platform = Place(_MARGIN, _MARGIN, _PLATFORM_WIDTH, _platform_height(stack))
+    platform = Rectangle(_MARGIN, _MARGIN, _PLATFORM_WIDTH, _platform_height(stack))
     height = max(
         platform.height,
         _HEADER + LINE * len(contract.parameters) + 60,
         _service_height(service),
     )
-    middle = Place(platform.right + _BETWEEN, _MARGIN, _CONTRACT_WIDTH, height)
-    right = Place(middle.right + _BETWEEN, _MARGIN, _SERVICE_WIDTH, height)
+    middle = Rectangle(platform.right + _BETWEEN, _MARGIN, _CONTRACT_WIDTH, height)
+    right = Rectangle(middle.right + _BETWEEN, _MARGIN, _SERVICE_WIDTH, height)
     cluster = _draw_platform(canvas, replace(platform, height=height), stack)
     _draw_contract(canvas, middle, contract, consumed)
     api = _draw_service(canvas, right, service)
@@ -158,7 +158,7 @@ def draw(stack: Stack, contract: Contract, template: Path) -> str:
     return canvas.document(right.right + _CLIENTS + 8, below + _MARGIN, title)
 
 
-def _draw_platform(canvas: Canvas, panel: Place, stack: Stack) -> Place:
+def _draw_platform(canvas: Canvas, panel: Rectangle, stack: Stack) -> Rectangle:
     regions = ", ".join(REGION_CODES)
     _panel(
         canvas,
@@ -169,7 +169,7 @@ def _draw_platform(canvas: Canvas, panel: Place, stack: Stack) -> Place:
     )
     (vpc,) = stack.all("aws_vpc")
     zones = stack.zones()
-    vpc_place = Place(panel.x + 16, panel.y + _HEADER, panel.width - 32, _vpc_height(zones))
+    vpc_place = Rectangle(panel.x + 16, panel.y + _HEADER, panel.width - 32, _vpc_height(zones))
     canvas.frame(vpc_place, "#faf5ff", "#c4b5fd")
     canvas.text(vpc_place.x + 14, vpc_place.y + 22, f"VPC {vpc['cidr_block']}", "title")
     endpoints = ", ".join(
@@ -187,8 +187,10 @@ def _draw_platform(canvas: Canvas, panel: Place, stack: Stack) -> Place:
     private_top = top + 24 + _public_height(zones) + _GAP
     for number, zone in enumerate(zones):
         x = vpc_place.x + 14 + number * (column + _GAP)
-        _draw_zone(canvas, Place(x, top, column, vpc_place.bottom - 14 - top), zone, private_top)
-    cluster = Place(
+        _draw_zone(
+            canvas, Rectangle(x, top, column, vpc_place.bottom - 14 - top), zone, private_top
+        )
+    cluster = Rectangle(
         vpc_place.x + 26,
         private_top + 30,
         vpc_place.width - 52,
@@ -208,26 +210,28 @@ def _draw_platform(canvas: Canvas, panel: Place, stack: Stack) -> Place:
         x = vpc_place.x + 14 + number * (column + _GAP) + 24
         for row, instance_class in enumerate(zone.instances):
             y = cluster.y + 32 + row * (box_height(0) + 8)
-            place = Place(x, y, column - 48, 0)
+            place = Rectangle(x, y, column - 48, 0)
             canvas.box(place, f"instance · {instance_class}", [], _DATABASE)
-    _draw_beside_vpc(canvas, Place(panel.x + 16, vpc_place.bottom + 16, panel.width - 32, 0), stack)
+    _draw_beside_vpc(
+        canvas, Rectangle(panel.x + 16, vpc_place.bottom + 16, panel.width - 32, 0), stack
+    )
     return cluster
 
 
-def _draw_zone(canvas: Canvas, column: Place, zone: Zone, private_top: float) -> None:
+def _draw_zone(canvas: Canvas, column: Rectangle, zone: Zone, private_top: float) -> None:
     canvas.text(column.x + 4, column.y + 14, zone.name, "label")
-    public = Place(column.x, column.y + 22, column.width, private_top - column.y - 22 - _GAP)
+    public = Rectangle(column.x, column.y + 22, column.width, private_top - column.y - 22 - _GAP)
     canvas.frame(public, "#f0fdf4", "#86efac")
     canvas.text(public.x + 12, public.y + 20, f"public subnet {zone.public_cidr}", "label")
     if zone.nat:
-        place = Place(public.x + 12, public.y + 30, public.width - 24, 0)
+        place = Rectangle(public.x + 12, public.y + 30, public.width - 24, 0)
         canvas.box(place, "NAT gateway", [], _NETWORK)
-    private = Place(column.x, private_top, column.width, column.bottom - private_top)
+    private = Rectangle(column.x, private_top, column.width, column.bottom - private_top)
     canvas.frame(private, "#f1f5f9", "#cbd5e1")
     canvas.text(private.x + 12, private.y + 20, f"private subnet {zone.private_cidr}", "label")
 
 
-def _draw_beside_vpc(canvas: Canvas, place: Place, stack: Stack) -> None:
+def _draw_beside_vpc(canvas: Canvas, place: Rectangle, stack: Stack) -> None:
     width = (place.width - 2 * _GAP) / 3
     boxes = _beside_vpc(stack)
     rows = [boxes[start : start + 3] for start in range(0, len(boxes), 3)]
@@ -235,7 +239,7 @@ def _draw_beside_vpc(canvas: Canvas, place: Place, stack: Stack) -> None:
     for row in rows:
         for number, (title, lines, colour) in enumerate(row):
             x = place.x + number * (width + _GAP)
-            canvas.box(Place(x, y, width, 0), title, lines, colour)
+            canvas.box(Rectangle(x, y, width, 0), title, lines, colour)
         y += box_height(_BESIDE_LINES) + _GAP
 
 
@@ -286,7 +290,9 @@ def _short(name: str, stack: Stack) -> str:
     return own.removesuffix(f"-{REGION_CODES[stack.region]}-{_ENVIRONMENT}").replace("-", " ")
 
 
-def _draw_contract(canvas: Canvas, panel: Place, contract: Contract, consumed: set[str]) -> None:
+def _draw_contract(
+    canvas: Canvas, panel: Rectangle, contract: Contract, consumed: set[str]
+) -> None:
     _panel(
         canvas,
         panel,
@@ -311,17 +317,17 @@ class _Service:
     others: Sequence[str]
 
 
-def _draw_service(canvas: Canvas, panel: Place, service: _Service) -> float:
+def _draw_service(canvas: Canvas, panel: Rectangle, service: _Service) -> float:
     """Draw the service and return the height of its API."""
     _panel(canvas, panel, "Trade service", "app team · service/ · AWS SAM", ("#f0fdf4", "#86efac"))
     x, width = panel.x + 24, panel.width - 40
     y = panel.y + _HEADER + 8
-    api = canvas.box(Place(x, y, width, 0), f"API Gateway · {service.api}", [], _NETWORK)
+    api = canvas.box(Rectangle(x, y, width, 0), f"API Gateway · {service.api}", [], _NETWORK)
     y = api.bottom + 26
     left = panel.x + 12
     for function in service.functions:
         lines = _function_lines(function)
-        place = canvas.box(Place(x, y, width, 0), f"Lambda · {function.name}", lines, _COMPUTE)
+        place = canvas.box(Rectangle(x, y, width, 0), f"Lambda · {function.name}", lines, _COMPUTE)
         if any(trigger.split()[0] in _METHODS for trigger in function.triggers):
             canvas.arrow([(left, api.middle), (left, place.middle), (x - 1, place.middle)])
         y = place.bottom + _GAP
@@ -416,7 +422,7 @@ def _function_lines(function: Function) -> Sequence[str]:
 
 
 def _panel(
-    canvas: Canvas, place: Place, heading: str, subheading: str, colours: tuple[str, str]
+    canvas: Canvas, place: Rectangle, heading: str, subheading: str, colours: tuple[str, str]
 ) -> None:
     canvas.frame(place, *colours)
     canvas.text(place.x + 16, place.y + 28, heading, "heading")

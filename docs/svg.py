@@ -22,7 +22,7 @@ _PAD = 10
 
 
 @dataclass(frozen=True)
-class Place:
+class Rectangle:
     """A rectangle, in pixels."""
 
     x: float
@@ -64,7 +64,7 @@ class Canvas:
             f"{escape(content)}</text>"
         )
 
-    def frame(self, place: Place, fill: str, stroke: str, *, dashed: bool = False) -> None:
+    def frame(self, place: Rectangle, fill: str, stroke: str, *, dashed: bool = False) -> None:
         """A rounded rectangle to put things into."""
         dashes = ' stroke-dasharray="5 4"' if dashed else ""
         self.elements.append(
@@ -72,7 +72,7 @@ class Canvas:
             f'height="{place.height:g}" rx="8" fill="{fill}" stroke="{stroke}"{dashes}/>'
         )
 
-    def box(self, place: Place, title: str, lines: Sequence[str], colour: str) -> Place:
+    def box(self, place: Rectangle, title: str, lines: Sequence[str], colour: str) -> Rectangle:
         """A thing with a title and details, with a stripe in the colour of its kind.
 
         It is as high as it has to be: the place's height does not count.

@@ -21,8 +21,8 @@ from benchmarks.functions import (
     SERVICE,
 )
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn
-from benchmarks.place import Place, list_trades, place, post_trade
 from benchmarks.report import Results
+from benchmarks.rig import Rig, list_trades, post_trade, rig
 from benchmarks.runtime import Code
 from benchmarks.scale import _index
 from shared.cli.errors import UserError
@@ -38,13 +38,13 @@ CONTENDERS = {
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[Place]:
-    with place() as found:
+def here() -> Iterator[Rig]:
+    with rig() as found:
         yield found
 
 
 @pytest.mark.parametrize("name", CONTENDERS)
-def test_each_contender_books_the_trade_of_its_request(here: Place, name: str) -> None:
+def test_each_contender_books_the_trade_of_its_request(here: Rig, name: str) -> None:
     event = post_trade()
     with here.function(CONTENDERS[name]) as environment:
         answer = environment.invoke(event)
@@ -60,14 +60,14 @@ def test_each_contender_books_the_trade_of_its_request(here: Place, name: str) -
 
 
 @pytest.mark.parametrize("name", ["fastapi", "service"])
-def test_a_repeated_request_books_nothing_more(here: Place, name: str) -> None:
+def test_a_repeated_request_books_nothing_more(here: Rig, name: str) -> None:
     event = post_trade()
     with here.function(CONTENDERS[name]) as environment:
         first, second = (environment.invoke(event).document for _ in range(2))
     assert json.loads(first["body"]) == json.loads(second["body"])
 
 
-def test_filled_rows_are_found_by_index_and_archived(here: Place) -> None:
+def test_filled_rows_are_found_by_index_and_archived(here: Rig) -> None:
     here.fill(1, 2000, "2026-01-31")
     with here.function(SERVICE) as environment:
         page = json.loads(environment.invoke(list_trades(symbol="S7")).document["body"])
@@ -78,7 +78,7 @@ def test_filled_rows_are_found_by_index_and_archived(here: Place) -> None:
         assert environment.invoke({"date": "2026-01-31"}).document == {"2026-01-31": 2000}
 
 
-def test_a_function_that_fails_ends_the_benchmark_with_its_error(here: Place) -> None:
+def test_a_function_that_fails_ends_the_benchmark_with_its_error(here: Rig) -> None:
     with here.function(ARCHIVE) as environment, pytest.raises(UserError, match="Invalid isoformat"):
         environment.invoke({"date": "yesterday"})
     with pytest.raises(UserError, match="no_such_module"):

@@ -9,7 +9,7 @@ from pymysql.cursors import Cursor
 
 from tests.service.conftest import ADMIN, CALLER, Secrets, rows, store_at
 from trading.database import Database, Deadline, connect
-from trading.models import BUY, SELL, SUCCESS, VOID, Caller, Order, Place, Position, Trade
+from trading.models import BUY, SELL, SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade
 from trading.models import TradeFilter as Filter
 from trading.secret import CredentialStore
 from trading.settings import Address
@@ -69,7 +69,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(
     place = None
     while found := store.page(ALL, after=place, limit=2, consistent=True):
         seen += found
-        place = Place(found[-1].created_at, found[-1].trade_id)
+        place = PagePosition(found[-1].created_at, found[-1].trade_id)
         # What is booked meanwhile is newer, and does not move the pages.
         store.add(trade(100 + len(seen), at=NOON + timedelta(hours=1)))
     assert ids(seen) == [6, 5, 4, 3, 2, 1, 0]

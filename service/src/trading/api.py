@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from trading import fields, paging, snapshot, telemetry
 from trading.database import Database, Deadline
 from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
-from trading.models import SUCCESS, Caller, Order, Place, Trade, TradeFilter
+from trading.models import SUCCESS, Caller, Order, PagePosition, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import Settings, load_settings
 from trading.store import TradeStore
@@ -143,7 +143,9 @@ def list_trades() -> Response[str]:
     document: dict[str, Any] = {"trades": [_trade_document(trade) for trade in trades[:limit]]}
     if len(trades) > limit:
         last = trades[limit - 1]
-        document["next_cursor"] = paging.encode(Place(last.created_at, last.trade_id), wanted, key)
+        document["next_cursor"] = paging.encode(
+            PagePosition(last.created_at, last.trade_id), wanted, key
+        )
     return _answer(document)
 
 

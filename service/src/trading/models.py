@@ -57,8 +57,8 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A trade's place in the order of the list: newest first, then by ID."""
+class PagePosition:
+    """Where a page of the list ends: trades are listed newest first, then by ID."""
 
     created_at: datetime
     trade_id: str

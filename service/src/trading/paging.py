@@ -9,12 +9,12 @@ import hmac
 from datetime import datetime
 
 from trading.errors import InvalidCursor
-from trading.models import Place, TradeFilter
+from trading.models import PagePosition, TradeFilter
 
 _MAC_BYTES = 16
 
 
-def encode(place: Place, wanted: TradeFilter, key: str) -> str:
+def encode(place: PagePosition, wanted: TradeFilter, key: str) -> str:
     """The cursor that leads on from a place in the list of the `wanted` trades."""
     # A whole number of base64's letters: each change of the cursor is a change of its bytes.
     created_at = place.created_at.isoformat(timespec="microseconds")
@@ -22,7 +22,7 @@ def encode(place: Place, wanted: TradeFilter, key: str) -> str:
     return base64.urlsafe_b64encode(_mac(payload, wanted, key) + payload).rstrip(b"=").decode()
 
 
-def decode(cursor: str, wanted: TradeFilter, key: str) -> Place:
+def decode(cursor: str, wanted: TradeFilter, key: str) -> PagePosition:
     """The place that a cursor leads on from.
 
     Raises:
@@ -39,7 +39,7 @@ def decode(cursor: str, wanted: TradeFilter, key: str) -> Place:
             "begin anew without it."
         )
     created_at, _, trade_id = payload.decode().partition("|")
-    return Place(datetime.fromisoformat(created_at), trade_id)
+    return PagePosition(datetime.fromisoformat(created_at), trade_id)
 
 
 def _mac(payload: bytes, wanted: TradeFilter, key: str) -> bytes:

@@ -11,7 +11,7 @@ from pymysql.cursors import Cursor
 from pymysql.err import IntegrityError
 
 from trading.database import Database, Deadline
-from trading.models import SUCCESS, VOID, Caller, Order, Place, Position, Trade, TradeFilter
+from trading.models import SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade, TradeFilter
 
 _COLUMNS = (
     "trade_id, created_at, symbol, quantity, side, price, client_order_id, "
@@ -98,7 +98,7 @@ class TradeStore:
         )
 
     def page(
-        self, wanted: TradeFilter, *, after: Place | None, limit: int, consistent: bool
+        self, wanted: TradeFilter, *, after: PagePosition | None, limit: int, consistent: bool
     ) -> list[Trade]:
         """The newest trades, beginning after a place in their order; at most `limit`.
 

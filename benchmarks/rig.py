@@ -48,7 +48,7 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Place:
+class Rig:
     """A database server in a folder of its own, and an endpoint for AWS."""
 
     folder: Path
@@ -69,7 +69,7 @@ class Place:
             self.server.execute(_FILL.format(day=day, first=start, last=end), timeout=1800)
 
     def function(self, code: Code) -> ExecutionEnvironment:
-        """A new execution environment of a function that uses this place."""
+        """A new execution environment of a function that uses this rig."""
         variables = {
             "ENVIRONMENT_SUFFIX": "bench",
             "POWERTOOLS_SERVICE_NAME": "trade",
@@ -88,8 +88,8 @@ class Place:
 
 
 @contextmanager
-def place() -> Iterator[Place]:
-    """A place of its own, without trades; it goes with the block."""
+def rig() -> Iterator[Rig]:
+    """A new rig without trades, removed at the end of the block."""
     with TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
         tls = ensure_tls_files(folder / "tls")
@@ -106,7 +106,7 @@ def place() -> Iterator[Place]:
             )
             address = Address("127.0.0.1", server.port, "trading", str(tls.ca))
             aws = Aws({"username": _CREDENTIALS.username, "password": _CREDENTIALS.password})
-            found = Place(folder, server, address, aws)
+            found = Rig(folder, server, address, aws)
             with found.connect() as connection:
                 apply_migrations(connection, load_migrations(ROOT / "service" / "migrations"))
             yield found
