@@ -11,9 +11,10 @@ SERVICE_STAGE ?=
 LAMBDA_ARCHITECTURE ?= arm64
 export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
 
-VENV := $(CURDIR)/.venv
-export PATH := $(VENV)/bin:$(PATH):$(CURDIR)/.venv-checks/bin
-PY := $(VENV)/bin/python
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
+# Relative: the folder of the checkout may have a space in its name.
+PY := .venv/bin/python
 
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0

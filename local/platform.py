@@ -41,8 +41,10 @@ _EXAMPLE_TRADE = '{"symbol":"AAPL","quantity":100}'
 # What a sandbox differs in: its curl needs no signature.
 _SERVICE_PARAMETERS = "ApiAuthorization=NONE"
 
-# What belongs to the user's real AWS account must not reach the local deploys.
-_REAL_ACCOUNT_VARIABLES = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+# The user's settings for real accounts must not reach the local deploys: a profile, an endpoint for
+# one service, FIPS or dual-stack endpoints would each send requests to AWS itself.
+_REAL_ACCOUNT_PREFIX = "AWS_"
+_NO_PROXY = ("127.0.0.1", "localhost")
 
 
 def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
@@ -50,10 +52,11 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
 
     The same `make deploy-infra` and `make deploy-service` that AWS gets then deploy to it.
     """
-    environment = {k: v for k, v in variables.items() if k not in _REAL_ACCOUNT_VARIABLES}
+    environment = {k: v for k, v in variables.items() if not k.startswith(_REAL_ACCOUNT_PREFIX)}
     no_file = str(settings.folder / "no-aws-config")
     return {
         **environment,
+        **_past_proxies(variables),
         "AWS_ENDPOINT_URL": settings.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -73,6 +76,22 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         # The databases here prove who they are by this authority, and not by Amazon's.
         "RDS_CA_BUNDLE": str(settings.tls / "ca.pem"),
     }
+
+
+def enter_environment(variables: Mapping[str, str]) -> None:
+    """Make `variables` the environment of this process, with none of the user's own beside them."""
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def _past_proxies(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep requests to this machine away from a proxy, in both spellings.
+
+    Programs read either spelling, and some prefer the one, some the other.
+    """
+    given = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    hosts = ",".join(dict.fromkeys([*filter(None, given.split(",")), *_NO_PROXY]))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def up() -> None:
@@ -153,8 +172,12 @@ def env() -> None:
     Raises:
         UserError: a variable has a value that cannot be used.
     """
-    print(f"unset {' '.join(_REAL_ACCOUNT_VARIABLES)}")
-    for name, value in aws_variables(local_settings(), {}).items():
+    variables = aws_variables(local_settings(), os.environ)
+    own = {name: value for name, value in variables.items() if os.environ.get(name) != value}
+    foreign = sorted(name for name in os.environ if name not in variables)
+    if foreign:
+        print(f"unset {' '.join(foreign)}")
+    for name, value in own.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -357,6 +380,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m local.platform", description=__doc__)
     parser.add_argument("command", choices=list(_COMMANDS))
+    os.environ.update(_past_proxies(os.environ))
     try:
         _COMMANDS[parser.parse_args(arguments).command]()
     except MariaDBError as error:

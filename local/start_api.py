@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from local.platform import aws_variables, local_settings
+from local.platform import aws_variables, enter_environment, local_settings
 from service.deploy.commands import BUILT_TEMPLATE
 from service.deploy.deployed import deployed_values
 from shared.cli.errors import UserError, exit_code
@@ -237,7 +237,7 @@ def main() -> None:
     region = check_regions(os.environ.get("REGIONS", "us-east-1"))[0]
     port = _port()
     if "AWS_ENDPOINT_URL" not in os.environ:
-        os.environ.update(aws_variables(local_settings(), os.environ))
+        enter_environment(aws_variables(local_settings(), os.environ))
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
     require_engine()
