@@ -59,7 +59,8 @@ def pipeline_roles(environment: EnvironmentConfig) -> dict[str, PipelineRole]:
         PLANNER: PipelineRole((_PULL_REQUEST, _MAIN), (PLANNER,)),
     }
     if not environment.settings.protection.prevent_destroy:
-        roles[PREVIEWER] = PipelineRole((_PULL_REQUEST,), (SERVICE_DEPLOYER, PREVIEW_LIMITS))
+        # On main runs the nightly sweep of previews that outlived their pull requests.
+        roles[PREVIEWER] = PipelineRole((_PULL_REQUEST, _MAIN), (SERVICE_DEPLOYER, PREVIEW_LIMITS))
     return roles
 
 

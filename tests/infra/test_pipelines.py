@@ -68,7 +68,10 @@ def test_each_role_trusts_just_the_jobs_of_one_repository_that_it_is_for(dev: St
             f"repo:{REPOSITORY}:pull_request",
             f"repo:{REPOSITORY}:ref:refs/heads/main",
         ],
-        "trading-platform-dev-previewer": [f"repo:{REPOSITORY}:pull_request"],
+        "trading-platform-dev-previewer": [
+            f"repo:{REPOSITORY}:pull_request",
+            f"repo:{REPOSITORY}:ref:refs/heads/main",
+        ],
     }
 
 

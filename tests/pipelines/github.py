@@ -1,4 +1,4 @@
-"""GitHub's API for comments, as far as the workflows use it."""
+"""GitHub's API, as far as the workflows use it."""
 
 import json
 import threading
@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+PULLS = "/repos/acme/platform/pulls/"
 COMMENTS = "/repos/acme/platform/issues/7/comments"
 ONE = "/repos/acme/platform/issues/comments/"
 BOT = "github-actions[bot]"
@@ -16,10 +17,11 @@ BOT = "github-actions[bot]"
 
 @dataclass
 class GitHub:
-    """The comments on pull request 7 of acme/platform, and a server that keeps them."""
+    """Pull request 7 of acme/platform with its comments, and a server that keeps them."""
 
     url: str = ""
     comments: list[dict[str, Any]] = field(default_factory=list)
+    pulls: dict[str, str] = field(default_factory=lambda: {"7": "open"})
 
     @property
     def env(self) -> dict[str, str]:
@@ -44,6 +46,10 @@ def github_api() -> Iterator[GitHub]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             address = urlsplit(self.path)
+            if address.path.startswith(PULLS):
+                state_of = state.pulls.get(address.path.removeprefix(PULLS))
+                self._answer({"state": state_of} if state_of else None)
+                return
             query = parse_qs(address.query)
             size, page = int(query["per_page"][0]), int(query["page"][0])
             found = state.comments[size * (page - 1) : size * page]

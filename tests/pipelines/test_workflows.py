@@ -47,6 +47,8 @@ def test_a_workflow_starts_with_no_permission_and_a_job_says_which_it_needs(work
             needed["id-token"] = "write"
         if "comment.py" in str(job.scripts):
             needed["pull-requests"] = "write"
+        if "closed_previews.py" in str(job.scripts):
+            needed["pull-requests"] = "read"
         assert job.body["permissions"] == needed, job
 
 
@@ -111,6 +113,7 @@ def test_deploys_to_one_place_never_overlap_and_are_never_cut_off() -> None:
         "infra-production": ["infra/deploy-production"],
         # The clean-up waits for the deploy that it undoes.
         "preview-${{ github.event.number }}": ["preview-cleanup/destroy", "preview/deploy"],
+        "preview-sweep": ["preview-sweep/sweep"],
         "service-dev": ["service/deploy-dev"],
         "service-production": ["service/deploy-production"],
     }

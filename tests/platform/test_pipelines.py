@@ -27,6 +27,7 @@ HERE = (
     "infra/plan-production",
     "service/deploy-dev",
     "preview/deploy",
+    "preview-sweep/sweep",
     "preview-cleanup/destroy",
     "drift/drift",
 )
@@ -49,6 +50,7 @@ VALUES = {
     "matrix.environment": "test",
     "matrix.regions": REGION,
     "vars.REGIONS_DEV || 'us-east-1'": REGION,
+    "vars.REGIONS_PREVIEW || 'us-east-1'": REGION,
     "vars.REGIONS_PRODUCTION || 'us-east-1'": REGION,
 }
 
@@ -176,6 +178,9 @@ def test_a_pull_request_gets_a_preview_and_its_address_until_it_is_closed(
     runner.run(JOBS["preview/deploy"])
     (comment,) = [c["body"] for c in github.comments if "Preview" in c["body"]]
     assert re.search(r"^pr-7 .* http\S+$", comment, re.MULTILINE)
+    # Nothing is swept away while the pull request is open.
+    runner.run(JOBS["preview-sweep/sweep"])
+    assert "pr-7" in runner.platform.make("previews").stdout
     runner.run(JOBS["preview-cleanup/destroy"])
     assert "no previews" in runner.platform.make("previews").stdout
 
