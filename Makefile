@@ -129,9 +129,8 @@ lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
 	@$(PY) -m service.tools.rds_ca lock
 
 .PHONY: openapi
-openapi: .venv/.installed ## Write service/openapi.json and what follows from it
+openapi: .venv/.installed ## Write service/openapi.json
 	@PYTHONPATH=service/src $(PY) -m service.tools.openapi
-	@$(PY) -m service.tools.request_model
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)

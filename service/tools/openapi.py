@@ -191,13 +191,7 @@ def _health(
 
 def _schemas() -> dict[str, Any]:
     order = {name: field.schema() for name, field in fields.ORDER.items()}
-    answered = {
-        "symbol": _plain(fields.SYMBOL),
-        "quantity": _plain(fields.QUANTITY),
-        "side": _plain(fields.SIDE),
-        "price": _nullable(fields.PRICE.schema()),
-        "client_order_id": _nullable(fields.CLIENT_ORDER_ID.schema()),
-    }
+    answered = {name: _answered(field) for name, field in fields.ANSWERED_ORDER.items()}
     text = {"type": "string"}
     time = fields.Instant("A time in UTC, to the microsecond.").schema()
     return {
@@ -349,6 +343,12 @@ def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(field: Field) -> dict[str, Any]:
     """A field in an answer, where nothing has a default."""
     return {name: value for name, value in field.schema().items() if name != "default"}
+
+
+def _answered(field: Field) -> dict[str, Any]:
+    """A field of an order in an answer: null if it was left out and has no default."""
+    is_always_there = field.required or field.default is not None
+    return _plain(field) if is_always_there else _nullable(field.schema())
 
 
 def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.service.conftest import ALICE, BOB, ROOT
+from trading import fields
 
+_PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
 EVENT = json.loads((ROOT / "service" / "events" / "post_trade.json").read_text())
 
 
@@ -86,28 +88,42 @@ TOKENS = (
     *("[" * 4000, '{"a":' * 1500, '"100"', '"1e2"', '"0.0"', '"-0"', '"1.0000000"'),
     *('"\\ud800"', '"\\u0000"', '"\\x"', '"\t"', '"AAPL\\n"', '"BUY "', '"buy"'),
 )
-symbols = st.from_regex(r"[A-Z][A-Z0-9]{0,5}([.-][A-Z0-9]{1,3})?", fullmatch=True)
-prices = st.from_regex(r"[1-9][0-9]{0,11}(\.[0-9]{1,6})?", fullmatch=True)
-quantities = st.one_of(
-    st.integers(1, 10**9).map(str), st.sampled_from(("1", "1000000000", "100.0", "1e2"))
-)
 keys = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
-NAMES = ("symbol", "quantity", "side", "price", "client_order_id", "validate_only")
+NAMES = tuple(fields.ORDER)
+
+
+def sample(field: fields.Field) -> Any:
+    """A good value of a field, as JSON has it."""
+    schema = field.schema()
+    return schema.get("example", schema.get("enum", [schema.get("minimum", True)])[0])
+
+
+def good(field: fields.Field) -> st.SearchStrategy[str]:
+    """Good values of a field, as they stand in a body."""
+    schema = field.schema()
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"]).map(json.dumps)
+    if schema["type"] == "integer":
+        bounds = (schema["minimum"], schema["maximum"])
+        whole = st.integers(*bounds).map(str)
+        return st.one_of(whole, st.sampled_from((*map(str, bounds), "100.0", "1e2")))
+    if schema["type"] == "boolean":
+        return st.just("true")
+    longest = schema.get("maxLength", 100)
+    texts = st.from_regex(schema["pattern"].removesuffix("$") + r"\Z", alphabet=_PRINTABLE)
+    return texts.filter(lambda text: len(text) <= longest).map(json.dumps)
 
 
 @st.composite
 def orders(draw: st.DrawFn, stock: Stock) -> dict[str, str]:
     """The members of a good order, as JSON."""
-    order = {"symbol": json.dumps(draw(symbols)), "quantity": draw(quantities)}
-    if draw(st.booleans()):
-        order["side"] = json.dumps(draw(st.sampled_from(("BUY", "SELL"))))
-    if draw(st.booleans()):
-        order["price"] = json.dumps(draw(prices))
-    if draw(st.booleans()):
-        key = draw(st.one_of(keys, st.sampled_from(stock.keys)))
-        order["client_order_id"] = json.dumps(key)
-    if draw(rarely):
-        order["validate_only"] = "true"
+    order = {}
+    for name, field in fields.ORDER.items():
+        given = rarely if isinstance(field, fields.Flag) else st.booleans()
+        if field.required or draw(given):
+            order[name] = draw(good(field))
+    if "client_order_id" in order and draw(st.booleans()):
+        order["client_order_id"] = json.dumps(draw(st.sampled_from(stock.keys)))
     return order
 
 
@@ -214,15 +230,20 @@ def cursors(draw: st.DrawFn, stock: Stock) -> str:
     return cursor if kind == "whole" else draw(hostile_text)
 
 
-PARAMETERS = ("symbol", "side", "status", "from", "to", "limit", "cursor", "consistent")
-GOOD_VALUES: Mapping[str, Sequence[str]] = {
-    "symbol": ("AAPL", "BRK.B"),
-    "side": ("BUY", "SELL"),
-    "status": ("SUCCESS", "VOID"),
-    "from": ("2026-01-31T00:00:00Z", "0001-01-01T00:00:00Z"),
+# Every query parameter of the API, and values of it that are good.
+QUERIES = {**fields.FIND_TRADE, **fields.GET_TRADE, **fields.LIST_TRADES, **fields.LIST_POSITIONS}
+PARAMETERS = tuple(QUERIES)
+MORE_GOOD_VALUES: Mapping[str, Sequence[str]] = {
+    "symbol": ("BRK.B",),
+    "status": ("VOID",),
+    "from": ("0001-01-01T00:00:00Z",),
     "to": ("9999-12-31T23:59:59.999999Z", "2026-01-31T00:00:00.5Z"),
-    "limit": ("1", "200"),
-    "consistent": ("true", "false"),
+    "limit": ("200",),
+    "consistent": ("false",),
+}
+GOOD_VALUES = {
+    name: (str(sample(field)).replace("True", "true"), *MORE_GOOD_VALUES.get(name, ()))
+    for name, field in QUERIES.items()
 }
 
 
@@ -231,7 +252,7 @@ def queries(draw: st.DrawFn, stock: Stock) -> dict[str, list[str]] | None:
     """Query parameters: none, good ones, hostile ones, and one given twice."""
     query: dict[str, list[str]] = {}
     for _ in range(draw(st.integers(0, 3))):
-        name = draw(st.one_of(st.sampled_from((*PARAMETERS, "client_order_id")), hostile_text))
+        name = draw(st.one_of(st.sampled_from(PARAMETERS), hostile_text))
         if name == "cursor":
             value = draw(cursors(stock))
         elif name in GOOD_VALUES and draw(st.booleans()):

@@ -12,7 +12,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from tests.service.conftest import ALICE, APP, BOB, Call, Secrets, rows
-from trading import api
+from trading import api, fields
 
 ORDER = '{"symbol":"AAPL","quantity":100}'
 FULL = '{"symbol":"MSFT","quantity":7,"side":"SELL","price":"189.250","client_order_id":"desk-7:1"}'
@@ -88,6 +88,7 @@ def test_validating_books_nothing_and_needs_no_database(
     status, document, _ = call(FULL[:-1] + ',"validate_only":true}')
     assert status == 200
     assert document == {
+        **dict.fromkeys(fields.ANSWERED_ORDER),
         "symbol": "MSFT",
         "quantity": 7,
         "side": "SELL",
@@ -105,6 +106,7 @@ def test_a_trade_is_shown_whole_with_who_booked_it(call: Call) -> None:
     assert status == 200
     assert re.fullmatch(TIME, document.pop("created_at"))
     assert document == {
+        **dict.fromkeys(fields.ANSWERED_ORDER),
         "trade_id": trade_id,
         "status": "SUCCESS",
         "symbol": "MSFT",

@@ -25,6 +25,7 @@ from local.emulator.settings import REGION
 from tests.local.test_emulator import Emulator
 from tests.service.conftest import Secrets, context
 from tests.service.conftest import rows as query
+from trading.store import COLUMNS
 
 BUCKET = "trading-data"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -113,7 +114,7 @@ def test_all_columns_of_the_table_are_archived(schema: Connection[Cursor]) -> No
         "SELECT column_name FROM information_schema.columns "
         "WHERE table_schema = 'trading' AND table_name = 'trades'",
     )
-    assert sorted(rows.COLUMNS) == sorted(name for (name,) in columns)
+    assert sorted(COLUMNS) == sorted(name for (name,) in columns)
 
 
 def test_a_days_trades_are_written_in_their_order_with_exact_values(
@@ -136,6 +137,7 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
 
     voided, open_ = archived(s3, "2026-01-30")
     assert voided == {
+        **dict.fromkeys(COLUMNS),
         "trade_id": first,
         "created_at": "2026-01-30T00:00:00.000000Z",
         "symbol": "AAPL",

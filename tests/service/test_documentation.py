@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from documentation import handler
-from service.tools import openapi, request_model
+from service.tools import openapi
 from tests.service.conftest import ROOT, context
 
 
@@ -53,28 +53,6 @@ def test_other_files_are_not_served(name: str) -> None:
     assert answer["statusCode"] == 404
     assert json.loads(answer["body"])["request_id"] == "request-7"
     assert answer["headers"]["Content-Type"] == "application/problem+json"
-
-
-def test_the_request_model_is_the_one_that_follows_from_the_openapi_document() -> None:
-    definition = json.loads(openapi.FILE.read_text())
-    assert json.loads(request_model.FILE.read_text()) == request_model.document(definition)
-
-
-def test_a_changed_openapi_document_changes_the_request_model(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    definition = json.loads(openapi.FILE.read_text())
-    definition["components"]["schemas"]["Order"]["properties"]["venue"] = {
-        "type": "string",
-        "maxLength": 4,
-        "example": "XNAS",
-    }
-    (tmp_path / "openapi.json").write_text(json.dumps(definition))
-    monkeypatch.setattr(request_model, "FOLDER", tmp_path)
-    monkeypatch.setattr(request_model, "FILE", tmp_path / "request-model.json")
-    request_model.main()
-    written = json.loads((tmp_path / "request-model.json").read_text())
-    assert written["properties"]["venue"] == {"type": "string", "maxLength": 4}
 
 
 def test_ready_events_have_the_form_of_api_gateways() -> None:

@@ -14,25 +14,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from hypothesis import given, note
 from pymysql.connections import Connection
-from pymysql.cursors import Cursor
+from pymysql.cursors import Cursor, DictCursor
 
 from tests.service import hostile
 from tests.service.conftest import ADMIN, ALICE, APP, BOB, ROOT, Call, context
 from tests.service.documented import examples
-from trading import api
+from trading import api, fields
+from trading.store import COLUMNS
 
 OPENAPI = json.loads((ROOT / "service" / "openapi.json").read_text())
-COLUMNS = (
-    "trade_id, created_at, status, symbol, side, quantity, price, client_order_id, "
-    "caller, account, principal, voided_at, voided_by"
-)
-SNAPSHOT = f"SELECT {COLUMNS} FROM trades ORDER BY trade_id"
-Row = tuple[Any, ...]
+SNAPSHOT = f"SELECT {', '.join(COLUMNS)} FROM trades ORDER BY trade_id"
+Row = dict[str, Any]
 Event = dict[str, Any]
 
 
@@ -70,7 +68,7 @@ class Book:
         self.paths = [f"/trade/{trade_id}" for trade_id in ids]
 
     def _snapshot(self) -> list[Row]:
-        with self._schema.cursor() as cursor:
+        with self._schema.cursor(DictCursor) as cursor:
             cursor.execute(SNAPSHOT)
             return list(cursor.fetchall())
 
@@ -78,8 +76,10 @@ class Book:
         """Put the book back to what it was before the case."""
         with self._schema.cursor() as cursor:
             cursor.execute("DELETE FROM trades")
-            places = ", ".join(["%s"] * len(COLUMNS.split(", ")))
-            cursor.executemany(f"INSERT INTO trades ({COLUMNS}) VALUES ({places})", self.stored)
+            places = ", ".join(f"%({name})s" for name in COLUMNS)
+            cursor.executemany(
+                f"INSERT INTO trades ({', '.join(COLUMNS)}) VALUES ({places})", self.stored
+            )
 
     def check(self, event: Event) -> tuple[int, dict[str, Any]]:
         """Send an event and hold answer, logs and book against it."""
@@ -96,53 +96,58 @@ class Book:
         replayed = "Idempotency-Replayed" in answer["multiValueHeaders"]
         expected = self.stored
         if status == 200 and event["httpMethod"] == "POST":
-            expected = self._after_post(event, document, replayed)
+            expected = self._after_post(event, document, found, replayed)
         elif status == 200 and event["httpMethod"] == "DELETE":
             expected = self._after_delete(event, found)
         if found != self.stored:
             self.restore()
-        assert found == sorted(expected)
+        assert found == sorted(expected, key=itemgetter("trade_id"))
         return status, document
 
-    def _after_post(self, event: Event, document: dict[str, Any], replayed: bool) -> list[Row]:
+    def _after_post(
+        self, event: Event, document: dict[str, Any], found: list[Row], replayed: bool
+    ) -> list[Row]:
         order = order_of(event)
         if order.pop("validate_only", False):
             assert document["status"] == "VALID"
             return self.stored
-        row = (
-            document["trade_id"],
-            *(None, "SUCCESS"),
-            *(order["symbol"], order.get("side", "BUY"), order["quantity"]),
-            *(None if "price" not in order else Decimal(order["price"]), key_of(event, order)),
-            *caller_of(event),
-            *(None, None),
-        )
         assert (document["symbol"], document["quantity"]) == (order["symbol"], order["quantity"])
+        booked = {
+            **dict.fromkeys(COLUMNS),
+            **{name: stored(name, value) for name, value in order.items()},
+            "trade_id": document["trade_id"],
+            "status": "SUCCESS",
+            "side": order.get("side", "BUY"),
+            "client_order_id": key_of(event, order),
+            **caller_of(event),
+        }
+        (row,) = (row for row in found if row["trade_id"] == document["trade_id"])
         if replayed:
-            (first,) = (stored for stored in self.stored if stored[0] == document["trade_id"])
             # Times and the session that it was booked in are those of the first request.
-            assert first[3:9] == row[3:9]
+            same = (*fields.ANSWERED_ORDER, "caller", "account")
+            assert {name: row[name] for name in same} == {name: booked[name] for name in same}
             return self.stored
-        ((created_at,),) = self._times(document["trade_id"])
-        return [*self.stored, (row[0], created_at, *row[2:])]
+        return [*self.stored, {**booked, "created_at": row["created_at"]}]
 
     def _after_delete(self, event: Event, found: list[Row]) -> list[Row]:
         trade_id = event["path"].removeprefix("/trade/").rstrip("/")
+        assert trade_id in self.stock.trade_ids
         expected = []
         for row in self.stored:
-            if row[0] == trade_id and row[2] == "SUCCESS":
-                (voided_at,) = (other[11] for other in found if other[0] == trade_id)
+            if row["trade_id"] == trade_id and row["status"] == "SUCCESS":
+                (voided_at,) = (r["voided_at"] for r in found if r["trade_id"] == trade_id)
                 assert voided_at is not None
-                expected.append((*row[:2], "VOID", *row[3:11], voided_at, caller_of(event)[2]))
+                voided_by = caller_of(event)["principal"]
+                void = {"status": "VOID", "voided_at": voided_at, "voided_by": voided_by}
+                expected.append({**row, **void})
             else:
                 expected.append(row)
-        assert trade_id in self.stock.trade_ids
         return expected
 
-    def _times(self, trade_id: str) -> list[Row]:
-        with self._schema.cursor() as cursor:
-            cursor.execute("SELECT created_at FROM trades WHERE trade_id = %s", (trade_id,))
-            return list(cursor.fetchall())
+
+def stored(name: str, value: Any) -> Any:
+    """The value of an order's field as the database has it."""
+    return Decimal(value) if isinstance(fields.ORDER[name], fields.Amount) else value
 
 
 def check_form(event: Event, answer: dict[str, Any]) -> dict[str, Any]:
@@ -196,14 +201,17 @@ def key_of(event: Event, order: dict[str, Any]) -> str | None:
     return sent[0] if sent else None
 
 
-def caller_of(event: Event) -> tuple[str, str | None, str]:
-    """Scope, account and principal of a request."""
+def caller_of(event: Event) -> dict[str, str | None]:
+    """Who sent a request, by the columns that record it."""
     identity = event["requestContext"]["identity"]
     caller = identity.get("caller")
     if not caller:
-        return "anonymous", None, "anonymous"
-    scope = caller.split(":")[0] if caller.startswith("AROA") else caller
-    return scope, identity["accountId"], identity.get("userArn") or caller
+        return {"caller": "anonymous", "account": None, "principal": "anonymous"}
+    return {
+        "caller": caller.split(":")[0] if caller.startswith("AROA") else caller,
+        "account": identity["accountId"],
+        "principal": identity.get("userArn") or caller,
+    }
 
 
 @pytest.fixture
@@ -240,7 +248,7 @@ def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
             headers = {name: text}
             many = {name: [text]}
             book.check({**hostile.EVENT, "headers": headers, "multiValueHeaders": many})
-        for name in (*hostile.PARAMETERS, "client_order_id", text):
+        for name in (*hostile.PARAMETERS, text):
             for path in ("/trade", "/trades", "/positions", book.paths[0]):
                 query = {"multiValueQueryStringParameters": {name: [text]}}
                 book.check({**hostile.EVENT, **query, "httpMethod": "GET", "path": path})

@@ -13,6 +13,7 @@ from service.tools import openapi
 from tests.service.conftest import ROOT
 from tests.service.documented import check_answer, examples
 from tests.service.gateway import gateway
+from trading import fields
 from trading.api import app
 from trading.errors import TradingError
 
@@ -58,6 +59,20 @@ def test_every_problem_has_a_code_of_its_own_that_is_documented() -> None:
     own = [error.code for error in (TradingError, *TradingError.__subclasses__())]
     assert sorted(own) == codes
     assert len(set(own)) == len(own)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *fields.ORDER,
+        *fields.FILTERS,
+        *DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
+        *(f"{method} {path}" for method, path in sorted(operations())),
+    ],
+)
+def test_the_page_about_the_api_names_every_field_filter_code_and_route(name: str) -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert f"`{name}`" in page or f"`{name}?" in page
 
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)

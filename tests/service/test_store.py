@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from pymysql.connections import Connection
-from pymysql.cursors import Cursor
+from pymysql.cursors import Cursor, DictCursor
 
 from tests.service.conftest import ADMIN, CALLER, Secrets, rows, store_at
+from tests.service.hostile import sample
+from trading import fields
 from trading.database import Database, Deadline, connect
 from trading.models import BUY, SELL, SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade
 from trading.models import TradeFilter as Filter
 from trading.secret import CredentialStore
 from trading.settings import Address
-from trading.store import TradeStore
+from trading.store import Statement, TradeStore, page_statement, positions_statement
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456)
 ALL = Filter()
@@ -96,26 +101,60 @@ def test_filters_select_and_combine(
     assert found(Filter(symbol="x' OR '1'='1")) == []
 
 
-def test_lists_and_positions_are_read_from_an_index_alone_and_not_sorted(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+# A value for each filter of the list: one that is added is tried without being named here.
+GIVEN = {
+    name: field.parse(sample(field))
+    for name, field in zip(vars(Filter()), fields.FILTERS.values(), strict=True)
+}
+# Between equal bounds there is nothing to search.
+GIVEN["before"] += timedelta(days=1)
+
+
+@pytest.mark.parametrize("after", [None, PagePosition(NOON, "TRADE-0")], ids=["first", "next"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        dict(chosen)
+        for number in range(len(GIVEN) + 1)
+        for chosen in itertools.combinations(GIVEN.items(), number)
+    ],
+    ids=lambda wanted: "+".join(wanted) or "all",
+)
+def test_each_list_is_read_from_an_index_alone_and_not_sorted(
+    stocked: Connection[Cursor], wanted: dict[str, Any], after: PagePosition | None
 ) -> None:
+    plan = explained(stocked, page_statement(Filter(**wanted), after, 5))
+    # The part that finds the page; its few rows are then looked up and put in order.
+    (search,) = (step for step in plan if step["select_type"] == "DERIVED")
+    assert "Using index" in search["Extra"]
+    assert "filesort" not in search["Extra"]
+
+
+@pytest.mark.parametrize("symbol", [None, "AAPL"])
+def test_positions_are_read_from_an_index_alone_and_not_sorted(
+    stocked: Connection[Cursor], symbol: str | None
+) -> None:
+    (search,) = explained(stocked, positions_statement(symbol))
+    assert "Using index" in search["Extra"]
+    assert "filesort" not in search["Extra"]
+
+
+@pytest.fixture
+def stocked(schema: Connection[Cursor], address: Address, secrets: Secrets) -> Connection[Cursor]:
+    """A book with enough trades that the server looks for an index."""
     store = store_at(address, secrets)
     for number in range(50):
         store.add(trade(number, at=NOON + timedelta(seconds=number)))
     rows(schema, "ANALYZE TABLE trades")
-    order = "ORDER BY created_at DESC, trade_id DESC LIMIT 5"
-    place = "(created_at, trade_id) < ('2026-01-31 12:00:20', 'T') AND created_at <= '2026-01-31'"
-    for select in (
-        f"trade_id FROM trades {order}",
-        f"trade_id FROM trades WHERE {place} {order}",
-        f"trade_id FROM trades WHERE status = 'VOID' AND side = 'BUY' AND {place} {order}",
-        f"trade_id FROM trades WHERE symbol = 'AAPL' AND status = 'VOID' AND {place} {order}",
-        "symbol, SUM(IF(side = 'SELL', -quantity, quantity)) FROM trades "
-        "WHERE status = 'SUCCESS' GROUP BY symbol ORDER BY symbol",
-    ):
-        (plan,) = rows(schema, f"EXPLAIN SELECT {select}")
-        assert "Using index" in plan[-1], select
-        assert "filesort" not in plan[-1], select
+    return schema
+
+
+def explained(connection: Connection[Cursor], statement: Statement) -> list[dict[str, Any]]:
+    """The steps in which the server carries out a statement."""
+    sql, values = statement
+    with connection.cursor(DictCursor) as cursor:
+        cursor.execute(f"EXPLAIN {sql}", values)
+        return [{**step, "Extra": step["Extra"] or ""} for step in cursor.fetchall()]
 
 
 def test_a_void_trade_stays_void_with_its_first_time_and_person(

@@ -15,10 +15,11 @@ from pymysql.cursors import Cursor
 
 from archive.days import last_complete_day, missing_days, requested_day
 from archive.files import Archive
-from archive.rows import COLUMNS, first_day, rows_of
+from archive.rows import first_day, rows_of
 from trading.database import connect
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import load_preview, load_settings
+from trading.store import COLUMNS
 from trading.telemetry import count, logger, measured, traced
 
 # A day that cannot be finished in this time is left to the next run.

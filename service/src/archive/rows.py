@@ -10,12 +10,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor, SSCursor
 
 from archive.days import bounds
-
-# The columns of an archived trade, in their order: all that the table has.
-COLUMNS = (
-    "trade_id", "created_at", "symbol", "quantity", "side", "price", "client_order_id",
-    "caller", "account", "principal", "status", "voided_at", "voided_by",
-)  # fmt: skip
+from trading.store import COLUMNS
 
 _FETCH_ROWS = 1000
 
@@ -23,7 +18,7 @@ _SELECT_DAY = f"""
     SELECT {", ".join(COLUMNS)} FROM trades
     WHERE created_at >= %s AND created_at < %s
     ORDER BY created_at, trade_id
-"""  # noqa: S608 - the columns above and no others
+"""  # noqa: S608 - column names only
 _SELECT_FIRST = "SELECT MIN(created_at) FROM trades"
 
 
@@ -37,9 +32,9 @@ def first_day(connection: Connection[Cursor]) -> date | None:
 
 
 def rows_of(connection: Connection[Cursor], day: date) -> Iterator[tuple[Any, ...]]:
-    """The trades booked on a day, in the order of `COLUMNS`.
+    """The trades booked on a day; each row has the columns `COLUMNS`.
 
-    The server hands the rows over as they are read: memory holds a thousand at a time.
+    Rows are streamed: memory holds a thousand at a time.
     """
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(_SELECT_DAY, bounds(day))

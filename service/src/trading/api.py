@@ -43,6 +43,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+# `from` is a word of Python's own.
+_FILTER_NAMES = {"from": "since", "to": "before"}
+
 app = APIGatewayRestResolver()
 
 
@@ -132,9 +135,7 @@ def delete_trade(trade_id: str) -> Response[str]:
 def list_trades() -> Response[str]:
     """List trades, newest first, page by page."""
     query = _query(fields.LIST_TRADES)
-    wanted = TradeFilter(
-        query["symbol"], query["side"], query["status"], query["from"], query["to"]
-    )
+    wanted = TradeFilter(**{_FILTER_NAMES.get(name, name): query[name] for name in fields.FILTERS})
     key = environment().credentials.get().cursor_key
     after = paging.decode(query["cursor"], wanted, key) if query["cursor"] else None
     limit = query["limit"]
@@ -246,11 +247,8 @@ def _body() -> bytes:
 
 def _order_document(order: Order) -> dict[str, Any]:
     return {
-        "symbol": order.symbol,
-        "quantity": order.quantity,
-        "side": order.side,
-        "price": None if order.price is None else fields.amount(order.price),
-        "client_order_id": order.client_order_id,
+        name: None if (value := getattr(order, name)) is None else field.write(value)
+        for name, field in fields.ANSWERED_ORDER.items()
     }
 
 

@@ -42,6 +42,10 @@ class Field(ABC):
         """The JSON value that the text of a query parameter stands for."""
         return text
 
+    def write(self, value: Any) -> object:
+        """The JSON value with which the API answers one of the service's own values."""
+        return value
+
     def schema(self) -> dict[str, Any]:
         """The field as OpenAPI 3.0 describes it."""
         default = {} if self.default is None else {"default": self.default}
@@ -133,6 +137,9 @@ class Amount(Field):
                 f" and {self.decimals} after the point, such as {self.example}"
             )
         return Decimal(value)
+
+    def write(self, value: Decimal) -> str:  # noqa: D102
+        return amount(value)
 
     @property
     def _pattern(self) -> str:
@@ -263,18 +270,27 @@ ORDER: Mapping[str, Field] = {
 # The header of POST /trade that means the same as `client_order_id`.
 KEY_HEADER = "Idempotency-Key"
 
+# What an order is answered with: the same fields, but for the one that is about the request.
+ANSWERED_ORDER: Mapping[str, Field] = {
+    name: field for name, field in ORDER.items() if name != "validate_only"
+}
+
 # The query parameters of the GET routes.
 GET_TRADE: Mapping[str, Field] = {"consistent": _CONSISTENT}
 FIND_TRADE: Mapping[str, Field] = {
     "client_order_id": dataclasses.replace(CLIENT_ORDER_ID, required=True),
     "consistent": _CONSISTENT,
 }
-LIST_TRADES: Mapping[str, Field] = {
+# `models.TradeFilter` has the same ones.
+FILTERS: Mapping[str, Field] = {
     "symbol": SYMBOL,
     "side": SIDE,
     "status": STATUS,
     "from": Instant("Trades booked at or after this time."),
     "to": Instant("Trades booked before this time."),
+}
+LIST_TRADES: Mapping[str, Field] = {
+    **FILTERS,
     "limit": Whole("The most trades on a page.", default=50, minimum=1, maximum=MAX_PAGE),
     "cursor": Text(
         "`next_cursor` of the page before; give the same filters with it.",

@@ -1,9 +1,15 @@
-"""All SQL of the trade service; every statement is parameterised."""
+"""The SQL of trades; every statement is parameterised.
+
+The archive and the migrations have statements of their own, but no list of columns: `COLUMNS` is
+the only one.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pymysql.constants import ER
@@ -13,18 +19,32 @@ from pymysql.err import IntegrityError
 from trading.database import Database, Deadline
 from trading.models import SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade, TradeFilter
 
-_COLUMNS = (
-    "trade_id, created_at, symbol, quantity, side, price, client_order_id, "
-    "caller, account, principal, status, voided_at, voided_by"
-)
+_ORDER = tuple(field.name for field in dataclasses.fields(Order))
+# Each column of the table, and what of a trade it holds. A field of an order has a column of its
+# own name.
+_HOLDS = {
+    "trade_id": "trade_id",
+    "created_at": "created_at",
+    **{name: f"order.{name}" for name in _ORDER},
+    "caller": "caller.scope",
+    "account": "caller.account",
+    "principal": "caller.principal",
+    "status": "status",
+    "voided_at": "voided_at",
+    "voided_by": "voided_by",
+}
+COLUMNS = tuple(_HOLDS)
+_row = attrgetter(*_HOLDS.values())
+
+_NAMES = ", ".join(COLUMNS)
 _INSERT_TRADE = (
-    f"INSERT INTO trades ({_COLUMNS}) "  # noqa: S608 - column names only
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    f"INSERT INTO trades ({_NAMES}) "  # noqa: S608 - column names only
+    f"VALUES ({', '.join(['%s'] * len(COLUMNS))})"
 )
-_SELECT_TRADE = f"SELECT {_COLUMNS} FROM trades WHERE "  # noqa: S608 - column names only
-# An index alone finds the page; its rows are looked up then, and not those that a filter drops.
+_SELECT_TRADE = f"SELECT {_NAMES} FROM trades WHERE "  # noqa: S608 - column names only
+# An index alone finds the page. Only its own rows are then looked up, not those a filter drops.
 _SELECT_PAGE = (
-    f"SELECT {_COLUMNS} FROM trades JOIN (SELECT trade_id FROM trades WHERE "  # noqa: S608
+    f"SELECT {_NAMES} FROM trades JOIN (SELECT trade_id FROM trades WHERE "  # noqa: S608
     "{where} ORDER BY created_at DESC, trade_id DESC LIMIT %s) AS page USING (trade_id) "
     "ORDER BY created_at DESC, trade_id DESC"
 )
@@ -35,13 +55,17 @@ _VOID_TRADE = (
 _SUM_POSITIONS = (
     "SELECT symbol, SUM(IF(side = 'SELL', -quantity, quantity)) FROM trades WHERE status = %s"
 )
+# Every other filter compares its own column: `symbol = %s`.
+_CONDITIONS = {"since": "created_at >= %s", "before": "created_at < %s"}
+
+Statement = tuple[str, Sequence[object]]
 
 
 class TradeStore:
-    """Trades in MySQL, as one request sees them: until its deadline.
+    """Trades in MySQL, for one request and until its deadline.
 
-    What changes something goes to the writer. The reader follows it some milliseconds behind:
-    reads go there unless they are to be `consistent`.
+    Changes go to the writer. Reads go to the reader, which follows some milliseconds behind, unless
+    they must be `consistent`.
     """
 
     def __init__(self, writer: Database, reader: Database, deadline: Deadline) -> None:
@@ -50,11 +74,11 @@ class TradeStore:
         self._deadline = deadline
 
     def add(self, trade: Trade) -> Trade:
-        """Insert a trade, and return what is booked: the trade, or that with its client_order_id.
+        """Insert a trade. Return it, or the trade that already has its client_order_id.
 
-        One statement does all: the key is in the trade's own row. If the connection breaks after
-        the server has committed and before it has said so, the same statement is sent again, and
-        its duplicate is the trade itself.
+        One statement is enough, because the key is in the trade's own row. If the connection breaks
+        after the server has committed but before it has said so, the same statement is sent again
+        and finds its own trade as the duplicate.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
@@ -100,35 +124,16 @@ class TradeStore:
     def page(
         self, wanted: TradeFilter, *, after: PagePosition | None, limit: int, consistent: bool
     ) -> list[Trade]:
-        """The newest trades, beginning after a place in their order; at most `limit`.
+        """The newest trades after a place in their order; at most `limit`.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
         """
-        conditions: list[tuple[str, Sequence[object]]] = [
-            (condition, (value,))
-            for condition, value in (
-                ("symbol = %s", wanted.symbol),
-                ("side = %s", wanted.side),
-                ("status = %s", wanted.status),
-                ("created_at >= %s", wanted.since),
-                ("created_at < %s", wanted.before),
-            )
-            if value is not None
-        ]
-        if after is not None:
-            conditions.append(
-                ("(created_at, trade_id) < (%s, %s)", (after.created_at, after.trade_id))
-            )
-            # MySQL finds the place in an index by this, and not by the pair.
-            conditions.append(("created_at <= %s", (after.created_at,)))
-        where = " AND ".join(condition for condition, _ in conditions) or "TRUE"
-        values = [value for _, values in conditions for value in values]
-        rows = self._fetch(_SELECT_PAGE.format(where=where), [*values, limit], consistent)
+        rows = self._fetch(page_statement(wanted, after, limit), consistent)
         return [_trade(row) for row in rows]
 
     def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
-        """Void a trade unless it is void, and return it; None if there is none.
+        """Void a trade unless it is void already. Return it, or None if there is none.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
@@ -140,53 +145,59 @@ class TradeStore:
         return self.find(trade_id, consistent=True)
 
     def positions(self, symbol: str | None, *, consistent: bool) -> list[Position]:
-        """The position of each symbol, or of one.
+        """The positions of all symbols, or of one.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
         """
-        where, values = ("", []) if symbol is None else (" AND symbol = %s", [symbol])
-        rows = self._fetch(
-            f"{_SUM_POSITIONS}{where} GROUP BY symbol ORDER BY symbol",
-            [SUCCESS, *values],
-            consistent,
-        )
+        rows = self._fetch(positions_statement(symbol), consistent)
         return [Position(symbol, int(quantity)) for symbol, quantity in rows]
 
     def check(self) -> None:
-        """Ask the writer for an answer.
+        """Check that the writer answers.
 
         Raises:
-            DatabaseUnavailable: there was none in time.
+            DatabaseUnavailable: it did not answer in time.
         """
-        self._fetch("SELECT 1", (), True)
+        self._fetch(("SELECT 1", ()), consistent=True)
 
     def _find(self, where: str, values: Sequence[object], consistent: bool) -> Trade | None:
-        rows = self._fetch(_SELECT_TRADE + where, values, consistent)
+        statement = _SELECT_TRADE + where, values
+        rows = self._fetch(statement, consistent)
         # The reader may not have it yet.
         if not rows and not consistent:
-            rows = self._fetch(_SELECT_TRADE + where, values, True)
+            rows = self._fetch(statement, consistent=True)
         return _trade(rows[0]) if rows else None
 
-    def _fetch(
-        self, statement: str, values: Sequence[object], consistent: bool
-    ) -> Sequence[tuple[Any, ...]]:
+    def _fetch(self, statement: Statement, consistent: bool) -> Sequence[tuple[Any, ...]]:
         def work(cursor: Cursor) -> Sequence[tuple[Any, ...]]:
-            cursor.execute(statement, values)
+            cursor.execute(*statement)
             return cursor.fetchall()
 
         return (self._writer if consistent else self._reader).run(work, self._deadline)
 
 
-def _row(trade: Trade) -> tuple[object, ...]:
-    order, caller = trade.order, trade.caller
-    return (
-        *(trade.trade_id, trade.created_at),
-        *(order.symbol, order.quantity, order.side, order.price, order.client_order_id),
-        *(caller.scope, caller.account, caller.principal),
-        *(trade.status, trade.voided_at, trade.voided_by),
-    )
+def page_statement(wanted: TradeFilter, after: PagePosition | None, limit: int) -> Statement:
+    """Selects the columns of the newest trades after a place; at most `limit` rows."""
+    given = {name: value for name, value in vars(wanted).items() if value is not None}
+    conditions = [_CONDITIONS.get(name, f"{name} = %s") for name in given]
+    values = list(given.values())
+    if after is not None:
+        # MySQL finds the place in an index by the time alone, not by the pair.
+        conditions += ["(created_at, trade_id) < (%s, %s)", "created_at <= %s"]
+        values += [after.created_at, after.trade_id, after.created_at]
+    where = " AND ".join(conditions) or "TRUE"
+    return _SELECT_PAGE.format(where=where), [*values, limit]
+
+
+def positions_statement(symbol: str | None) -> Statement:
+    """Selects symbol and position, of one symbol or of all."""
+    where, values = ("", []) if symbol is None else (" AND symbol = %s", [symbol])
+    return f"{_SUM_POSITIONS}{where} GROUP BY symbol ORDER BY symbol", [SUCCESS, *values]
 
 
 def _trade(row: tuple[Any, ...]) -> Trade:
-    return Trade(row[0], row[1], Order(*row[2:7]), Caller(*row[7:10]), *row[10:])
+    values = dict(zip(COLUMNS, row, strict=True))
+    order = Order(**{name: values.pop(name) for name in _ORDER})
+    caller = Caller(values.pop("caller"), values.pop("account"), values.pop("principal"))
+    return Trade(order=order, caller=caller, **values)
