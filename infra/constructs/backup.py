@@ -1,8 +1,11 @@
 """AWS Backup of the cluster: recovery points that outlive it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from constructs import Construct
 
-from infra.config.environment import BackupConfig, Settings
+from infra.config.environment import DatabaseConfig, Settings
 from infra.config.place import Place
 from infra.constructs.encryption import account_statements
 from infra.constructs.iam import Statement, policy, service_role
@@ -21,10 +24,20 @@ from infra.provider.bindings import (
     KmsKey,
 )
 
-# Daily, in UTC, after the cluster's own backup and maintenance windows.
-_SCHEDULE = "cron(0 10 * * ? *)"
 _START_WINDOW_MINUTES = 60
 _COMPLETION_WINDOW_MINUTES = 360
+_PAUSE_MINUTES = 30
+
+
+@dataclass(frozen=True)
+class _Vault:
+    """A vault to create; `provider` is that of its region, if it is not the stack's."""
+
+    id_: str
+    name: str
+    region: str
+    key_arn: str
+    provider: AwsProvider | None = None
 
 
 class Backup(Construct):
@@ -47,25 +60,21 @@ class Backup(Construct):
         super().__init__(scope, id_)
         self._place = place
         self._protection = settings.protection
-        self.vault = self._vault("vault", place.name("vault"), key_arn)
-        self._vault_arns = [self.vault.arn]
-        self._key_arns = [key_arn]
+        vaults = [_Vault("vault", place.name("vault"), place.region, key_arn)]
         if copy_provider:
-            self._add_copy_vault(copy_provider)
-        plan = self._plan(settings.backup)
+            vaults.append(self._copy(copy_provider))
         role = service_role(
-            self,
-            "role",
-            name=place.name("role", "backup"),
-            service="backup.amazonaws.com",
+            self, "role", name=place.name("role", "backup"), service="backup.amazonaws.com"
         )
         rights = IamRolePolicy(
             self,
             "rights",
             name="back-up-the-cluster",
             role=role.id,
-            policy=policy(*self._statements(cluster_arn)),
+            policy=policy(*self._statements(cluster_arn, vaults)),
         )
+        self.vault, *copies = [self._vault(vault, rights) for vault in vaults]
+        plan = self._plan(settings, [copy.arn for copy in copies])
         BackupSelection(
             self,
             "selection",
@@ -76,20 +85,22 @@ class Backup(Construct):
             depends_on=[rights],
         )
 
-    def _vault(
-        self, id_: str, name: str, key_arn: str, provider: AwsProvider | None = None
-    ) -> BackupVault:
+    def _vault(self, vault: _Vault, rights: IamRolePolicy) -> BackupVault:
         return BackupVault(
             self,
-            id_,
-            provider=provider,
-            name=name,
-            kms_key_arn=key_arn,
+            vault.id_,
+            provider=vault.provider,
+            name=vault.name,
+            kms_key_arn=vault.key_arn,
             force_destroy=not self._protection.prevent_destroy,
             lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
+            # AWS Backup deletes recovery points with the role that made them. Without its rights
+            # they would stay as EXPIRED, so a destroy has to delete the vault first.
+            # https://docs.aws.amazon.com/aws-backup/latest/devguide/backup-iam.html
+            depends_on=[rights],
         )
 
-    def _add_copy_vault(self, provider: AwsProvider) -> None:
+    def _copy(self, provider: AwsProvider) -> _Vault:
         place, region = self._place, str(provider.region)
         key = KmsKey(
             self,
@@ -108,12 +119,10 @@ class Backup(Construct):
             name=place.key_alias("copy"),
             target_key_id=key.key_id,
         )
-        name = place.name("vault", "copy")
-        self._vault_arns.append(self._vault("copy-vault", name, key.arn, provider).arn)
-        self._key_arns.append(key.arn)
+        return _Vault("copy-vault", place.name("vault", "copy"), region, key.arn, provider)
 
-    def _plan(self, config: BackupConfig) -> BackupPlan:
-        _, *copies = self._vault_arns
+    def _plan(self, settings: Settings, copies: Sequence[str]) -> BackupPlan:
+        days = settings.backup.retention_days
         return BackupPlan(
             self,
             "plan",
@@ -122,16 +131,14 @@ class Backup(Construct):
                 BackupPlanRule(
                     rule_name="daily",
                     target_vault_name=self.vault.name,
-                    schedule=_SCHEDULE,
+                    schedule=f"cron(0 {backup_hour(settings.database)} * * ? *)",
                     start_window=_START_WINDOW_MINUTES,
                     completion_window=_COMPLETION_WINDOW_MINUTES,
-                    lifecycle=BackupPlanRuleLifecycle(delete_after=config.retention_days),
+                    lifecycle=BackupPlanRuleLifecycle(delete_after=days),
                     copy_action=[
                         BackupPlanRuleCopyAction(
                             destination_vault_arn=copy,
-                            lifecycle=BackupPlanRuleCopyActionLifecycle(
-                                delete_after=config.retention_days
-                            ),
+                            lifecycle=BackupPlanRuleCopyActionLifecycle(delete_after=days),
                         )
                         for copy in copies
                     ],
@@ -139,7 +146,13 @@ class Backup(Construct):
             ],
         )
 
-    def _statements(self, cluster_arn: str) -> tuple[Statement, ...]:
+    def _statements(self, cluster_arn: str, vaults: Sequence[_Vault]) -> tuple[Statement, ...]:
+        # By name: the vaults are created after the role has its rights.
+        vault_arns = [
+            self._place.arn("backup", f"backup-vault:{vault.name}", region=vault.region)
+            for vault in vaults
+        ]
+        key_arns = [vault.key_arn for vault in vaults]
         # The grants of AWSBackupServiceRolePolicyForBackup for Aurora, limited to these resources:
         # https://docs.aws.amazon.com/aws-backup/latest/devguide/security-iam-awsmanpol.html
         snapshots = self._place.arn("rds", "cluster-snapshot:awsbackup:*", region="*")
@@ -162,8 +175,14 @@ class Backup(Construct):
                 "Resource": snapshots,
             },
             {
+                # A recovery point of Aurora is a cluster snapshot, and a copy reads that.
+                # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbackup.html
+                "Action": "backup:CopyFromBackupVault",
+                "Resource": snapshots,
+            },
+            {
                 "Action": ["backup:CopyIntoBackupVault", "backup:DescribeBackupVault"],
-                "Resource": self._vault_arns,
+                "Resource": vault_arns,
             },
             {
                 "Action": [
@@ -173,11 +192,26 @@ class Backup(Construct):
                     "kms:GenerateDataKey*",
                     "kms:ReEncrypt*",
                 ],
-                "Resource": self._key_arns,
+                "Resource": key_arns,
             },
             {
                 "Action": "kms:CreateGrant",
-                "Resource": self._key_arns,
+                "Resource": key_arns,
                 "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
             },
         )
+
+
+def backup_hour(config: DatabaseConfig) -> int:
+    """The hour, in UTC, at which a daily backup disturbs neither of the cluster's windows.
+
+    It is the first full hour at least 30 minutes after the later window has ended. RDS refuses
+    snapshots while a cluster backs itself up or is maintained.
+    https://docs.aws.amazon.com/aws-backup/latest/devguide/troubleshooting.html
+    """
+    ends = (
+        window.rpartition("-")[2] for window in (config.backup_window, config.maintenance_window)
+    )
+    hours_and_minutes = (end.split(":")[-2:] for end in ends)
+    latest = max(int(hour) * 60 + int(minute) for hour, minute in hours_and_minutes)
+    return -(-(latest + _PAUSE_MINUTES) // 60) % 24

@@ -15,6 +15,8 @@ from infra.constructs.resources import accept, lifecycle
 from infra.provider.bindings import (
     CloudwatchLogGroup,
     DataAwsSecretsmanagerSecret,
+    DbParameterGroup,
+    DbParameterGroupParameter,
     DbSubnetGroup,
     Fn,
     IamRolePolicyAttachment,
@@ -28,16 +30,28 @@ from infra.provider.bindings import (
 
 PORT = 3306
 
-# All are dynamic, so that a change needs no restart.
+# All parameters are dynamic, so that a change needs no restart.
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Reference.ParameterGroups.html
-_PARAMETERS = {
+_FAMILY = "aurora-mysql8.0"
+_CLUSTER_PARAMETERS = {
     "character_set_server": "utf8mb4",
     "collation_server": "utf8mb4_0900_ai_ci",
     "require_secure_transport": "ON",
     "time_zone": "UTC",
-    # Feed the log exports below.
+    # Feed the export of the audit log.
     "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
     "server_audit_logging": "1",
+}
+_INSTANCE_PARAMETERS = {
+    # MySQL 8.0's default, which a parameter group of RDS does not state: a value that does not fit
+    # its column is an error and is never cut.
+    # https://dev.mysql.com/doc/refman/8.0/en/sql-mode.html
+    "sql_mode": (
+        "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+    ),
+    # Feed the export of the slow query log, which reads files.
+    "log_output": "FILE",
     "slow_query_log": "1",
     "long_query_time": "1",
 }
@@ -79,17 +93,18 @@ class Database(Construct):
         subnet_ids = list(network.private_subnet_ids.values())
         self.cluster = self._cluster(
             db_subnet_group_name=self._subnet_group(subnet_ids),
-            db_cluster_parameter_group_name=self._parameter_group(),
+            db_cluster_parameter_group_name=self._cluster_parameter_group(),
             vpc_security_group_ids=[group.id],
             depends_on=self._log_groups(settings.observability.log_retention_days),
         )
         self._accept_findings()
+        parameter_group = self._instance_parameter_group()
         monitoring = self._monitoring()
         zones = list(network.private_subnet_ids)
         # Aurora makes one of them the writer, and another one after a failover, so none is named
         # after its role.
         self.instances = [
-            self._instance(number, zones[(number - 1) % len(zones)], monitoring)
+            self._instance(number, zones[(number - 1) % len(zones)], parameter_group, monitoring)
             for number in range(1, self.config.readers + 2)
         ]
         self.app_secret = (
@@ -134,16 +149,30 @@ class Database(Construct):
             subnet_ids=list(subnet_ids),
         ).name
 
-    def _parameter_group(self) -> str:
+    def _cluster_parameter_group(self) -> str:
         return RdsClusterParameterGroup(
             self,
             "parameter-group",
             name=self._place.name("parameter group"),
             description="TLS only, utf8mb4, UTC, audited",
-            family="aurora-mysql8.0",
+            family=_FAMILY,
             parameter=[
                 RdsClusterParameterGroupParameter(name=name, value=value)
-                for name, value in _PARAMETERS.items()
+                for name, value in _CLUSTER_PARAMETERS.items()
+            ],
+        ).name
+
+    def _instance_parameter_group(self) -> str:
+        return DbParameterGroup(
+            self,
+            "instance-parameter-group",
+            # Clusters and instances have their groups in different namespaces.
+            name=self._place.name("parameter group"),
+            description="Strict SQL mode, slow queries logged",
+            family=_FAMILY,
+            parameter=[
+                DbParameterGroupParameter(name=name, value=value)
+                for name, value in _INSTANCE_PARAMETERS.items()
             ],
         ).name
 
@@ -230,7 +259,7 @@ class Database(Construct):
         return secret
 
     def _instance(
-        self, number: int, zone: str, monitoring: Mapping[str, Any]
+        self, number: int, zone: str, parameter_group: str, monitoring: Mapping[str, Any]
     ) -> RdsClusterInstance:
         config = self.config
         instance = RdsClusterInstance(
@@ -241,6 +270,7 @@ class Database(Construct):
             engine=self.cluster.engine,
             engine_version=self.cluster.engine_version,
             instance_class="db.serverless" if config.serverless else config.instance_class,
+            db_parameter_group_name=parameter_group,
             availability_zone=zone,
             auto_minor_version_upgrade=True,
             copy_tags_to_snapshot=True,

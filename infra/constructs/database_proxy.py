@@ -7,6 +7,7 @@ from constructs import Construct
 from infra.config.place import Place
 from infra.constructs.database import PORT, Database
 from infra.constructs.iam import policy, service_role
+from infra.constructs.logs import encrypted_log_group
 from infra.constructs.network import Network
 from infra.constructs.resources import accept
 from infra.provider.bindings import (
@@ -39,6 +40,7 @@ class DatabaseProxy(Construct):
         database: Database,
         network: Network,
         key_arn: str,
+        log_retention_days: int,
     ) -> None:
         super().__init__(scope, id_)
         self._place = place
@@ -49,7 +51,7 @@ class DatabaseProxy(Construct):
         network.allow("lambda", "proxy", PORT)
         network.allow("proxy", "database", PORT)
         secrets = [database.app_secret.arn, database.master_secret_arn]
-        self.proxy = self._proxy(secrets, key_arn)
+        self.proxy = self._proxy(secrets, key_arn, log_retention_days)
         self._add_targets()
         self.endpoint = self.proxy.endpoint
         # arn:aws:rds:<region>:<account>:db-proxy:<resource id>
@@ -66,7 +68,17 @@ class DatabaseProxy(Construct):
                 vpc_security_group_ids=[self._security_group.id],
             ).endpoint
 
-    def _proxy(self, secrets: Sequence[str], key_arn: str) -> DbProxy:
+    def _proxy(self, secrets: Sequence[str], key_arn: str, log_retention_days: int) -> DbProxy:
+        name = self._place.name("proxy")
+        # If RDS created it, it would be unencrypted and would never expire.
+        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-troubleshooting.html
+        log_group = encrypted_log_group(
+            self,
+            "log-group",
+            name=f"/aws/rds/proxy/{name}",
+            key_arn=key_arn,
+            retention_days=log_retention_days,
+        )
         role = service_role(
             self, "role", name=self._place.name("role", "proxy"), service="rds.amazonaws.com"
         )
@@ -88,7 +100,7 @@ class DatabaseProxy(Construct):
         return DbProxy(
             self,
             "proxy",
-            name=self._place.name("proxy"),
+            name=name,
             engine_family="MYSQL",
             role_arn=role.arn,
             require_tls=True,
@@ -99,7 +111,7 @@ class DatabaseProxy(Construct):
                 DbProxyAuth(auth_scheme="SECRETS", iam_auth="DISABLED", secret_arn=secret)
                 for secret in secrets
             ],
-            depends_on=[rights],
+            depends_on=[rights, log_group],
         )
 
     def _add_targets(self) -> None:

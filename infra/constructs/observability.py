@@ -50,6 +50,20 @@ class Alarm:
     missing: Missing = "notBreaching"
 
 
+# What is lost if the writing region is lost. Only the other regions have this metric.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
+_GLOBAL_LAG = Alarm(
+    name="global-lag",
+    description="The region is five seconds or more behind the region that writes",
+    namespace="AWS/RDS",
+    metric="AuroraGlobalDBReplicationLag",
+    statistic="Maximum",
+    threshold=5000,
+    period_seconds=_MINUTE,
+    periods=5,
+)
+
+
 class Observability(Construct):
     """An encrypted topic that all alarms notify. The `watch_…` methods add alarms."""
 
@@ -106,7 +120,8 @@ class Observability(Construct):
         """Add the alarms of the writer and, if there are any, of the readers.
 
         They watch roles and not instances, and so follow the writer after a failover. A global
-        database has one more, which looks for a sign of life of the cluster, whatever its roles.
+        database has two more, which look for a sign of life of the cluster, whatever its roles, and
+        at how far the region is behind the one that writes.
         """
         both = database.config.readers or database.is_global
         roles: list[Role] = ["WRITER", "READER"] if both else ["WRITER"]
@@ -121,6 +136,7 @@ class Observability(Construct):
         if database.is_global:
             cpu, *_ = database_alarms(database.config, "READER")
             self._watch_database(database, cpu)
+            self._watch_database(database, _GLOBAL_LAG)
 
     def _watch_database(self, database: Database, alarm: Alarm, role: Role | None = None) -> None:
         self._add(
@@ -149,8 +165,28 @@ class Observability(Construct):
         )
 
     def watch_backups(self, vault_name: str, *, copied: bool) -> None:
-        """Add the alarms for failed backups and, if there are any, failed copies."""
+        """Add the alarms for backups that fail or do not run; with `copied`, also for copies.
+
+        AWS Backup starts no job for Aurora in a region that has not opted in, and then none fails:
+        https://docs.aws.amazon.com/aws-backup/latest/devguide/service-opt-in.html
+        """
         for job in ("Backup", "Copy") if copied else ("Backup",):
+            self._add(
+                Alarm(
+                    name=f"{job.lower()}-missing",
+                    description=f"No {job.lower()} job of AWS Backup has completed for 30 hours",
+                    namespace="AWS/Backup",
+                    metric=f"NumberOf{job}JobsCompleted",
+                    statistic="Sum",
+                    threshold=0,
+                    below=True,
+                    period_seconds=_HOUR,
+                    # A day, and the time that a job may take longer than the one before.
+                    periods=30,
+                    missing="breaching",
+                ),
+                {"BackupVaultName": vault_name},
+            )
             self._add(
                 Alarm(
                     name=f"{job.lower()}-failed",

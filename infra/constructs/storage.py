@@ -1,5 +1,6 @@
 """Private buckets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from constructs import Construct
@@ -58,7 +59,7 @@ class Bucket(Construct):
             lifecycle=lifecycle(prevent_destroy=prevent_destroy),
         )
 
-    def _restrict_access(self, bucket_policy: str) -> None:
+    def _restrict_access(self, bucket_policy: str) -> S3BucketPolicy:
         block = S3BucketPublicAccessBlock(
             self,
             "public-access-block",
@@ -75,7 +76,7 @@ class Bucket(Construct):
             bucket=self.bucket.id,
             rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
         )
-        S3BucketPolicy(
+        return S3BucketPolicy(
             self,
             "policy",
             bucket=self.bucket.id,
@@ -150,45 +151,6 @@ class Bucket(Construct):
         accept(self.bucket, "CKV2_AWS_62", "nothing consumes events of this bucket")
 
 
-class Storage(Bucket):
-    """A bucket that is encrypted under the environment's key.
-
-    With `log_bucket`, each access is logged there.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        bucket_name: str,
-        key_arn: str,
-        retention: Retention,
-        log_bucket: S3Bucket | None = None,
-        prevent_destroy: bool = False,
-    ) -> None:
-        super().__init__(scope, id_, bucket_name=bucket_name, prevent_destroy=prevent_destroy)
-        arn = self.bucket.arn
-        self._encrypt("aws:kms", key_arn)
-        self._restrict_access(policy(_deny_plain_http(arn), *_deny_other_encryption(arn, key_arn)))
-        self._keep_versions(retention)
-        if log_bucket:
-            S3BucketLoggingA(
-                self,
-                "logging",
-                bucket=self.bucket.id,
-                target_bucket=log_bucket.id,
-                target_prefix=f"{id_}/",
-            )
-        self._accept_findings()
-        if not log_bucket:
-            accept(
-                self.bucket,
-                "CKV_AWS_18",
-                "access logs are an option, storage.access_logging, that production has",
-            )
-
-
 class AccessLogs(Bucket):
     """A bucket that takes the access logs of all buckets of the account."""
 
@@ -207,7 +169,7 @@ class AccessLogs(Bucket):
         # S3 delivers access logs to no bucket with another key than its own.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
         self._encrypt("AES256", None)
-        self._restrict_access(
+        self.policy = self._restrict_access(
             policy(
                 _deny_plain_http(self.bucket.arn),
                 _take_access_logs(self.bucket.arn, place.account),
@@ -216,6 +178,48 @@ class AccessLogs(Bucket):
         self._keep_versions(retention)
         self._accept_findings()
         accept(self.bucket, "CKV_AWS_145", "S3 delivers access logs under its own key only")
+
+
+class Storage(Bucket):
+    """A bucket that is encrypted under the environment's key.
+
+    With `access_logs`, each access is logged there.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        bucket_name: str,
+        key_arn: str,
+        retention: Retention,
+        access_logs: AccessLogs | None = None,
+        prevent_destroy: bool = False,
+    ) -> None:
+        super().__init__(scope, id_, bucket_name=bucket_name, prevent_destroy=prevent_destroy)
+        arn = self.bucket.arn
+        self._encrypt("aws:kms", key_arn)
+        self._restrict_access(policy(_deny_plain_http(arn), *_deny_other_encryption(arn, key_arn)))
+        self._keep_versions(retention)
+        if access_logs:
+            S3BucketLoggingA(
+                self,
+                "logging",
+                bucket=self.bucket.id,
+                target_bucket=access_logs.bucket.id,
+                target_prefix=f"{id_}/",
+                # S3 only accepts a target whose policy lets it deliver logs.
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+                depends_on=[access_logs.policy],
+            )
+        self._accept_findings()
+        if not access_logs:
+            accept(
+                self.bucket,
+                "CKV_AWS_18",
+                "access logs are an option, storage.access_logging, that production has",
+            )
 
 
 def _deny_plain_http(bucket_arn: str) -> Statement:
@@ -232,6 +236,8 @@ def _deny_plain_http(bucket_arn: str) -> Statement:
 def _deny_other_encryption(bucket_arn: str, key_arn: str) -> list[Statement]:
     # An upload without a header gets the bucket's default encryption; one that asks for something
     # else is refused. The Null conditions are needed because a missing header counts as different.
+    # One that asks for KMS and names no key would get AWS's own key for S3.
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
     return [
         {
             "Sid": sid,
@@ -239,13 +245,18 @@ def _deny_other_encryption(bucket_arn: str, key_arn: str) -> list[Statement]:
             "Principal": "*",
             "Action": "s3:PutObject",
             "Resource": f"{bucket_arn}/*",
-            "Condition": {"Null": {header: "false"}, "StringNotEquals": {header: value}},
+            "Condition": condition,
         }
-        for sid, header, value in (
-            ("DenyOtherEncryption", _SSE_HEADER, "aws:kms"),
-            ("DenyOtherKeys", _KEY_HEADER, key_arn),
+        for sid, condition in (
+            ("DenyOtherEncryption", _given_but_not(_SSE_HEADER, "aws:kms")),
+            ("DenyOtherKeys", _given_but_not(_KEY_HEADER, key_arn)),
+            ("DenyUnnamedKey", {"Null": {_SSE_HEADER: "false", _KEY_HEADER: "true"}}),
         )
     ]
+
+
+def _given_but_not(header: str, value: str) -> Mapping[str, object]:
+    return {"Null": {header: "false"}, "StringNotEquals": {header: value}}
 
 
 def _take_access_logs(bucket_arn: str, account: str) -> Statement:

@@ -49,9 +49,8 @@ def _network(place: Place) -> Statement:
             "ec2:*Subnet*",
             "ec2:*Tags",
             "ec2:*Vpc*",
-            "ec2:DeleteNetworkInterface",
+            "ec2:De*NetworkInterface",
             "ec2:Describe*",
-            "ec2:DetachNetworkInterface",
             "ec2:GetManagedPrefixListEntries",
         ],
         ["*"],
@@ -68,8 +67,12 @@ def _database(place: Place) -> list[Statement]:
                 place.arn("rds", f"*:{place.platform}*"),
                 # A global database has no region.
                 place.arn("rds", f"global-cluster:{place.global_name}", region=""),
-                # AWS names proxies and their parts; an instance without options has these.
-                *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "og", "target-group")),
+                # An instance names its option group and its parameter group. The defaults are for
+                # a database that is restored by hand.
+                # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/security_iam_id-based-policy-examples-create-and-modify-examples.html
+                *(place.arn("rds", f"{kind}:default*") for kind in ("og", "pg")),
+                # AWS names proxies and their parts.
+                *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "target-group")),
             ],
         ),
         allow("DatabaseLookups", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], _here(place)),
@@ -131,9 +134,12 @@ def _resources_by_name(place: Place) -> list[Statement]:
                 # Copies of backups are in another region, and so is their key.
                 place.arn("backup", f"backup-vault:{PLATFORM}-*", region="*"),
                 place.arn("backup", "backup-plan:*"),
+                # What a vault holds has the ARN of what it was made of: of a snapshot of Aurora.
+                place.arn("rds", "cluster-snapshot:awsbackup:*", region="*"),
                 place.arn("cloudwatch", f"alarm:{PLATFORM}-*"),
                 place.arn("cloudwatch", f"dashboard/{PLATFORM}-*", region=""),
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
+                place.arn("logs", f"log-group:/aws/rds/proxy/{place.platform}*"),
                 place.arn("logs", f"log-group:{place.log_group('*')}"),
                 place.arn("secretsmanager", f"secret:{place.platform}*"),
                 # The secrets of a global database have replicas in other regions.
@@ -157,8 +163,7 @@ def _lookups() -> Statement:
             "cloudwatch:Describe*",
             "cloudwatch:ListTagsForResource",
             "logs:*LogDelivery",
-            "logs:DescribeLogGroups",
-            "logs:DescribeResourcePolicies",
+            "logs:Describe*",
             "secretsmanager:GetRandomPassword",
             "sns:*SubscriptionAttributes",
             "sns:Unsubscribe",
@@ -169,11 +174,7 @@ def _lookups() -> Statement:
     )
 
 
-# Policies of AWS that the platform's roles may have.
-_POLICIES_OF_AWS = (
-    "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor*",
-    "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
-)
+_MONITORING = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
 _ROLES_ARE_FOR = (
     "backup.amazonaws.com",
     "monitoring.rds.amazonaws.com",
@@ -196,7 +197,7 @@ def _roles_and_policies(place: Place) -> list[Statement]:
             "NoForeignPolicies",
             ["iam:AttachRolePolicy"],
             ["*"],
-            {"ArnNotLike": {"iam:PolicyARN": [policies, *_POLICIES_OF_AWS]}},
+            {"ArnNotLike": {"iam:PolicyARN": [policies, _MONITORING]}},
         ),
         # … to assume such a role, …
         deny("NoOtherIdentity", ["sts:AssumeRole"], [roles]),
@@ -223,12 +224,7 @@ def _state(place: Place) -> list[Statement]:
         allow("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], state_objects(place)),
         allow(
             "StateLocks",
-            [
-                "dynamodb:DeleteItem",
-                "dynamodb:DescribeTable",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-            ],
+            ["dynamodb:DescribeTable", "dynamodb:*Item"],
             [place.state_locks],
         ),
     ]

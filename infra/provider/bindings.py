@@ -33,6 +33,10 @@ from cdktf_cdktf_provider_aws.data_aws_kms_alias import DataAwsKmsAlias  # noqa:
 from cdktf_cdktf_provider_aws.data_aws_secretsmanager_secret import (  # noqa: E402
     DataAwsSecretsmanagerSecret,
 )
+from cdktf_cdktf_provider_aws.db_parameter_group import (  # noqa: E402
+    DbParameterGroup,
+    DbParameterGroupParameter,
+)
 from cdktf_cdktf_provider_aws.db_proxy import DbProxy, DbProxyAuth  # noqa: E402
 from cdktf_cdktf_provider_aws.db_proxy_default_target_group import (  # noqa: E402
     DbProxyDefaultTargetGroup,
@@ -143,6 +147,8 @@ __all__ = [
     "DataAwsCallerIdentity",
     "DataAwsKmsAlias",
     "DataAwsSecretsmanagerSecret",
+    "DbParameterGroup",
+    "DbParameterGroupParameter",
     "DbProxy",
     "DbProxyAuth",
     "DbProxyDefaultTargetGroup",

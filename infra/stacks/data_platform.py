@@ -145,7 +145,7 @@ class DataPlatform(Stack):
                 place=self._place,
                 retention=retention,
                 prevent_destroy=prevent_destroy,
-            ).bucket
+            )
             if config.access_logging
             else None
         )
@@ -155,7 +155,7 @@ class DataPlatform(Stack):
             bucket_name=self._place.bucket_name("data"),
             key_arn=self._key_arn,
             retention=retention,
-            log_bucket=logs,
+            access_logs=logs,
             prevent_destroy=prevent_destroy,
         )
         # Its contents can be built again, so it is not protected.
@@ -165,7 +165,7 @@ class DataPlatform(Stack):
             bucket_name=self._place.bucket_name("code"),
             key_arn=self._key_arn,
             retention=Retention(config.noncurrent_days),
-            log_bucket=logs,
+            access_logs=logs,
         )
         return data, artifacts
 
@@ -203,6 +203,7 @@ class DataPlatform(Stack):
             database=database,
             network=network,
             key_arn=self._key_arn,
+            log_retention_days=self._settings.observability.log_retention_days,
         )
 
     def _watch(self, database: Database, network: Network) -> Observability:

@@ -330,6 +330,14 @@ def test_buckets_refuse_plain_http_and_other_encryption(stack: Stack) -> None:
                 "Null": {header: "false"},
                 "StringNotEquals": {header: value},
             }
+        # KMS without a key's id would be AWS's own key.
+        assert found["DenyUnnamedKey"]["Effect"] == "Deny"
+        assert found["DenyUnnamedKey"]["Condition"] == {
+            "Null": {
+                "s3:x-amz-server-side-encryption": "false",
+                "s3:x-amz-server-side-encryption-aws-kms-key-id": "true",
+            }
+        }
 
 
 def test_data_expires_after_90_days_and_deployment_packages_do_not(stack: Stack) -> None:
@@ -350,6 +358,9 @@ def test_access_to_buckets_can_be_logged(name: str) -> None:
     logging = stack.resources("aws_s3_bucket_logging")
     assert set(logging) == {"storage/logging", "artifacts/logging"}
     assert {entry["target_bucket"] for entry in logging.values()} == {target}
+    # S3 refuses a target whose policy does not let it deliver yet.
+    allowed = stack.reference("aws_s3_bucket_policy", "access-logs/policy", "")[2:-2]
+    assert [entry["depends_on"] for entry in logging.values()] == [[allowed], [allowed]]
     policy = stack.resources("aws_s3_bucket_policy")["access-logs/policy"]["policy"]
     delivery = statements(policy)["AccessLogs"]
     assert delivery["Principal"] == {"Service": "logging.s3.amazonaws.com"}
@@ -398,6 +409,21 @@ def test_the_database_takes_tls_alone_and_speaks_utf8_and_utc(stack: Stack) -> N
     assert stack.only("aws_rds_cluster")["db_cluster_parameter_group_name"] == stack.reference(
         "aws_rds_cluster_parameter_group", "database/parameter-group", "name"
     )
+
+
+def test_instances_have_a_parameter_group_of_their_own_that_makes_sql_strict(
+    stack: Stack,
+) -> None:
+    group = stack.only("aws_db_parameter_group")
+    parameters = {p["name"]: p["value"] for p in group["parameter"]}
+    assert group["family"] == "aurora-mysql8.0"
+    assert "STRICT_TRANS_TABLES" in parameters["sql_mode"].split(",")
+    # The slow query log is exported from files.
+    assert parameters["log_output"] == "FILE"
+    assert parameters["slow_query_log"] == "1"
+    name = stack.reference("aws_db_parameter_group", "database/instance-parameter-group", "name")
+    instances = stack.resources("aws_rds_cluster_instance").values()
+    assert {instance["db_parameter_group_name"] for instance in instances} == {name}
 
 
 def test_rds_manages_the_master_secret_and_iam_can_authenticate(stack: Stack) -> None:
@@ -468,6 +494,17 @@ def test_a_proxy_pools_no_more_than_the_services_share_and_takes_tls_alone() -> 
     )
 
 
+def test_the_log_group_of_a_proxy_exists_before_the_proxy_and_is_encrypted() -> None:
+    stack = one("everything")
+    proxy = stack.only("aws_db_proxy")
+    group = stack.resources("aws_cloudwatch_log_group")["database-proxy/log-group"]
+    assert group["name"] == f"/aws/rds/proxy/{proxy['name']}"
+    assert group["kms_key_id"] == stack.reference(*KEY)
+    assert group["retention_in_days"]
+    address = stack.reference("aws_cloudwatch_log_group", "database-proxy/log-group", "")[2:-2]
+    assert address in proxy["depends_on"]
+
+
 def test_without_readers_a_proxy_stands_for_them_itself(tmp_path: Path) -> None:
     (stack,) = synthesized(tmp_path, "[database]\nreaders = 0\nproxy = true\n").values()
     assert "aws_db_proxy_endpoint" not in stack.counts()
@@ -497,6 +534,40 @@ def test_a_backup_plan_covers_the_cluster_and_copies_to_another_region(name: str
         assert copy_provider["region"] != region
 
 
+def test_a_destroy_deletes_the_vaults_before_the_rights_to_delete_what_they_hold() -> None:
+    stack = one("production")
+    rights = stack.reference("aws_iam_role_policy", "backup/rights", "")[2:-2]
+    vaults = stack.resources("aws_backup_vault")
+    assert [vault["depends_on"] for vault in vaults.values()] == [[rights], [rights]]
+    names = {vault["name"] for vault in vaults.values()}
+    document = stack.resources("aws_iam_role_policy")["backup/rights"]["policy"]
+    (vault_arns,) = (
+        statement["Resource"]
+        for statement in statements(document).values()
+        if "backup:CopyIntoBackupVault" in statement["Action"]
+    )
+    assert {arn.rpartition(":")[2] for arn in vault_arns} == names
+    assert {arn.split(":")[3] for arn in vault_arns} == {"us-east-1", "us-west-2"}
+
+
+@pytest.mark.parametrize(
+    ("windows", "hour"),
+    [
+        ("", 10),
+        ('backup_window = "10:15-10:50"\n', 12),
+        ('maintenance_window = "mon:23:00-mon:23:45"\n', 1),
+        ('maintenance_window = "mon:04:00-mon:05:00"\nbackup_window = "01:00-02:00"\n', 6),
+    ],
+)
+def test_the_daily_backup_starts_after_both_windows(
+    tmp_path: Path, windows: str, hour: int
+) -> None:
+    settings = f"[backup]\nplan = true\n[database]\n{windows}"
+    (stack,) = synthesized(tmp_path, settings).values()
+    (rule,) = stack.only("aws_backup_plan")["rule"]
+    assert rule["schedule"] == f"cron(0 {hour} * * ? *)"
+
+
 def test_backups_stay_in_the_region_unless_copies_are_asked_for(tmp_path: Path) -> None:
     (stack,) = synthesized(tmp_path, "[backup]\nplan = true\n").values()
     assert set(stack.resources("aws_backup_vault")) == {"backup/vault"}
@@ -506,7 +577,20 @@ def test_backups_stay_in_the_region_unless_copies_are_asked_for(tmp_path: Path) 
     assert len(stack.document["provider"]["aws"]) == 1
     alarms = stack.resources("aws_cloudwatch_metric_alarm")
     assert "observability/alarm-backup-failed" in alarms
-    assert "observability/alarm-copy-failed" not in alarms
+    assert not [alarm for alarm in alarms if "copy" in alarm]
+
+
+def test_a_day_without_a_completed_backup_or_copy_is_an_alarm() -> None:
+    alarms = one("production").resources("aws_cloudwatch_metric_alarm")
+    for job in ("backup", "copy"):
+        alarm = alarms[f"observability/alarm-{job}-missing"]
+        assert alarm["metric_name"] == f"NumberOf{job.capitalize()}JobsCompleted"
+        assert alarm["comparison_operator"] == "LessThanOrEqualToThreshold"
+        assert alarm["threshold"] == 0
+        # AWS Backup sends no data in an hour without a job.
+        assert alarm["treat_missing_data"] == "breaching"
+        hours = alarm["period"] * alarm["evaluation_periods"] / 3600
+        assert 24 < hours < 48
 
 
 # Observability
@@ -532,7 +616,8 @@ DATABASE_ALARMS = {"cpu", "connections", "memory"}
             "production",
             {f"{role}-{alarm}" for role in ("writer", "reader") for alarm in DATABASE_ALARMS}
             | {"writer-local-storage", "reader-local-storage", "writer-deadlocks", "reader-lag"}
-            | {"nat-ports-a", "nat-ports-b", "backup-failed", "copy-failed"},
+            | {"nat-ports-a", "nat-ports-b", "backup-failed", "copy-failed"}
+            | {"backup-missing", "copy-missing"},
         ),
     ],
 )
@@ -570,6 +655,8 @@ def test_silence_is_an_alarm_once_and_never_where_it_means_that_all_is_well() ->
     assert {name for name, rule in standard.items() if rule == "breaching"} == {
         "writer-cpu",
         "reader-cpu",
+        "backup-missing",
+        "copy-missing",
     }
     # Counters of errors that do not occur.
     assert {name for name, rule in standard.items() if rule == "notBreaching"} == {
@@ -814,7 +901,9 @@ def test_regions_differ_in_nothing_but_their_names_and_addresses(name: str) -> N
         # CDKTF ends an id with a hash of the path, in which the zone's name stands.
         text = re.sub(r"_[0-9A-F]{8}\b", "", text)
         text = text.replace(region, "REGION").replace(REGION_CODES[region], "CODE")
-        return re.sub(r"in us-[a-z]+-\d|(?<=\*\.)us-[a-z]+-\d", "OTHER", text)
+        return re.sub(
+            r"in us-[a-z]+-\d|(?<=\*\.)us-[a-z]+-\d|(?<=aws:backup:)us-[a-z]+-\d", "OTHER", text
+        )
 
     first, second, third = (neutral(region) for region in REGIONS)
     assert first == second == third
@@ -872,6 +961,7 @@ LIMITS = {
     ("aws_cloudwatch_dashboard", "dashboard_name"): 255,
     ("aws_cloudwatch_log_group", "name"): 512,
     ("aws_cloudwatch_metric_alarm", "alarm_name"): 255,
+    ("aws_db_parameter_group", "name"): 255,
     ("aws_db_proxy", "name"): 60,
     ("aws_db_proxy_endpoint", "db_proxy_endpoint_name"): 63,
     ("aws_db_subnet_group", "name"): 255,

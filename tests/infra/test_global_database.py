@@ -206,4 +206,8 @@ def test_a_region_without_a_writer_is_no_alarm_and_one_without_a_sign_of_life_is
         assert set(alive["dimensions"]) == {"DBClusterIdentifier"}
         assert alive["treat_missing_data"] == "breaching"
         assert {alarm["treat_missing_data"] for alarm in alarms.values()} == {"notBreaching"}
+        lag = alarms.pop("observability/alarm-cluster-global-lag")
+        assert lag["metric_name"] == "AuroraGlobalDBReplicationLag"
+        assert set(lag["dimensions"]) == {"DBClusterIdentifier"}
+        assert lag["threshold"] == 5000
         assert {alarm["dimensions"]["Role"] for alarm in alarms.values()} == {"WRITER", "READER"}

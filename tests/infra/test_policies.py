@@ -377,6 +377,39 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
             "allowed",
         ),
         ("rds:DeleteDBCluster", f"arn:aws:rds:{HERE}:cluster:payroll", {}, "implicitDeny"),
+        # An instance names the cluster, a parameter group and an option group.
+        *(
+            ("rds:CreateDBInstance", f"arn:aws:rds:{HERE}:{resource}", {}, expected)
+            for resource, expected in (
+                ("db:trading-platform-useast1-dev-1", "allowed"),
+                ("cluster:trading-platform-useast1-dev", "allowed"),
+                ("pg:trading-platform-useast1-dev", "allowed"),
+                ("pg:default.aurora-mysql8.0", "allowed"),
+                ("og:default:aurora-mysql-8-0", "allowed"),
+                ("pg:payroll", "implicitDeny"),
+                ("og:payroll", "implicitDeny"),
+            )
+        ),
+        # A destroy empties the vaults, here and where the copies are.
+        *(
+            (
+                "backup:DeleteRecoveryPoint",
+                f"arn:aws:rds:{region}:123456789012:cluster-snapshot:{snapshot}",
+                {},
+                expected,
+            )
+            for region in ("us-east-1", "us-west-2")
+            for snapshot, expected in (
+                ("awsbackup:job-1", "allowed"),
+                ("payroll", "implicitDeny"),
+            )
+        ),
+        (
+            "logs:CreateLogGroup",
+            f"arn:aws:logs:{HERE}:log-group:/aws/rds/proxy/trading-platform-useast1-dev",
+            {},
+            "allowed",
+        ),
         ("kms:CreateKey", "*", {"aws:RequestTag/Project": "trading-platform"}, "allowed"),
         ("kms:ScheduleKeyDeletion", KEY, {"aws:ResourceTag/Project": "payroll"}, "implicitDeny"),
         (

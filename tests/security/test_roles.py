@@ -94,7 +94,10 @@ KEY = "aws_kms_key.encryption_key.arn"
 KEYS = (KEY, "aws_kms_key.backup_copy-key.arn")
 SNAPSHOTS = "arn:aws:rds:*:account:cluster-snapshot:awsbackup:*"
 CLUSTER = "aws_rds_cluster.database_cluster"
-VAULTS = ("aws_backup_vault.backup_vault.arn", "aws_backup_vault.backup_copy-vault.arn")
+VAULTS = (
+    "arn:aws:backup:us-east-1:account:backup-vault:trading-platform-useast1-qa",
+    "arn:aws:backup:us-west-2:account:backup-vault:trading-platform-copy-useast1-qa",
+)
 PLATFORM: Mapping[str, Role] = {
     "flow-logs/role": role(
         "vpc-flow-logs",
@@ -122,6 +125,7 @@ PLATFORM: Mapping[str, Role] = {
         rds_CopyDBClusterSnapshot=SNAPSHOTS,
         rds_DeleteDBClusterSnapshot=SNAPSHOTS,
         rds_ModifyDBClusterSnapshotAttribute=SNAPSHOTS,
+        backup_CopyFromBackupVault=SNAPSHOTS,
         backup_CopyIntoBackupVault=VAULTS,
         backup_DescribeBackupVault=VAULTS,
         **dict.fromkeys(("kms_Decrypt", "kms_DescribeKey", "kms_Encrypt"), KEYS),
