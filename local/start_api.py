@@ -20,6 +20,8 @@ import errno
 import ipaddress
 import json
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,13 +41,15 @@ from shared.cli.errors import UserError, exit_code
 from shared.contract.loader import load_contract
 from shared.contract.template import parameter_overrides
 from shared.naming import check_environment_suffix, check_regions
-from tests.docker.lambda_image import architecture, ensure_image, require_engine
 
 DEFAULT_PORT = 3000
+PYTHON = "3.13"  # the functions' runtime
 # The name under which a function finds this machine. The database's certificate has to hold it.
 HOST_NAME = "host.docker.internal"
 
 _RELAY_BYTES = 64 * 1024
+_DOCKER_SECONDS = 60
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _HIGHEST_PORT = 65535
 _PATHS = {"CodeUri", "ContentUri"}  # what `sam build` has written relative to its template
 
@@ -144,9 +148,8 @@ async def serve(
         sam = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "samcli", "local", "start-api"),
             *options,
-            # The image is there (`ensure_image`), and a registry may not be. A container that
-            # stays for the next request keeps its database connection, as in Lambda.
-            *("--skip-pull-image", "--warm-containers=LAZY"),
+            # As in Lambda, a container stays for the next request and keeps its connection.
+            "--warm-containers=LAZY",
             f"--add-host={HOST_NAME}:{relay_host}",
             env=os.environ
             # Of a variable that the template declares, `sam` prefers the value it finds here.
@@ -190,14 +193,45 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     sink.write_eof()
 
 
+def architecture() -> str:
+    """This machine's architecture as Lambda names it: `x86_64` or `arm64`.
+
+    Raises:
+        UserError: Lambda has no such architecture.
+    """
+    machine = platform.machine()
+    if machine not in _ARCHITECTURES:
+        raise UserError(f"Lambda has no architecture for this machine ({machine})")
+    return _ARCHITECTURES[machine]
+
+
+def base_image() -> str:
+    """The image in which `sam local` runs Python functions on this machine."""
+    return f"public.ecr.aws/lambda/python:{PYTHON}-{architecture()}"
+
+
+def require_engine() -> None:
+    """Check that a Docker engine answers.
+
+    Raises:
+        UserError: none does.
+    """
+    if not shutil.which("docker") or docker("info").returncode != 0:
+        raise UserError("no Docker engine answers: install and start one, then try again")
+
+
+def docker(*arguments: str, seconds: float = _DOCKER_SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run `docker`; after `seconds` without an end, the result counts as failed."""
+    command = ("docker", *arguments)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, returncode=1, stdout="", stderr="no answer")
+
+
 def _bridge_gateway() -> str:
     """This machine's address on Docker's bridge network."""
-    inspected = subprocess.run(
-        ("docker", "network", "inspect", "bridge", "--format={{json .IPAM.Config}}"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    inspected = docker("network", "inspect", "bridge", "--format={{json .IPAM.Config}}")
     if inspected.returncode != 0:
         raise UserError("Docker has no bridge network; start the engine with its default network")
     config = json.loads(inspected.stdout)[0]
@@ -231,7 +265,8 @@ def main() -> None:
     """Run the built service with the values of `ENVIRONMENT_SUFFIX` in the first of `REGIONS`.
 
     Raises:
-        UserError: Docker, the built template or the deployed values are missing.
+        UserError: Docker, the built template or the deployed values are missing, or Lambda does not
+            run on this machine's architecture.
     """
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
     region = check_regions(os.environ.get("REGIONS", "us-east-1"))[0]
@@ -241,21 +276,22 @@ def main() -> None:
     if not BUILT_TEMPLATE.is_file():
         raise UserError("the service is not built: run `make build-service`")
     require_engine()
-    names = parameter_overrides(BUILT_TEMPLATE, load_contract(), environment)
-    values = deployed_values(names, region, environment)
-    ensure_image()
-    gateway = _bridge_gateway()
-    endpoints = {
-        name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
-    }
-    inside = reachable(values, endpoints, gateway)
     own = {
         "EnvironmentSuffix": environment,
         "LambdaArchitecture": architecture(),
         "Documentation": "Enabled",
     }
+    names = parameter_overrides(BUILT_TEMPLATE, load_contract(), environment)
+    values = deployed_values(names, region, environment)
+    gateway = _bridge_gateway()
+    endpoints = {
+        name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
+    }
+    inside = reachable(values, endpoints, gateway)
     template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
-    options = (f"--template={template}", f"--region={region}", f"--port={port}")
+    options = [f"--template={template}", f"--region={region}", f"--port={port}"]
+    if docker("image", "inspect", base_image()).returncode == 0:
+        options.append("--skip-pull-image")  # its registry may be out of reach
     asyncio.run(serve(options, inside.endpoints, gateway, inside.ports))
 
 

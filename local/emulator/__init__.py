@@ -1,6 +1,6 @@
-"""AWS on one machine: ministack, run in-process with one module for each gap that it has.
+"""AWS on one machine: ministack, run in-process, with a module for each of its gaps.
 
-`python -m local.emulator` starts it with the emulator's own virtual environment. Every gap module
-says what AWS does, what ministack does, and has one `install` function; it can be dropped once
-ministack has what it adds.
+`python -m local.emulator` starts it in the emulator's own virtual environment. The modules in
+`gaps/` and `databases/` say what AWS does, what ministack does, and what is added here. Remove a
+module once ministack does the same. The `*_actions` modules hold the hooks that they share.
 """

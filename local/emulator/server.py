@@ -13,67 +13,9 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
-from local.emulator.databases import (
-    aurora_attributes,
-    database_proxy_endpoints,
-    global_databases,
-    managed_master_passwords,
-    point_in_time_recovery,
-    renamed_databases,
-    secure_transport,
-)
-from local.emulator.databases.aurora_database import AuroraDatabases
-from local.emulator.gaps import (
-    alarm_attributes,
-    all_traffic_rules,
-    api_definitions,
-    change_set_contents,
-    code_deploy,
-    failed_deletions,
-    flow_log_attributes,
-    function_names,
-    iam_condition_keys,
-    interrupted_stacks,
-    network_interface_filters,
-    policy_simulation,
-    prefix_list_rules,
-    resource_arns,
-    sam_transform_parameters,
-    secret_replicas,
-    secrets_without_value,
-    ssm_parameter_names,
-    stack_role_boundaries,
-    vpc_endpoint_attributes,
-)
+from local.emulator import databases, gaps
 from local.emulator.settings import HOST, Settings
 from local.emulator.state import DurableState
-
-_GAPS = (
-    alarm_attributes,
-    all_traffic_rules,
-    api_definitions,
-    aurora_attributes,
-    change_set_contents,
-    code_deploy,
-    database_proxy_endpoints,
-    failed_deletions,
-    flow_log_attributes,
-    function_names,
-    iam_condition_keys,
-    managed_master_passwords,
-    network_interface_filters,
-    point_in_time_recovery,
-    policy_simulation,
-    prefix_list_rules,
-    resource_arns,
-    sam_transform_parameters,
-    secret_replicas,
-    secrets_without_value,
-    secure_transport,
-    ssm_parameter_names,
-    stack_role_boundaries,
-    vpc_endpoint_attributes,
-)
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -82,20 +24,15 @@ Receive = Callable[[], Awaitable[Message]]
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then save the state and stop the databases."""
-    for gap in _GAPS:
-        gap.install()
-    databases = AuroraDatabases(settings)
-    databases.install()
-    global_databases.install(databases)
-    renamed_databases.install(databases)
+    gaps.install()
+    servers = databases.install(settings)
     state = DurableState()
     state.install()
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         async def restored_first(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                interrupted_stacks.heal()
-                await asyncio.to_thread(databases.start)
+                await asyncio.to_thread(servers.start)
                 state.start()
                 print(f"emulator: serving AWS at {settings.url}", flush=True)
             await send(message)
@@ -118,4 +55,4 @@ def run(settings: Settings) -> None:
     try:
         asyncio.run(serve(application, config))
     finally:
-        databases.stop()
+        servers.stop()

@@ -4,7 +4,7 @@ AWS: what a request has been answered is kept.
 ministack: writes its state at an orderly shutdown only.
 Here: a request that changes resources is answered once the state has been written; what data
 requests and work in the background change is written within a second of the next request. Only
-what differs from the last time is written. Droppable once ministack saves as it goes.
+what differs from the last time is written. Remove once ministack saves as it goes.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ def against_the_layers(package: str, layers: tuple[str, ...], module: str, code:
         ("infra", {"service", "local", "tests"} | FUNCTIONS),
         ("service", {"infra", "local", "tests"}),
         ("shared", {"infra", "service", "local", "tests"} | FUNCTIONS),
+        ("local", {"tests"}),
         # Functions have neither the release tool nor what runs on the developer's machine.
         ("service/src", {"shared", "service", "deploy", "tools"}),
     ],

@@ -2,16 +2,15 @@
 
     python -m tests.docker.lambda_image
 
-`sam local` takes its base image from a public registry. Where no registry can be reached, this
-makes an image under the same name from Debian's packages and PyPI's: the same Python version,
-`awslambdaric` (the client of the Lambda runtime API that AWS's image runs too) and boto3. `sam`
-adds the runtime interface emulator and the template's layers to either. The stand-in carries a
-label; to replace it with AWS's image: `docker pull` that name.
+`sam local` pulls its base image from a public registry. Where no registry can be reached, this
+builds an image of the same name from packages of Debian and PyPI: the same Python version,
+`awslambdaric` (the client of the Lambda runtime API that AWS's image also runs) and boto3. `sam`
+adds the runtime interface emulator and the template's layers to either image. The stand-in has a
+label. To replace it with AWS's image, `docker pull` its name.
 """
 
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -21,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.start_api import PYTHON, architecture, base_image, docker, require_engine
 from shared.cli.errors import UserError, exit_code
 
-PYTHON = "3.13"
 DEBIAN = "trixie"  # the Debian release whose python3 is PYTHON
 # boto3 is the version that AWS documents for this runtime; functions may count on it.
 RUNTIME_PACKAGES = ("awslambdaric==4.2.2", "boto3==1.40.4")
@@ -32,12 +31,8 @@ CACHE = Path(__file__).parents[2] / ".cache"
 STAND_IN_LABEL = "trading-platform.stand-in"
 PULL_SECONDS = 300
 
-# By machine: the architecture's name in AWS, in Debian and in wheels.
-_ARCHITECTURES = {
-    "x86_64": ("x86_64", "amd64", "x86_64"),
-    "aarch64": ("arm64", "arm64", "aarch64"),
-    "arm64": ("arm64", "arm64", "aarch64"),
-}
+# By architecture in AWS: its name in Debian and in wheels.
+_ARCHITECTURES = {"x86_64": ("amd64", "x86_64"), "arm64": ("arm64", "aarch64")}
 
 # Layers come before the packages of the image, as in Lambda; `python -m` puts /var/task first.
 _BOOTSTRAP = f"""#!/bin/sh
@@ -57,47 +52,21 @@ WORKDIR /var/task
 ENTRYPOINT ["/var/runtime/bootstrap"]
 """
 
-# Tells a stand-in that an older version of this file made.
+# Identifies a stand-in that an older version of this file built.
 _RECIPE = hashlib.sha256(
     "\n".join((DEBIAN, *RUNTIME_PACKAGES, _BOOTSTRAP, _DOCKERFILE)).encode()
 ).hexdigest()[:12]
 
 
-def architecture() -> str:
-    """This machine's architecture as Lambda names it: `x86_64` or `arm64`.
-
-    Raises:
-        UserError: Lambda has no such architecture.
-    """
-    return _architecture_names()[0]
-
-
-def image_name() -> str:
-    """The image that `sam local` runs Python functions in on this machine."""
-    return f"public.ecr.aws/lambda/python:{PYTHON}-{architecture()}"
-
-
-def require_engine() -> None:
-    """Check that a Docker engine answers.
-
-    Raises:
-        UserError: none does.
-    """
-    if not shutil.which("docker") or _docker("info").returncode != 0:
-        raise UserError(
-            "no Docker engine answers; start yours, or: tests/docker/engine.sh start .cache/docker"
-        )
-
-
 def ensure_image() -> None:
-    """Have the image that `sam local` wants: as it is, pulled, or made (about a minute).
+    """Provide the image that `sam local` runs: keep, pull or build it (about a minute).
 
     Raises:
-        UserError: no Docker engine answers, or the stand-in cannot be made on this machine.
+        UserError: no Docker engine answers, or the stand-in cannot be built on this machine.
     """
     require_engine()
-    image = image_name()
-    label = _docker(
+    image = base_image()
+    label = docker(
         "image", "inspect", f'--format={{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}', image
     )
     if label.returncode == 0 and label.stdout.strip() in ("", _RECIPE):
@@ -109,9 +78,9 @@ def ensure_image() -> None:
 
 def _pull(image: str) -> bool:
     with _step(f"pulling {image}"):
-        pulled = _docker("pull", "--quiet", image, seconds=PULL_SECONDS).returncode == 0
+        pulled = docker("pull", "--quiet", image, seconds=PULL_SECONDS).returncode == 0
     if not pulled:
-        print("not to be had from its registry: making a stand-in", file=sys.stderr)
+        print("cannot be pulled from its registry: building a stand-in", file=sys.stderr)
     return pulled
 
 
@@ -139,18 +108,19 @@ def _make_debian(archive: Path) -> None:
         _install_mmdebstrap()
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial.tar")
-    # Functions read no manuals, and a fifth of the files are manuals.
+    # A fifth of the files are manuals, which functions do not read.
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale")]
     _run(
         "mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,ca-certificates",
-        f"--architectures={_architecture_names()[1]}", *excluded, DEBIAN, str(partial), *_mirror(),
+        f"--architectures={_ARCHITECTURES[architecture()][0]}", *excluded,
+        DEBIAN, str(partial), *_mirror(),
     )  # fmt: skip
     partial.rename(archive)
 
 
 def _install_mmdebstrap() -> None:
     if not shutil.which("apt-get"):
-        raise UserError("a stand-in image is made on Debian-like systems only: pull the image")
+        raise UserError("a stand-in is only built on Debian-like systems: pull the image")
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
     _run(*apt, "update")
@@ -171,7 +141,7 @@ def _mirror() -> list[str]:
 
 
 def _install_runtime(folder: Path) -> None:
-    wheels = _architecture_names()[2]
+    wheels = _ARCHITECTURES[architecture()][1]
     platforms = [f"--platform={tag}_{wheels}" for tag in ("manylinux_2_28", "manylinux2014")]
     _run(
         sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:",
@@ -182,26 +152,11 @@ def _install_runtime(folder: Path) -> None:
     bootstrap.chmod(0o755)
 
 
-def _architecture_names() -> tuple[str, str, str]:
-    machine = platform.machine()
-    if machine not in _ARCHITECTURES:
-        raise UserError(f"Lambda has no architecture for this machine ({machine})")
-    return _ARCHITECTURES[machine]
-
-
-def _docker(*arguments: str, seconds: int = 60) -> subprocess.CompletedProcess[str]:
-    command = ("docker", *arguments)
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, returncode=1, stdout="", stderr="no answer")
-
-
 def _run(*command: str) -> str:
-    """Run a command and give its output; its own last words explain a failure."""
+    """Run a command and give its output; its last line explains a failure."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        words = result.stderr.strip().splitlines() or ["(it said nothing)"]
+        words = result.stderr.strip().splitlines() or ["(no message)"]
         raise UserError(f"{command[0]} failed: {words[-1]}")
     return result.stdout
 

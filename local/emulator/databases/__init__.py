@@ -1,1 +1,15 @@
 """Real database servers in Aurora's place."""
+
+from local.emulator.databases import global_databases, point_in_time_recovery, renamed_databases
+from local.emulator.databases.aurora_database import AuroraDatabases
+from local.emulator.settings import Settings
+
+
+def install(settings: Settings) -> AuroraDatabases:
+    """Give ministack's clusters databases; start and stop them through the result."""
+    point_in_time_recovery.install()
+    databases = AuroraDatabases(settings)
+    databases.install()
+    global_databases.install(databases)
+    renamed_databases.install(databases)
+    return databases

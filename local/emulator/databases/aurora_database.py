@@ -6,7 +6,7 @@ there is none, and the endpoints change to "localhost" once instances exist.
 Here: each cluster gets a MariaDB server of its own on 127.0.0.1, from creation to deletion, and
 its endpoints and port are the server's from the creation response on. The port stands for the
 address on AWS, and so belongs to the cluster's name. A supervisor restarts servers that die.
-Droppable once ministack runs databases without Docker.
+Remove once ministack runs databases without Docker.
 """
 
 from __future__ import annotations
@@ -20,14 +20,6 @@ from pathlib import Path
 from ministack.services import rds
 
 from local.database_server import MariaDBError, MariaDBServer, TLSFiles, ensure_tls_files
-from local.emulator.databases.point_in_time_recovery import source_of, time_of
-from local.emulator.databases.rds_actions import (
-    ActionError,
-    Parameters,
-    Record,
-    after_cluster,
-    value,
-)
 from local.emulator.databases.replication import (
     MADE,
     follow,
@@ -36,6 +28,15 @@ from local.emulator.databases.replication import (
     options,
     restore,
     writer_of,
+)
+from local.emulator.rds_actions import (
+    ActionError,
+    Parameters,
+    Record,
+    after_cluster,
+    restore_source,
+    restore_time,
+    value,
 )
 from local.emulator.settings import HOST, REGION, Settings, port_is_free
 
@@ -116,8 +117,8 @@ class AuroraDatabases:
         if is_follower(cluster):
             # Database and users come with all else.
             follow(server, self.server(writer_of(cluster)), cluster)
-        elif source := source_of(parameters):
-            restore(server, self.server(source), time_of(parameters))
+        elif source := restore_source(parameters):
+            restore(server, self.server(source), restore_time(parameters))
         else:
             server.execute(_initial_sql(cluster))
             if cluster.get("GlobalClusterIdentifier"):

@@ -3,7 +3,7 @@
 AWS: a secondary cluster follows the primary one, and takes its place in a switchover (which loses
 nothing) or a failover (which loses what had not reached it; the old primary cluster is made anew).
 ministack: replicates between databases in Docker; without it, only the roles change.
-Here: the clusters' servers replicate each other. Droppable once ministack runs databases without
+Here: the clusters' servers replicate each other. Remove once ministack runs databases without
 Docker.
 """
 
@@ -17,8 +17,8 @@ from ministack.services import rds
 
 from local.database_server import MariaDBError
 from local.emulator.databases.aurora_database import AuroraDatabases
-from local.emulator.databases.rds_actions import Parameters, Record
 from local.emulator.databases.replication import NotInStep, follow, is_follower, promote, switch
+from local.emulator.rds_actions import Parameters, Record
 
 
 def install(databases: AuroraDatabases) -> None:

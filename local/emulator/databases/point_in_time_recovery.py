@@ -5,7 +5,7 @@ within the days of its backups, without instances and without a managed master p
 of those days are described.
 ministack: has no such action, and describes the time of creation.
 Here: the new cluster's server applies the binary log of the other one up to that time. The log is
-whole, whatever the days: it is the only backup. Droppable once ministack restores databases
+whole, whatever the days: it is the only backup. Remove once ministack restores databases
 without Docker.
 """
 
@@ -19,11 +19,18 @@ from typing import Any
 
 from ministack.services import rds
 
-from local.emulator.databases.rds_actions import Parameters, Record, render_cluster, value
+from local.emulator.rds_actions import (
+    RESTORE_SOURCE,
+    RESTORE_TIME,
+    Parameters,
+    Record,
+    render_cluster,
+    restore_source,
+    restore_time,
+    value,
+)
 
 _ACTION = "RestoreDBClusterToPointInTime"
-_SOURCE = "SourceDBClusterIdentifier"
-_TIME = "RestoreToTime"
 _DAY_SECONDS = 86_400
 # All else is as the request says, or as with any new cluster.
 _KEPT = {
@@ -43,28 +50,16 @@ def install() -> None:
     rds._cluster_xml = _describing(rds._cluster_xml)
 
 
-def source_of(parameters: Parameters) -> Record | None:
-    """The cluster from which a request to make a cluster restores it, None for any other one."""
-    found: Record | None = rds._resolve_cluster_in_request_region(value(parameters, _SOURCE))
-    return found
-
-
-def time_of(parameters: Parameters) -> datetime | None:
-    """The time to which a request restores, None for the latest one."""
-    text = value(parameters, _TIME)
-    return datetime.fromisoformat(text) if text else None
-
-
 def _restore(parameters: Parameters) -> Any:
-    source = source_of(parameters)
+    source = restore_source(parameters)
     if source is None:
-        name = value(parameters, _SOURCE)
+        name = value(parameters, RESTORE_SOURCE)
         return rds._error("DBClusterNotFoundFault", f"DBCluster {name} not found.", 404)
-    moment = time_of(parameters)
+    moment = restore_time(parameters)
     if (moment is None) != (value(parameters, "UseLatestRestorableTime") == "true"):
         return rds._error(
             "InvalidParameterCombination",
-            f"Exactly one of {_TIME} and UseLatestRestorableTime must be specified.",
+            f"Exactly one of {RESTORE_TIME} and UseLatestRestorableTime must be specified.",
             400,
         )
     if moment is not None and (reason := _out_of_reach(moment, source)):

@@ -4,7 +4,7 @@ AWS: ModifyDBCluster and ModifyDBInstance change a name, and with it ARN and add
 over a name is found at the addresses that it had before.
 ministack: ignores the new name.
 Here: as on AWS, but that a cluster with a new name restarts and an instance does not, and that
-members of global databases keep their names. Droppable once ministack renames.
+members of global databases keep their names. Remove once ministack renames.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from ministack.services import rds
 
 from local.emulator.databases.aurora_database import AuroraDatabases
-from local.emulator.databases.rds_actions import (
+from local.emulator.rds_actions import (
     Parameters,
     Record,
     render_cluster,

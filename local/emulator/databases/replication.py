@@ -15,7 +15,7 @@ from ministack.services import rds
 
 from local.database_server import MariaDBError, MariaDBServer
 from local.emulator.databases.binary_log import NAME, position_before
-from local.emulator.databases.rds_actions import Record
+from local.emulator.rds_actions import Record
 from local.emulator.settings import HOST
 
 MADE = "_times_made"

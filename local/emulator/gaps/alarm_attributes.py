@@ -3,7 +3,7 @@
 AWS: describes all attributes of an alarm in each of its protocols.
 ministack: describes them in JSON only; in the Query protocol, which Terraform's provider speaks,
 most are missing. It drops metric-math queries and the actions on insufficient data.
-Here: the JSON description is translated, and what is dropped is kept. Droppable once ministack
+Here: the JSON description is translated, and what is dropped is kept. Remove once ministack
 describes as much in the Query protocol.
 """
 

@@ -3,7 +3,7 @@
 AWS: such a rule has no ports, whatever a request says of them; so Terraform's provider revokes the
 rule that a new group begins with, all traffic out, and names the ports 0 to 0.
 ministack: tells rules apart by the ports that were named: the first rule stays.
-Here: the ports of such rules are dropped. Droppable once ministack does so.
+Here: the ports of such rules are dropped. Remove once ministack does so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.services import ec2
 
-from local.emulator.gaps.ec2_actions import Parameters, Record
+from local.emulator.ec2_actions import Parameters, Record
 
 _ALL = "-1"
 

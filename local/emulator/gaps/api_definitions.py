@@ -1,10 +1,10 @@
-"""REST APIs whose definition says more than routes and authorizers.
+"""REST APIs whose definition holds more than routes and authorizers.
 
-AWS: takes models, request validators and gateway responses from an OpenAPI definition, too, and a
-changed definition is put over the API, which keeps its id and so its URL.
-ministack: takes paths, integrations and security; a changed definition makes another API.
-Here: the rest of the definition is imported, and the API keeps its id. Droppable once ministack
-does so.
+AWS: also imports models, request validators and gateway responses from an OpenAPI definition. A
+changed definition updates the API in place, so that it keeps its id and its URL.
+ministack: imports paths, integrations and security only. A changed definition makes a new API.
+Here: the rest of the definition is imported, and the API keeps its id. Remove this module once
+ministack does the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ministack.services import apigateway_v1 as gateway
-from ministack.services.cloudformation import provisioners
+
+from local.emulator.stack_actions import Properties, Update, before_update
 
 Definition = dict[str, Any]
 
@@ -24,15 +25,14 @@ _VALIDATORS = "x-amazon-apigateway-request-validators"
 _VALIDATOR = "x-amazon-apigateway-request-validator"
 _TYPE = "AWS::ApiGateway::RestApi"
 
-# What belongs to an API and is not in its definition.
+# What belongs to an API but is not part of its definition.
 _KEPT = (gateway._stages_v1, gateway._deployments_v1, gateway._deployed_gateway_responses)
 
 
 def install() -> None:
-    """Import definitions as a whole, and in place."""
+    """Import whole definitions, and update APIs in place."""
     gateway._import_rest_api = _importing_all(gateway._import_rest_api)
-    handler = provisioners._RESOURCE_HANDLERS[_TYPE]
-    handler["update"] = _updating_in_place(handler["update"])
+    before_update(_TYPE, _update_in_place)
 
 
 def _importing_all(original: Any) -> Any:
@@ -73,21 +73,12 @@ def _models(operation: Definition) -> dict[str, str]:
     return {"application/json": body["schema"]["$ref"].rpartition("/")[2]}
 
 
-def _updating_in_place(original: Any) -> Any:
-    def update(
-        physical_id: str,
-        old: dict[str, Any],
-        new: dict[str, Any],
-        stack_name: str,
-        logical_id: str | None = None,
-    ) -> Any:
-        body = new.get("Body")
-        if body != old.get("Body") and isinstance(body, dict):
-            _put_over(physical_id, body)
-            old = {**old, "Body": body}
-        return original(physical_id, old, new, stack_name, logical_id)
-
-    return update
+def _update_in_place(update: Update) -> Properties:
+    body = update.new.get("Body")
+    if body == update.old.get("Body") or not isinstance(body, dict):
+        return update.old
+    _put_over(update.physical_id, body)
+    return {**update.old, "Body": body}
 
 
 def _put_over(api: str, definition: Definition) -> None:
@@ -102,7 +93,7 @@ def _put_over(api: str, definition: Definition) -> None:
 
 @contextlib.contextmanager
 def _next_id(api: str) -> Iterator[None]:
-    """Have the next API that is made get this id."""
+    """Give this id to the next API that is created."""
     original = gateway._resolve_custom_rest_api_id
     gateway._resolve_custom_rest_api_id = lambda _tags: (api, None)
     try:

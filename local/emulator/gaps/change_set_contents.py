@@ -4,7 +4,7 @@ AWS: a change of parameter values makes a change set when it creates or deletes 
 resources or changes outputs, as does a change of outputs in the template.
 ministack: compares resources as if all conditions were true, and nothing else: such updates are
 answered with "didn't contain changes" (and those of resources' properties are recognised).
-Here: resources whose condition is false count as absent, and outputs are compared. Droppable
+Here: resources whose condition is false count as absent, and outputs are compared. Remove
 once ministack does so.
 """
 

@@ -1,11 +1,11 @@
 """Releases of functions through CodeDeploy.
 
-AWS: an alias with an update policy is moved by a deployment of CodeDeploy, which calls the hook
-before traffic first and fails the update unless the hook reports success.
-ministack: has no CodeDeploy, and refuses templates with its resources.
-Here: applications and deployment groups exist by name, and the hook before traffic is called and
-obeyed. All traffic moves at once, whatever the deployment's configuration is, and alarms do not
-stop it. Droppable once ministack has CodeDeploy.
+AWS: CodeDeploy moves an alias that has an update policy. It calls the BeforeAllowTraffic hook first
+and fails the update unless the hook reports success.
+ministack: has no CodeDeploy and refuses templates with its resources.
+Here: applications and deployment groups exist by name only. The BeforeAllowTraffic hook is called,
+and its report decides. All traffic moves in one step, whatever the deployment configuration says,
+and alarms do not stop a deployment. Remove this module once ministack has CodeDeploy.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from ministack.core import router
 from ministack.core.responses import get_region
 from ministack.services.cloudformation import _stacks, provisioners, stacks
 
+from local.emulator.stack_actions import Properties, Update, before_update
+
 _ALIAS = "AWS::Lambda::Alias"
 _REPORT = "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
 _HOOK_SECONDS = 150
 
-# What hooks have reported, by the ID of their execution.
+# What hooks reported, by execution id.
 _reports: dict[str, str] = {}
 
 
 def install() -> None:
-    """Add CodeDeploy's resources and its API for hooks, and let it update aliases."""
+    """Add CodeDeploy's resources and its hook API, and call hooks before aliases change."""
     for kind in ("Application", "DeploymentGroup"):
         provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {
             "create": _create,
@@ -41,9 +43,8 @@ def install() -> None:
         }
     router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
     app.SERVICE_HANDLERS["codedeploy"] = _handle
-    handler = provisioners._RESOURCE_HANDLERS[_ALIAS]
-    handler["update"] = _checking_first(handler["update"])
-    # The hook calls the emulator while the update waits for it.
+    before_update(_ALIAS, _call_hook)
+    # The hook calls the emulator while the update waits, so the update needs its own thread.
     blocks = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda type_: type_ == _ALIAS or blocks(type_)
 
@@ -59,7 +60,7 @@ def _update(
 
 
 def _delete(_physical_id: str, _properties: dict[str, Any]) -> None:
-    """There is nothing but the name."""
+    """Only the name exists."""
 
 
 async def _handle(
@@ -74,24 +75,15 @@ async def _handle(
     return HTTPStatus.OK, {"Content-Type": "application/x-amz-json-1.1"}, answer
 
 
-def _checking_first(original: Any) -> Any:
-    def update(
-        physical_id: str,
-        old: dict[str, Any],
-        new: dict[str, Any],
-        stack_name: str,
-        logical_id: str | None = None,
-    ) -> Any:
-        hook = _hook(stack_name, logical_id)
-        if hook and new.get("FunctionVersion") != old.get("FunctionVersion"):
-            _run(hook)
-        return original(physical_id, old, new, stack_name, logical_id)
-
-    return update
+def _call_hook(update: Update) -> Properties:
+    hook = _hook(update.stack_name, update.logical_id)
+    if hook and update.new.get("FunctionVersion") != update.old.get("FunctionVersion"):
+        _run(hook)
+    return update.old
 
 
 def _hook(stack_name: str, alias: str | None) -> str | None:
-    """The function that an alias's update policy wants called before traffic."""
+    """The BeforeAllowTraffic function of an alias, None without one."""
     stack = _stacks[stack_name]
     resource = stack["_template"]["Resources"].get(alias, {})
     policy = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
@@ -112,5 +104,6 @@ def _run(hook: str) -> None:
     status = _reports.pop(execution, "no status")
     if status != "Succeeded":
         raise ValueError(
-            f"CodeDeploy: the hook {hook} before traffic reported {status}; the alias stays"
+            f"CodeDeploy: the BeforeAllowTraffic hook {hook} reported {status}; "
+            "the alias was not changed"
         )

@@ -2,7 +2,7 @@
 
 AWS: what such a resource depends on is not deleted either, so that the deletion can be tried again.
 ministack: deletes it, for example the function that a custom resource needs for its own deletion.
-Here: as on AWS, but that it is shown as not deleted as well. Droppable once ministack does so.
+Here: as on AWS, but that it is shown as not deleted as well. Remove once ministack does so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 AWS: describes a flow log's role, log group, format, aggregation interval and tags.
 ministack: drops them, so that each Terraform plan wants to replace the flow log.
-Here: they are kept and described. Droppable once ministack does so.
+Here: they are kept and described. Remove once ministack does so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import ec2
 
-from local.emulator.gaps.ec2_actions import Parameters, Record, after_creation, value
+from local.emulator.ec2_actions import Parameters, Record, after_creation, value
 
 _DEFAULT_FORMAT = (
     "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} "

@@ -3,7 +3,7 @@
 AWS: they have nothing to do with each other.
 ministack: an update of the configuration of one ends those of all regions in the middle of what
 they run, so that of releases side by side each breaks the other's check.
-Here: it ends the updated one's own processes alone. Droppable once ministack minds the region.
+Here: it ends the updated one's own processes alone. Remove once ministack minds the region.
 """
 
 from __future__ import annotations

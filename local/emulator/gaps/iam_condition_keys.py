@@ -3,7 +3,7 @@
 AWS: policies may look at the policy that a request attaches (`iam:PolicyARN`), and at the boundary
 that the role has or gets (`iam:PermissionsBoundary`).
 ministack: requests have neither key.
-Here: they have both. Droppable once ministack sets them.
+Here: they have both. Remove once ministack sets them.
 """
 
 from __future__ import annotations

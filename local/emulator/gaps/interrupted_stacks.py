@@ -1,22 +1,34 @@
-"""Stacks whose deployment or deletion the end of the emulator has interrupted.
+"""Stacks whose deployment or deletion was interrupted when the emulator ended.
 
 AWS: a stack operation always comes to an end.
-ministack: one that was under way when it ended is restored as under way, for ever, and refuses
-every further operation.
-Here: an interrupted stack can be deployed, or deleted, again: ministack compares with the last
-template that was deployed to the end, so that the next deployment makes up for all of it.
-Droppable once ministack resumes operations.
+ministack: restores an interrupted operation as still in progress, and refuses every later one.
+Here: an interrupted stack can be deployed or deleted again. ministack compares with the last
+template that was deployed completely, so the next deployment covers what was missed. Remove this
+module once ministack resumes operations.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from ministack.services import cloudformation
 from ministack.services.cloudformation import _stacks
 
-_REASON = "Interrupted by the end of the emulator"
+_REASON = "Interrupted when the emulator ended"
 
 
-def heal() -> None:
-    """Bring interrupted stacks of the restored state to a state that can be left."""
+def install() -> None:
+    """Mend stacks when the saved state is restored."""
+    original = cloudformation.load_persisted_state
+
+    def load(data: Any) -> None:
+        original(data)
+        _mend()
+
+    cloudformation.load_persisted_state = load
+
+
+def _mend() -> None:
     for stack in _stacks.all_values():
         status = stack["StackStatus"]
         if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":

@@ -2,7 +2,7 @@
 
 AWS: describes the interfaces that all filters match, with `*` and `?` as wildcards.
 ministack: describes all interfaces, whatever the filters.
-Here: the filters on VPC, subnet, security group, status and description count. Droppable once
+Here: the filters on VPC, subnet, security group, status and description count. Remove once
 ministack looks at them.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack.services import ec2
 
-from local.emulator.gaps.ec2_actions import Parameters, Record
+from local.emulator.ec2_actions import Parameters, Record
 
 _ACTION = "DescribeNetworkInterfaces"
 _FIELDS = {

@@ -2,7 +2,7 @@
 
 AWS: SimulateCustomPolicy takes condition keys, several resources and permissions boundaries.
 ministack: evaluates one resource, without any of these.
-Here: as on AWS, with ministack's own evaluation. Droppable once ministack does so.
+Here: as on AWS, with ministack's own evaluation. Remove once ministack does so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 AWS: a rule may name a prefix list, as the one of a gateway endpoint.
 ministack: drops the prefix list and its description from rules.
-Here: it is kept and described. Droppable once ministack does so.
+Here: it is kept and described. Remove once ministack does so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack.services import ec2
 
-from local.emulator.gaps.ec2_actions import Parameters, Record, value
+from local.emulator.ec2_actions import Parameters, Record, value
 
 
 def install() -> None:

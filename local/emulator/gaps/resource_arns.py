@@ -5,7 +5,7 @@ names, one about tags is for what has the tags, and one that names a key by its 
 key.
 ministack: such requests are for `*`, which only a policy for all resources allows, or the alias.
 Here: as on AWS, but that a change of an alias is for the alias alone, and not for its key as well,
-and a request for several SSM parameters is for the first. Droppable once ministack names them.
+and a request for several SSM parameters is for the first. Remove once ministack names them.
 """
 
 from __future__ import annotations

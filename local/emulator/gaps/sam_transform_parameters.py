@@ -3,7 +3,7 @@
 AWS: hands the values of a template's parameters to the SAM transform, which resolves references to
 them in some properties (`AutoPublishCodeSha256`, `DefaultAuthorizer`, `DeploymentPreference`).
 ministack: hands it the parameters' defaults alone.
-Here: the values of the operation are handed over. Droppable once ministack does so.
+Here: the values of the operation are handed over. Remove once ministack does so.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 AWS: CreateSecret makes the replicas that it is asked for, RemoveRegionsFromReplication removes
 them.
 ministack: CreateSecret ignores them, and there is no way to remove a replica alone.
-Here: as on AWS. Droppable once ministack does so.
+Here: as on AWS. Remove once ministack does so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 AWS: such a secret has no version, and GetSecretValue answers ResourceNotFoundException.
 ministack: gives it an empty version, and GetSecretValue succeeds without a value.
-Here: a version without a value is not found. Droppable once ministack does so.
+Here: a version without a value is not found. Remove once ministack does so.
 """
 
 from __future__ import annotations

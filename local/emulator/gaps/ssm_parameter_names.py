@@ -3,7 +3,7 @@
 AWS: DescribeStacks gives the SSM parameter's name as the value, and what it stood for as the
 resolved value.
 ministack: gives the resolved value as the value, and no name.
-Here: as on AWS. Droppable once ministack does so.
+Here: as on AWS. Remove once ministack does so.
 """
 
 from __future__ import annotations

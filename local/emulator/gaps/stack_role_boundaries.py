@@ -2,7 +2,7 @@
 
 AWS: a role has the boundary that its template gives it.
 ministack: gives users their boundary, and roles none.
-Here: roles get it, too. Droppable once ministack does so.
+Here: roles get it, too. Remove once ministack does so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 AWS: describes an endpoint's security groups, private DNS, policy and IP address type.
 ministack: drops them, so that each Terraform plan wants to set them again.
-Here: they are kept, modified and described. Droppable once ministack does so.
+Here: they are kept, modified and described. Remove once ministack does so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import ec2
 
-from local.emulator.gaps.ec2_actions import Parameters, Record, after_creation, value
+from local.emulator.ec2_actions import Parameters, Record, after_creation, value
 
 _DEFAULT_POLICY = json.dumps(
     {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}]}

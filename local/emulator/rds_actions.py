@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,10 @@ from ministack.services import rds
 Parameters = dict[str, Any]
 Record = dict[str, Any]
 Hook = Callable[[Parameters, Record], None]
+
+# Parameters of RestoreDBClusterToPointInTime.
+RESTORE_SOURCE = "SourceDBClusterIdentifier"
+RESTORE_TIME = "RestoreToTime"
 
 
 class ActionError(Exception):
@@ -35,6 +40,18 @@ def after_instance(action: str, hook: Hook) -> None:
 def value(parameters: Parameters, name: str) -> str:
     """One request parameter, an empty string when it is absent."""
     return str(rds._p(parameters, name))
+
+
+def restore_source(parameters: Parameters) -> Record | None:
+    """The cluster whose data a new cluster is restored from, None for an empty cluster."""
+    found: Record | None = rds._resolve_cluster_in_request_region(value(parameters, RESTORE_SOURCE))
+    return found
+
+
+def restore_time(parameters: Parameters) -> datetime | None:
+    """The time to restore to, None for the latest possible one."""
+    text = value(parameters, RESTORE_TIME)
+    return datetime.fromisoformat(text) if text else None
 
 
 def render_cluster(action: str, cluster: Record) -> Any:

@@ -2,7 +2,7 @@
 
 AWS: ModifyDBCluster with ManageMasterUserPassword makes a secret with a new password.
 ministack: does so at creation only.
-Here: as on AWS. Droppable once ministack does so.
+Here: as on AWS. Remove once ministack does so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from ministack.core.responses import new_uuid
 from ministack.services import rds, secretsmanager
 
-from local.emulator.databases.rds_actions import Parameters, Record, after_cluster, value
+from local.emulator.rds_actions import Parameters, Record, after_cluster, value
 
 
 def install() -> None:

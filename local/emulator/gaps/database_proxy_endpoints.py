@@ -4,7 +4,7 @@ AWS: a proxy's endpoint leads, through the proxy, to the cluster that is its tar
 ministack: describes a name in amazonaws.com, behind which there is nothing.
 Here: the endpoint is the address on which all clusters' databases listen, so that the endpoint
 and the cluster's port lead to the database, without the proxy's pooling and authentication.
-Droppable once ministack answers at the endpoints.
+Remove once ministack answers at the endpoints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.services import rds
 
-from local.emulator.databases.rds_actions import Parameters
+from local.emulator.rds_actions import Parameters
 from local.emulator.settings import HOST
 
 

@@ -4,7 +4,7 @@ AWS: describes a cluster's log exports, the pause of Serverless v2, storage type
 Insights and Performance Insights, and an instance's Performance Insights, promotion tier and log
 exports.
 ministack: drops them, or their changes, so that each Terraform plan wants to set them again.
-Here: they are kept in the record and described. Droppable attribute by attribute.
+Here: they are kept in the record and described. Remove each attribute once ministack has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import rds
 
-from local.emulator.databases.rds_actions import (
+from local.emulator.rds_actions import (
     Parameters,
     Record,
     after_cluster,
