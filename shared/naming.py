@@ -82,6 +82,11 @@ def service_stage(stack: str, region: str, environment: str) -> str:
     return stack.removeprefix(start) if stack.startswith(start) else ""
 
 
+def snake_case(name: str) -> str:
+    """A CamelCase name as Terraform writes output names: `VpcId` is `vpc_id`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def _checked(variable: str, name: str, longest: int) -> str:
     if len(name) > longest or not _NAME.fullmatch(name):
         raise UserError(

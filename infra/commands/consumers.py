@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.cli.errors import UserError
+from shared.cli.aws import answering
 from shared.naming import PLATFORM
 
 # The values that stacks were released with, by SSM parameter and stack.
@@ -25,15 +24,13 @@ def consumption(region: str, environment: str) -> Consumption:
     """
     published = f"/{PLATFORM}/{environment}/"
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    try:
+    with answering(region):
         pages = boto3.client("cloudformation", region_name=region).get_paginator("describe_stacks")
         for stack in (stack for page in pages.paginate() for stack in page["Stacks"]):
             for parameter in stack.get("Parameters", []):
                 name = parameter.get("ParameterValue", "")
                 if name.startswith(published):
                     found[name][stack["StackName"]] = parameter.get("ResolvedValue", "")
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not say what uses the data platform: {error}") from None
     return found
 
 

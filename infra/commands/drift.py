@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import Terraform, installed_terraform
+from shared.cli.aws import answering
 from shared.cli.errors import UserError, exit_code
 
 if TYPE_CHECKING:
@@ -96,15 +96,13 @@ def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
     pages = ec2.get_paginator("describe_security_group_rules").paginate(
         Filters=[{"Name": "group-id", "Values": list(groups)}]
     )
-    try:
+    with answering(region, "EC2"):
         for rule in (rule for page in pages for rule in page["SecurityGroupRules"]):
             if rule["SecurityGroupRuleId"] not in made:
                 yield (
                     f"infra must remove {rule['SecurityGroupRuleId']} from the security group "
                     f"{groups[rule['GroupId']]}: {_described(rule)}"
                 )
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"EC2 in {region} does not answer: {error}") from None
 
 
 def _plan(terraform: Terraform, folder: Path) -> Plan:

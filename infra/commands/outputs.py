@@ -2,19 +2,16 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
-
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import installed_terraform
-from shared.cli.errors import UserError, exit_code
-from shared.naming import check_service_stage, service_stack_name
+from shared.cli.aws import find_stack
+from shared.cli.errors import exit_code
+from shared.naming import check_service_stage, service_stack_name, snake_case
 
 Outputs = Mapping[str, object]
 
@@ -61,21 +58,9 @@ def environment_outputs(environment: EnvironmentConfig, stage: str = "") -> dict
 
 
 def _service_outputs(region: str, stack: str) -> Outputs:
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    try:
-        stacks = cloudformation.describe_stacks(StackName=stack)
-    except (BotoCoreError, ClientError) as error:
-        if "does not exist" in str(error):
-            return {}
-        raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
-    return {
-        _snake_case(output["OutputKey"]): output["OutputValue"]
-        for output in stacks["Stacks"][0].get("Outputs", [])
-    }
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    found = find_stack(stack, region)
+    outputs = found.get("Outputs", []) if found else []
+    return {snake_case(output["OutputKey"]): output["OutputValue"] for output in outputs}
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.commands.consumers import consumption
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import global_name
 from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER
+from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.naming import service_stage, stack_name
 
@@ -29,7 +29,7 @@ def check_destroy(environment: EnvironmentConfig) -> None:
         UserError: a deployed service consumes it, its deployer's policy is in use, other regions
             share its database, or functions' network interfaces stay too long.
     """
-    try:
+    with answering(environment.regions[0].region):
         check_sharing(environment)
         for region in environment.regions:
             consumers = consuming_stacks(region.region, environment.suffix)
@@ -46,8 +46,6 @@ def check_destroy(environment: EnvironmentConfig) -> None:
                 )
         for region in environment.regions:
             wait_for_lambda_interfaces(region.region, environment.suffix)
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not say what uses the data platform: {error}") from None
 
 
 def consuming_stacks(region: str, environment: str) -> list[str]:

@@ -1,6 +1,5 @@
 """The values that the platform publishes for the services."""
 
-import re
 from collections.abc import Mapping
 
 from constructs import Construct
@@ -56,11 +55,6 @@ class Publication(Construct):
                 "CKV2_AWS_34",
                 "names and addresses, no secret; CloudFormation reads no encrypted parameter",
             )
-
-
-def snake_case(logical_name: str) -> str:
-    """A contract parameter's name as Terraform outputs are named: `VpcId` is `vpc_id`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", logical_name).lower()
 
 
 def stack_outputs(scope: Construct, outputs: Mapping[str, str]) -> None:

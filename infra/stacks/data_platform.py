@@ -16,13 +16,13 @@ from infra.constructs.flow_logs import FlowLogs
 from infra.constructs.global_database import GlobalDatabase
 from infra.constructs.network import Network
 from infra.constructs.observability import Observability
-from infra.constructs.publication import Publication, snake_case, stack_outputs
+from infra.constructs.publication import Publication, stack_outputs
 from infra.constructs.resources import accept
 from infra.constructs.storage import AccessLogs, Retention, Storage
 from infra.provider.bindings import AwsProvider, DataAwsKmsAlias, Fn, KmsKey
 from infra.stacks.base import Stack
 from shared.contract.loader import Contract
-from shared.naming import stack_name
+from shared.naming import snake_case, stack_name
 
 
 class DataPlatform(Stack):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import state_bucket_name, state_key_alias
+from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError
 from shared.naming import stack_name
 
@@ -46,7 +47,7 @@ def account_id(region: str) -> str:
     """
     try:
         return boto3.client("sts", region_name=region).get_caller_identity()["Account"]
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise UserError(f"credentials for AWS are needed: {error}") from None
 
 
@@ -71,6 +72,6 @@ def _state_key_arn(region: str) -> str:
     kms = boto3.client("kms", region_name=region)
     try:
         key = kms.describe_key(KeyId=state_key_alias(region))
-    except ClientError as error:
+    except AWS_ERRORS as error:
         raise UserError(f"the key of the state bucket cannot be used: {error}") from None
     return key["KeyMetadata"]["Arn"]

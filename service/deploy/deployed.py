@@ -1,12 +1,11 @@
 """What is deployed: the values that the data platform published, and the service's stack."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.cli.aws import answering, find_stack
 from shared.cli.errors import UserError
 from shared.contract.published import read_published
 
@@ -65,16 +64,9 @@ def deployed_stack(name: str, region: str) -> DeployedStack | None:
     Raises:
         UserError: AWS does not answer.
     """
-    with answering(region):
-        cloudformation = boto3.client("cloudformation", region_name=region)
-        try:
-            (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
-    # A change set was made for it, and never carried out.
-    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+    stack = find_stack(name, region)
+    # A stack in review has a change set that was never carried out.
+    if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
         return None
     parameters = stack.get("Parameters", [])
     return DeployedStack(
@@ -103,16 +95,3 @@ def deployed_values(names: Mapping[str, str], region: str, environment: str) -> 
             f"({missing[0]} is not there): run `make deploy-infra` first"
         )
     return {key: found[path].value for key, path in names.items()}
-
-
-@contextmanager
-def answering(region: str) -> Iterator[None]:
-    """Turn what AWS refuses, or does not answer at all, into one line.
-
-    Raises:
-        UserError: what is done within it failed.
-    """
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS in {region} does not answer: {error}") from None

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import boto3
 
-from service.deploy.deployed import DeployedStack, answering
+from service.deploy.deployed import DeployedStack
+from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.cli.table import table
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from service.deploy.deployed import DeployedStack, answering
+from service.deploy.deployed import DeployedStack
+from shared.cli.aws import answering
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from service.deploy.connections import RESERVED_CONCURRENCY
-from shared.cli.errors import UserError, exit_code
+from shared.cli.aws import answering
+from shared.cli.errors import exit_code
 from shared.cli.table import table
 from shared.naming import (
     check_environment_suffix,
@@ -77,12 +77,10 @@ def reserved_beside(stack: str, region: str, environment: str) -> int:
 
 
 def _stacks(region: str) -> list[Any]:
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    try:
+    with answering(region, "CloudFormation"):
+        cloudformation = boto3.client("cloudformation", region_name=region)
         pages = cloudformation.get_paginator("describe_stacks").paginate()
         return [stack for page in pages for stack in page["Stacks"]]
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"CloudFormation in {region} does not answer: {error}") from None
 
 
 def listing(previews: Sequence[Preview], now: datetime) -> str:

@@ -1,8 +1,6 @@
 """Whether a stack can take a release, and what to do where it cannot."""
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from shared.cli.aws import find_stack
 from shared.cli.errors import UserError
 from shared.naming import PREVIEW_MARK
 
@@ -25,16 +23,8 @@ def stack_status(stack: str, region: str) -> str | None:
     Raises:
         UserError: CloudFormation does not say.
     """
-    cloudformation = boto3.client("cloudformation", region_name=region)
-    try:
-        answer = cloudformation.describe_stacks(StackName=stack)
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise UserError(f"the status of {stack} cannot be read: {error}") from None
-    except BotoCoreError as error:
-        raise UserError(f"the status of {stack} cannot be read: {error}") from None
-    return answer["Stacks"][0]["StackStatus"]
+    found = find_stack(stack, region)
+    return found["StackStatus"] if found else None
 
 
 def why_not(stack: str, region: str, status: str | None) -> str | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from packaging.version import InvalidVersion, Version
 
+from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.cli.table import table
 from shared.contract.loader import VERSION_NAME, Contract
@@ -59,14 +59,12 @@ def read_published(paths: Iterable[str], region: str) -> dict[str, Published]:
     """
     paths = list(paths)
     found: dict[str, Published] = {}
-    try:
+    with answering(region, "SSM Parameter Store"):
         ssm = boto3.client("ssm", region_name=region)
         for start in range(0, len(paths), _SSM_BATCH):
             answer = ssm.get_parameters(Names=paths[start : start + _SSM_BATCH])
             for each in answer["Parameters"]:
                 found[each["Name"]] = Published(each["Value"], each["Type"])
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"SSM Parameter Store in {region} does not answer: {error}") from None
     return found
 
 

@@ -89,5 +89,5 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
     aws: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
+    with pytest.raises(UserError, match="AWS in us-east-1 does not answer"):
         consumption(REGION, ENVIRONMENT)

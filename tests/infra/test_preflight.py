@@ -148,7 +148,7 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
 ) -> None:
     monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(UserError, match="AWS does not say what uses the data platform"):
+    with pytest.raises(UserError, match="AWS in us-east-1 does not answer"):
         terraform.main(["destroy"])
 
 

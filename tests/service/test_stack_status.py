@@ -5,6 +5,7 @@ from botocore.stub import Stubber
 
 from service.deploy import stack_status
 from service.deploy.stack_status import why_not
+from shared.cli import aws
 from shared.cli.errors import UserError
 
 
@@ -57,7 +58,7 @@ def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/nonexistent")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setattr(stack_status.boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(aws.boto3, "DEFAULT_SESSION", None)
     with pytest.raises(UserError, match="Unable to locate credentials"):
         stack_status.check_releasable("trades", "us-east-1")
 
@@ -72,10 +73,10 @@ def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
     monkeypatch: pytest.MonkeyPatch, code: str, message: str, refused: bool
 ) -> None:
-    client = stack_status.boto3.client(
+    client = aws.boto3.client(
         "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
-    monkeypatch.setattr(stack_status.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(aws.boto3, "client", lambda *_, **__: client)
     with Stubber(client) as stubber:
         stubber.add_client_error("describe_stacks", code, message)
         if refused:
@@ -86,10 +87,10 @@ def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
 
 
 def test_the_status_that_cloudformation_tells_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = stack_status.boto3.client(
+    client = aws.boto3.client(
         "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
-    monkeypatch.setattr(stack_status.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(aws.boto3, "client", lambda *_, **__: client)
     stack = {"StackName": "trades", "CreationTime": 0, "StackStatus": "ROLLBACK_COMPLETE"}
     with Stubber(client) as stubber:
         stubber.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "trades"})

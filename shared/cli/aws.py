@@ -1,0 +1,50 @@
+"""Calls to AWS from commands: each failure becomes one line for the user."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.cli.errors import UserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+# All that boto3 raises: AWS refused the call, or the call never reached AWS.
+AWS_ERRORS = (BotoCoreError, ClientError)
+
+
+@contextmanager
+def answering(region: str, service: str = "AWS") -> Iterator[None]:
+    """Turn a failed call to a service of AWS in a region into one line.
+
+    Raises:
+        UserError: a call inside the block failed.
+    """
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise UserError(f"{service} in {region} does not answer: {error}") from None
+
+
+def find_stack(name: str, region: str) -> "StackTypeDef | None":
+    """Describe a CloudFormation stack; None if there is no stack of that name.
+
+    CloudFormation has no error code for a missing stack, only a text: a ValidationError that ends
+    with "does not exist".
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+
+    Raises:
+        UserError: CloudFormation does not answer.
+    """
+    with answering(region, "CloudFormation"):
+        try:
+            return boto3.client("cloudformation", region_name=region).describe_stacks(
+                StackName=name
+            )["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
