@@ -152,6 +152,10 @@ destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVIC
 previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
 	@$(PY) -m service.deploy.previews
 
+.PHONY: logs
+logs: .venv/.installed ## Show what a function or the API logged (FUNCTION=name|api, SINCE=10m, REQUEST_ID=…, FOLLOW=1)
+	@$(PY) -m service.deploy.logs
+
 .PHONY: invoke
 invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=name)
 	@$(PY) -m service.deploy.commands invoke
