@@ -323,7 +323,7 @@ def test_a_slow_statement_ends_with_the_requests_time(
     with connect(address, ADMIN) as other, other.cursor() as cursor:
         lock_key(cursor, "key")
         started = time.monotonic()
-        with pytest.raises(DatabaseUnavailable, match="may have happened or not"):
+        with pytest.raises(DatabaseUnavailable, match="may have been made or not"):
             store.add(trade(2, client_order_id="key"))
         assert time.monotonic() - started < 3
         cursor.execute("ROLLBACK")

@@ -261,5 +261,5 @@ def test_no_previews_data_is_below_that_of_another(one: str, other: str) -> None
 def test_without_a_stage_there_is_nothing_that_could_be_deleted() -> None:
     assert load_preview({}) is None
     assert load_preview({"SERVICE_STAGE": ""}) is None
-    with pytest.raises(ValueError, match="own service"):
+    with pytest.raises(ValueError, match="a preview needs a stage"):
         Preview("")

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 _FOLDER = "trades/dt="
 _FILE = "trades.ndjson.gz"
 _KEY = re.compile(rf"{_FOLDER}(\d{{4}}-\d\d-\d\d)/{re.escape(_FILE)}")
-_GZIP = 31  # zlib's way to say: with gzip's header and check sum
+_GZIP = 31  # tells zlib to write gzip's header and checksum
 _PART_BYTES = 8 * 1024 * 1024
-# One thread: several would hold several parts in memory.
+# One thread, because each thread holds a part in memory.
 _TRANSFER = TransferConfig(
     multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, use_threads=False
 )
 
 
 class Archive:
-    """The archived days below a bucket's prefix. A day's file is there as a whole or not at all."""
+    """The archived days under a prefix of a bucket. A day's file is complete, or absent."""
 
     def __init__(self, s3: S3Client, bucket: str, key_arn: str, prefix: str = "") -> None:
         self._s3 = s3
@@ -49,9 +49,9 @@ class Archive:
         return {date.fromisoformat(match[1]) for key in keys if (match := _KEY.fullmatch(key))}
 
     def write(self, day: date, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-        """Write a day's file, in place of one that is there.
+        """Write a day's file, and replace an existing one.
 
-        It is uploaded in parts while the rows come, and appears when the last part is there.
+        Parts are uploaded while rows are read. The file appears after its last part.
 
         Raises:
             botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError: S3 refused.
@@ -71,7 +71,7 @@ class Archive:
 
 
 def _compressed(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    # The header holds no time: the same trades are the same bytes.
+    # The header has no time, so that the same trades give the same bytes.
     compressor = zlib.compressobj(wbits=_GZIP)
     for row in rows:
         line = json.dumps(
@@ -84,12 +84,12 @@ def _compressed(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iter
 def _text(value: datetime | Decimal) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds") + "Z"
-    # As text, for a JSON number would be read as a float; and 189.5 rather than 189.500000.
+    # As text, because readers turn JSON numbers into floats; as 189.5, not 189.500000.
     return f"{value.normalize():f}"
 
 
 class _Stream(io.RawIOBase):
-    """A readable file of the bytes that an iterator gives."""
+    """A readable file over the bytes of an iterator."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""The function that archives trades, once an hour and when it is asked to."""
+"""The function that archives trades every hour and on request."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from trading.settings import load_preview, load_settings
 from trading.store import COLUMNS
 from trading.telemetry import count, logger, measured, traced
 
-# A day that cannot be finished in this time is left to the next run.
+# With less time left than this, the next day is left to the next run.
 _MINIMUM_MILLISECONDS = 300_000
-# A paused database takes some 15 s to start.
+# A paused database takes about 15 s to start.
 _CONNECT_SECONDS = 30.0
-# The longest that the reader may take until a day's first rows come, or more of them.
+# How long the reader may take to send a day's first rows, or more of them.
 _STATEMENT_SECONDS = 60.0
 
 
@@ -34,13 +34,13 @@ _STATEMENT_SECONDS = 60.0
 @logger.inject_lambda_context
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Archive the day `{"date": "2026-01-31"}`, anew if need be, or else all that are missing.
+    """Archive the day in `{"date": "2026-01-31"}`, also again, or all missing days.
 
-    The answer gives the number of trades by day. A run that fails leaves the days before it done.
+    The answer has the number of trades per day. If a run fails, the days it finished stay archived.
 
     Raises:
-        ValueError: the date is none.
-        DayNotOver: the date is not over.
+        ValueError: the date is not a date.
+        DayNotOver: the day is not over.
     """
     now = datetime.now(UTC)
     preview = load_preview()
@@ -55,8 +55,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         archived = _archive(archive, context, lambda _: [requested_day(event["date"], now)])
     else:
         done = archive.days()
-        # The usual case: days are archived in their order, so nothing is missing. A database that
-        # pauses when nobody uses it is not woken up for that.
+        # Usually no day is missing: days are archived in order. Then the database is not asked,
+        # because that would wake a paused one.
         if last_complete_day(now) not in done:
             archived = _archive(
                 archive, context, lambda reader: missing_days(first_day(reader), done, now)
@@ -70,7 +70,9 @@ def _archive(
 ) -> dict[str, int]:
     archived: dict[str, int] = {}
     settings = load_settings()
-    credentials = CredentialStore(lambda stage: fetch_credentials(settings.app_secret_arn, stage))
+    credentials = CredentialStore(
+        lambda version_stage: fetch_credentials(settings.app_secret_arn, version_stage)
+    )
     with closing(
         connect(
             settings.reader,
@@ -81,7 +83,7 @@ def _archive(
     ) as connection:
         for day in days(connection):
             if archived and context.get_remaining_time_in_millis() < _MINIMUM_MILLISECONDS:
-                logger.warning("the rest is left to the next run", next_day=str(day))
+                logger.warning("out of time: the next run archives the rest", next_day=str(day))
                 break
             rows = _Counted(rows_of(connection, day))
             archive.write(day, COLUMNS, rows)
@@ -92,7 +94,7 @@ def _archive(
 
 
 class _Counted:
-    """Rows, and how many of them have been read."""
+    """Rows, and how many of them were read."""
 
     def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
         self._rows = rows

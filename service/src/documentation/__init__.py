@@ -1,1 +1,1 @@
-"""The API's documentation as a page in the browser, with all that it needs from here."""
+"""Serves the API's documentation as a web page that loads nothing from elsewhere."""

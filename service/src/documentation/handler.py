@@ -14,14 +14,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _HERE = Path(__file__).parent
-# Powertools brings Swagger UI along, in the version that its hash in requirements.txt pins. The
-# package around these files cannot be imported: it wants Pydantic, which is not in the layer.
+# Powertools contains Swagger UI; the hash in requirements.txt pins its version. The package around
+# these files cannot be imported, because it needs Pydantic, which is not in the layer.
 _SWAGGER_UI = Path(aws_lambda_powertools.__file__).parent / "event_handler/openapi/swagger_ui"
 _DEFINITION = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "openapi.json"
 
 _HEADERS = {
     "Cache-Control": "no-store",
-    # Nothing is loaded from elsewhere. Swagger UI sets styles of elements, and draws icons so.
+    # Nothing is loaded from elsewhere. Swagger UI needs inline styles, and data URLs for icons.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "

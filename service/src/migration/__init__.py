@@ -1,1 +1,1 @@
-"""Brings a database to the schema that this release of the service needs."""
+"""Brings the database to the schema that this release of the service needs."""

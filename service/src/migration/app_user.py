@@ -59,9 +59,9 @@ def ensure_app_user(
         secrets_manager.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(secret))
 
 
-def _stored(secrets_manager: Any, secret_arn: str, stage: str) -> dict[str, str] | None:
+def _stored(secrets_manager: Any, secret_arn: str, version_stage: str) -> dict[str, str] | None:
     try:
-        answer = secrets_manager.get_secret_value(SecretId=secret_arn, VersionStage=stage)
+        answer = secrets_manager.get_secret_value(SecretId=secret_arn, VersionStage=version_stage)
     except secrets_manager.exceptions.ResourceNotFoundException:
         # A secret without that version is reported like one that does not exist.
         return None

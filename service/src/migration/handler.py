@@ -26,9 +26,9 @@ from trading.settings import Address, Preview, Settings, load_preview, load_sett
 from trading.telemetry import logger
 
 _MIGRATIONS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "migrations"
-# A change of a large table takes its time; the function's own limit is 300 s.
+# Changing a large table takes long. The function's own limit is 300 s.
 _STATEMENT_SECONDS = 240
-# A paused database takes the connection up to half a minute later:
+# A paused database accepts the connection after up to half a minute:
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 _CONNECT_SECONDS = 60
 _ANSWER_TIMEOUT_SECONDS = 30
@@ -38,28 +38,28 @@ _ANSWER_TIMEOUT_SECONDS = 30
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer one request of CloudFormation.
 
-    A failure fails the deploy, which then rolls back; or the deletion of a preview, whose stack
-    then stays until its data could be deleted.
+    A failure makes the deploy roll back. While a preview is deleted, a failure keeps its stack
+    until its data can be deleted.
     """
     status, reason, role = "SUCCESS", "", WRITER
     try:
         if event["RequestType"] != "Delete":
             role = provide_schema()
-        # The data belongs to the platform: deleting its own service leaves it as it is.
+        # The environment's data belongs to the platform: it stays when the service is deleted.
         elif preview := load_preview():
             remove(preview)
     except Exception as error:
-        # Whatever went wrong, CloudFormation must be told, or the deploy hangs for an hour.
+        # CloudFormation must hear of every failure, or the deploy hangs for an hour.
         logger.exception("migration failed")
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
     _answer(event, status, reason, role)
 
 
 def provide_schema() -> str:
-    """Migrate or, where another region writes, wait for what is migrated there.
+    """Migrate or, if another region writes, wait for its migrations.
 
     Returns:
-        `writer` or `standby`: what the database of this region is.
+        `writer` or `standby`: the role of this region's database.
     """
     try:
         migrate()
@@ -78,12 +78,12 @@ def provide_schema() -> str:
         lambda: fetch_credentials(settings.app_secret_arn),
         load_migrations(_MIGRATIONS),
     )
-    logger.info("schema is that of the region that writes")
+    logger.info("schema was replicated from the region that writes")
     return STANDBY
 
 
 def migrate() -> None:
-    """Bring the schema and the application user up to date."""
+    """Bring the schema and the users up to date."""
     settings = load_settings()
     migrations = load_migrations(_MIGRATIONS)
     with _connect_as_master(settings) as master:
@@ -116,9 +116,11 @@ def remove(preview: Preview) -> None:
 
 def _connect_as_master(settings: Settings) -> Connection[Cursor]:
     master = CredentialStore(
-        lambda stage: fetch_credentials(os.environ["DATABASE_MASTER_SECRET_ARN"], stage)
+        lambda version_stage: fetch_credentials(
+            os.environ["DATABASE_MASTER_SECRET_ARN"], version_stage
+        )
     )
-    # A preview's schema may not be there yet, or not any more.
+    # A preview's schema may not exist yet, or no longer.
     return _connect(dataclasses.replace(settings.writer, database=""), master.get())
 
 

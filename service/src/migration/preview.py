@@ -1,6 +1,6 @@
-"""The data of a preview: made in its first deploy, and deleted with it.
+"""Creates a preview's data in its first deploy, and deletes it with the preview.
 
-Every name is one of a `Preview`: what this module deletes is never the environment's.
+Every name comes from a `Preview`, so that this module never deletes the environment's data.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from trading.settings import Preview
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# How long deleting waits for transactions that use the schema, in seconds. The functions that have
-# used it are gone by then.
+# How many seconds deleting waits for transactions that use the schema. The functions that used it
+# are gone by then.
 _LOCK_TIMEOUT_SECONDS = 60
 _TOKEN_BYTES = 32
 
 
 class NotDeleted(Exception):
-    """S3 did not delete an object; the text says which and why."""
+    """S3 did not delete an object. The text says which one and why."""
 
 
 @contextmanager
@@ -51,17 +51,17 @@ def schema_owner(connection: Connection[Cursor], preview: Preview) -> Iterator[C
 
 
 def drop_schema(connection: Connection[Cursor], preview: Preview) -> None:
-    """Delete the preview's schema and its users, as far as they are there."""
+    """Delete the preview's schema and its users, if they exist."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout = %s", (_LOCK_TIMEOUT_SECONDS,))
-        # The users first: nobody comes back to a schema that is gone.
+        # Users first, so that nobody connects to a schema that is gone.
         for user in (preview.user, preview.owner):
             cursor.execute("DROP USER IF EXISTS %s@'%%'", (user,))
         cursor.execute(f"DROP DATABASE IF EXISTS `{preview.schema}`")
 
 
 def delete_objects(s3: S3Client, bucket: str, preview: Preview) -> None:
-    """Delete the preview's objects in a bucket, all versions of them.
+    """Delete all versions of the preview's objects in a bucket.
 
     Raises:
         NotDeleted: S3 refused to delete one.

@@ -1,8 +1,8 @@
 """Applies the SQL files of `migrations/`, in order, each once.
 
 Why not a library: yoyo-migrations identifies a file by its name and not by its content, keeps its
-lock in a row that outlives a killed runner, and cannot tell what a killed runner had done. MySQL's
-own named lock ends with its connection, once the statement that ran on it has ended too.
+lock in a row that outlives a killed runner, and cannot tell what a killed runner did. MySQL's named
+locks end with their connection, after the statement that runs on it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-# How long a second runner waits for the first, in seconds.
+# How many seconds a second runner waits for the first.
 _LOCK_TIMEOUT_SECONDS = 60
-# How long a statement waits for transactions that use its table, in seconds. All later statements
-# on the table wait behind it: rather no migration than no trades. MySQL's default is a year.
+# How many seconds a statement waits for transactions that use its table. All later statements on
+# the table wait behind it, so it must give up soon. MySQL's default is a year.
 _TABLE_LOCK_TIMEOUT_SECONDS = 10
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 
@@ -34,17 +34,17 @@ _CREATE_HISTORY = """
     ) ENGINE = InnoDB
 """
 
-# What a statement that makes something says when that is there already.
+# The errors of a statement that creates what already exists.
 _DONE_BEFORE = {ER.TABLE_EXISTS_ERROR, ER.DUP_FIELDNAME, ER.DUP_KEYNAME}
 
 
 class MigrationError(Exception):
-    """The migrations cannot go on; the text says which file and why."""
+    """The migrations cannot continue. The text says which file is the problem and why."""
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: one statement, for MySQL cannot roll back a half-done file of DDL."""
+    """One file with one statement, because MySQL cannot roll back half a file of DDL."""
 
     name: str
     statement: str
@@ -56,7 +56,7 @@ class Migration:
 
 
 def load_migrations(folder: Path) -> tuple[Migration, ...]:
-    """Read the SQL files of a folder, in the order of their names.
+    """Read the SQL files of a folder, sorted by name.
 
     Raises:
         MigrationError: a file's name is not of the form `0001_what_it_does.sql`.
@@ -71,15 +71,15 @@ def load_migrations(folder: Path) -> tuple[Migration, ...]:
 def apply_migrations(
     connection: Connection[Cursor], migrations: tuple[Migration, ...]
 ) -> list[str]:
-    """Apply what has not been applied, under a lock, and return the names of what was.
+    """Apply pending migrations under a lock, and return their names.
 
-    MySQL makes each statement whole or not at all, so that every migration is always in one of
-    three states: not applied, applied, or started by a runner that was killed. The next run finds
-    out about the last ones by running their statements again.
+    MySQL's DDL is atomic, so that a migration is always in one of three states: not applied,
+    applied, or started by a runner that was killed. The next run resolves the last state by running
+    the statement again.
 
     Raises:
-        MigrationError: an applied file was changed since, a statement failed (those
-            before it are applied), or another runner holds the lock for too long.
+        MigrationError: an applied file was changed, a statement failed (earlier files stay
+            applied), or another runner held the lock for too long.
         pymysql.err.MySQLError: the connection broke; run again.
     """
     with connection.cursor() as cursor:
@@ -100,7 +100,7 @@ def apply_migrations(
 def _apply_pending(cursor: Cursor, migrations: tuple[Migration, ...]) -> list[str]:
     cursor.execute("SELECT name, checksum, applied_at IS NOT NULL FROM schema_migrations")
     history = {name: (checksum, bool(applied)) for name, checksum, applied in cursor.fetchall()}
-    # What only the history knows is from a later release: a deploy that was rolled back.
+    # Names that only the history has are from a later release that was rolled back.
     for migration in migrations:
         if history.get(migration.name, (migration.checksum,))[0] != migration.checksum:
             raise MigrationError(
@@ -119,7 +119,7 @@ def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
             "VALUES (%s, %s, UTC_TIMESTAMP(6))",
             (migration.name, migration.checksum),
         )
-    # A change of data and its record are one transaction; a change of schema ends it by itself.
+    # A change of data and its record are one transaction. DDL commits implicitly.
     cursor.execute("BEGIN")
     try:
         cursor.execute(migration.statement)
@@ -135,7 +135,7 @@ def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
 
 def _forget(cursor: Cursor, migration: Migration, error: MySQLError) -> NoReturn:
     if not cursor.connection.open:
-        # Whether the statement was carried out is for the next run to find out.
+        # The next run finds out whether the statement was carried out.
         raise error
     cursor.execute("ROLLBACK")
     cursor.execute("DELETE FROM schema_migrations WHERE name = %s", (migration.name,))

@@ -1,4 +1,4 @@
-"""A region whose database follows that of another region: what it needs comes by itself."""
+"""A standby region: its schema and users are replicated from the region that writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trading.settings import Address
 
 WRITER, STANDBY = "writer", "standby"
 
-# A release in the region that writes may have begun at the same moment.
+# A release may be running at the same time in the region that writes.
 _WAIT_SECONDS = 200
 _POLL_SECONDS = 2
 _CONNECT_SECONDS = 10
@@ -26,9 +26,9 @@ _READ_ONLY = (ER.OPTION_PREVENTS_STATEMENT, 1836)
 
 
 def takes_no_writes(error: MySQLError) -> bool:
-    """Whether the database is a secondary one of an Aurora Global Database.
+    """Whether the database is a secondary cluster of an Aurora Global Database.
 
-    Its writer endpoint has no address before the region becomes the primary one.
+    The writer endpoint of a secondary cluster has no address until its region becomes primary.
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-connecting.html
     """
     cause = getattr(error, "original_exception", None)
@@ -41,10 +41,10 @@ def await_schema(
     app: Callable[[], Credentials | None],
     migrations: tuple[Migration, ...],
 ) -> None:
-    """Wait until the migrations and the service's user have come from the region that writes.
+    """Wait until the migrations and the service's user were replicated from the region that writes.
 
     Raises:
-        MigrationError: they have not come in time.
+        MigrationError: they did not arrive in time.
         pymysql.err.MySQLError: the readers do not answer.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
@@ -63,7 +63,7 @@ def _missing(
     app: Callable[[], Credentials | None],
     migrations: tuple[Migration, ...],
 ) -> str:
-    """What is not there yet; empty if all is."""
+    """What is still missing; empty if nothing is."""
     with connect(reader, master, connect_seconds=_CONNECT_SECONDS) as connection:
         applied = _applied(connection)
     pending = [m.name for m in migrations if applied.get(m.name) != m.checksum]
@@ -86,6 +86,6 @@ def _applied(connection: Connection[Cursor]) -> dict[str, str]:
             cursor.execute(
                 "SELECT name, checksum FROM schema_migrations WHERE applied_at IS NOT NULL"
             )
-        except ProgrammingError:  # the table has not come yet
+        except ProgrammingError:  # the table was not replicated yet
             return {}
         return dict(cursor.fetchall())

@@ -1,1 +1,1 @@
-"""What stands between a new version of the service and its callers."""
+"""Checks a new version of the service before it gets traffic."""

@@ -1,4 +1,4 @@
-"""Calls a new version of the trade function before CodeDeploy sends callers to it."""
+"""Calls a new version of the trade function before CodeDeploy sends it traffic."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _EVENTS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "events"
-# Requests that go all the way to the database and leave nothing in it. One that follows another
-# region's has readers alone.
+# Requests that reach the database and change nothing. A standby region has only readers.
 _CHECKS = {
     "writer": ("ready.json", "post_trade_validate_only.json"),
     "standby": ("list_trades.json", "post_trade_validate_only.json"),
 }
-# Longer than the trade function may take, and one try each: this is a check.
+# Longer than the trade function may run. A check does not retry.
 _CONFIG = Config(read_timeout=35, retries={"total_max_attempts": 1})
 
 logger = Logger()
@@ -32,7 +31,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Check the version, and tell CodeDeploy if it asked: `Failed` stops the release.
+    """Check the version. If CodeDeploy asked, tell it: `Failed` stops the release.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
     """
@@ -51,7 +50,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 
 
 def _problem(client: LambdaClient, check: str) -> str:
-    """What is wrong with the answer to a check; empty if nothing is."""
+    """What is wrong with the answer to a check; empty if it passed."""
     try:
         answer = client.invoke(
             FunctionName=os.environ["CHECKED_VERSION_ARN"],

@@ -1,4 +1,4 @@
-"""The HTTP API: parse, call, answer."""
+"""The routes of the HTTP API: each parses, calls and answers."""
 
 import base64
 import functools
@@ -29,11 +29,11 @@ from trading.trades import (
     void_trade,
 )
 
-# API Gateway waits for 29 s, and a first request also for the start of its execution environment.
+# API Gateway waits 29 s, and a first request includes the start of its execution environment.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 _REQUEST_SECONDS = 20.0
 _READINESS_SECONDS = 2.0
-# What is left of the function's time for answering.
+# Kept for the answer, of the function's remaining time.
 _MARGIN_SECONDS = 1.0
 
 _JSON, _PROBLEM = "application/json", "application/problem+json"
@@ -51,7 +51,7 @@ app = APIGatewayRestResolver()
 
 @dataclass(frozen=True)
 class Environment:
-    """What an execution environment keeps from request to request; it connects at first use."""
+    """What an execution environment keeps between requests. It connects at first use."""
 
     settings: Settings
     credentials: CredentialStore
@@ -63,7 +63,9 @@ class Environment:
 def environment() -> Environment:
     """This execution environment."""
     settings = load_settings()
-    credentials = CredentialStore(lambda stage: fetch_credentials(settings.app_secret_arn, stage))
+    credentials = CredentialStore(
+        lambda version_stage: fetch_credentials(settings.app_secret_arn, version_stage)
+    )
     return Environment(
         settings=settings,
         credentials=credentials,
@@ -139,7 +141,7 @@ def list_trades() -> Response[str]:
     key = environment().credentials.get().cursor_key
     after = paging.decode(query["cursor"], wanted, key) if query["cursor"] else None
     limit = query["limit"]
-    # One more than asked for tells whether there is another page.
+    # One more trade than wanted shows whether there is another page.
     trades = _store().page(wanted, after=after, limit=limit + 1, consistent=query["consistent"])
     document: dict[str, Any] = {"trades": [_trade_document(trade) for trade in trades[:limit]]}
     if len(trades) > limit:
@@ -173,7 +175,7 @@ def ready() -> Response[str]:
 
 @app.exception_handler(TradingError)  # type: ignore[untyped-decorator]
 def on_trading_error(error: TradingError) -> Response[str]:
-    """Tell the caller what is wrong with the request, or that the database is away."""
+    """Tell the caller what is wrong with the request, or that the database is unavailable."""
     if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and app.current_event.http_method == "POST":
         telemetry.count(telemetry.TRADES_REJECTED)
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
@@ -184,7 +186,7 @@ def on_trading_error(error: TradingError) -> Response[str]:
 def on_not_found(_error: NotFoundError) -> Response[str]:
     """Tell the caller that there is no such route."""
     method, path = app.current_event.http_method, app.current_event.path
-    # Powertools has no public way to ask for its routes.
+    # Powertools has no public access to its routes.
     routes = app._static_routes + app._dynamic_routes
     allowed = sorted(route.method for route in routes if route.rule.match(path))
     if allowed:
@@ -194,13 +196,13 @@ def on_not_found(_error: NotFoundError) -> Response[str]:
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def on_unexpected_error(_error: Exception) -> Response[str]:
-    """Hide the details of a defect from the caller; the log has them."""
+    """Log the details of a defect, and hide them from the caller."""
     logger.exception("unexpected error")
     return _problem(
         TradingError.status,
         TradingError.code,
-        "The service failed. If the request was to change something, that may have happened or "
-        "not: send it again with the same key.",
+        "The service failed. A change may have been made or not: send the request again with the "
+        "same key.",
     )
 
 
@@ -224,7 +226,7 @@ def _caller() -> Caller:
     identity = app.current_event.request_context.identity
     if not identity.caller:
         return Caller("anonymous", None, "anonymous")
-    # An assumed role is AROA…:session, and the session's name is a new one each time.
+    # An assumed role is AROA…:session, and the session's name may change each time.
     role, _, _session = identity.caller.partition(":")
     scope = role if role.startswith("AROA") else identity.caller
     return Caller(scope, identity.account_id, identity.user_arn or identity.caller)
@@ -237,7 +239,7 @@ def _query(known: Mapping[str, fields.Field]) -> dict[str, Any]:
 def _body() -> bytes:
     body = app.current_event.body or ""
     if not app.current_event.is_base64_encoded:
-        # Half a surrogate pair is no text either: it is refused with what is not UTF-8.
+        # Half a surrogate pair is refused later, with everything else that is not UTF-8.
         return body.encode(errors="surrogatepass")
     try:
         return base64.b64decode(body, validate=True)

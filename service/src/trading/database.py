@@ -1,6 +1,6 @@
-"""The connection of an execution environment to its database, and what mends it.
+"""The connection of an execution environment to its database, and its repair.
 
-Which error means what: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
+The error codes: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trading.telemetry import DATABASE_RETRIES, count, logger
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
 
-# Before the n-th repetition: a random time of at most _BACKOFF_SECONDS * 2**n.
+# Before the n-th retry: a random time of at most _BACKOFF_SECONDS * 2**n.
 # https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 _BACKOFF_SECONDS = 0.02
 _BACKOFF_MAX_SECONDS = 1.0
@@ -42,13 +42,13 @@ class _Cure(Enum):
 
 
 _CURES = {
-    # The server has rolled the statement back for another one's sake.
+    # The server has rolled the statement back in favour of another one.
     1205: _Cure.REPEAT,  # lock wait timeout
     1213: _Cure.REPEAT,  # deadlock
-    # The server has no space left for the row, until someone makes some.
+    # The server has no space for the row until someone makes room.
     1021: _Cure.REPEAT,  # the disk is full
     1114: _Cure.REPEAT,  # the table is full
-    # The connection is broken, or was never there; the statement may have been carried out.
+    # The connection broke or was never there. The statement may have been carried out.
     0: _Cure.RECONNECT,  # PyMySQL: the connection is closed on this side
     2003: _Cure.RECONNECT,  # no connection to the host
     2006: _Cure.RECONNECT,  # the server has gone away
@@ -56,13 +56,13 @@ _CURES = {
     2055: _Cure.RECONNECT,  # lost, with a system error
     1053: _Cure.RECONNECT,  # the server is shutting down
     1927: _Cure.RECONNECT,  # killed (MariaDB)
-    4031: _Cure.RECONNECT,  # closed for want of activity (MySQL)
-    # The server takes no more connections for now.
-    1040: _Cure.RECONNECT,  # in all
+    4031: _Cure.RECONNECT,  # closed because it was idle (MySQL)
+    # The server accepts no more connections for now.
+    1040: _Cure.RECONNECT,  # in total
     1203: _Cure.RECONNECT,  # of this user
-    1226: _Cure.RECONNECT,  # of this user, as the account is limited
-    9501: _Cure.RECONNECT,  # from RDS Proxy: none to lend
-    # The server is no longer the writer: the endpoint's name leads to the new one by now.
+    1226: _Cure.RECONNECT,  # of this user, by a limit of the account
+    9501: _Cure.RECONNECT,  # RDS Proxy has none to lend
+    # The server is no longer the writer. The endpoint's name leads to the new one.
     1290: _Cure.RECONNECT,
     1836: _Cure.RECONNECT,
     # The password was changed.
@@ -78,11 +78,11 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline that is `seconds` from now."""
+        """The deadline in `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds that are left; negative once it is over."""
+        """Seconds left; negative after the deadline."""
         return self.at - time.monotonic()
 
 
@@ -96,8 +96,8 @@ def connect(
     """Open a connection over verified TLS that commits each statement.
 
     Raises:
-        pymysql.err.OperationalError: no server answers, it cannot prove who it is, or it refuses
-            the user.
+        pymysql.err.OperationalError: no server answers, its certificate is not valid, or it
+            refuses the user.
     """
     return pymysql.connect(
         host=address.host,
@@ -115,21 +115,21 @@ def connect(
 
 
 class Database:
-    """One connection, opened at first use and kept, that mends itself."""
+    """One connection, opened at first use, kept, and repaired after errors."""
 
     def __init__(self, address: Address, credentials: CredentialStore) -> None:
         self._address = address
         self._credentials = credentials
         self._connection: Connection[Cursor] | None = None
-        # How long the connection waits for an answer, as it was told when it was opened.
+        # How many seconds the connection waits for an answer; set when it is opened.
         self._patience = STATEMENT_SECONDS
 
     def run(self, work: Callable[[Cursor], T], deadline: Deadline) -> T:
-        """Do `work`, which must be safe to repeat, and repeat it until `deadline` while that helps.
+        """Do `work`, which must be safe to repeat. Retry errors that can pass until `deadline`.
 
         Raises:
-            DatabaseUnavailable: it did not help in time; `work` may have been done or not.
-            pymysql.err.MySQLError: repeating does not help.
+            DatabaseUnavailable: no retry succeeded in time; `work` may have been done or not.
+            pymysql.err.MySQLError: a retry cannot help.
         """
         repetitions = 0
         while True:
@@ -152,7 +152,7 @@ class Database:
     def _open(self, deadline: Deadline) -> Connection[Cursor]:
         left = deadline.remaining()
         patience = min(left, STATEMENT_SECONDS)
-        # Too patient for what is left of this request, or made in the last moments of another one.
+        # It would wait too long for this request, or was opened when another had little time left.
         if self._patience > left or self._patience < patience == STATEMENT_SECONDS:
             self._close()
         if self._connection is None:
@@ -174,7 +174,7 @@ class Database:
         return self._connection
 
     def _mended(self, error: Exception) -> bool:
-        """Whether repeating may help, after what can be done here was done."""
+        """Repair what can be repaired. Return whether a retry may help."""
         if isinstance(error, SecretUnavailable):
             return True
         cure = _CURES.get(error.args[0])
@@ -190,7 +190,7 @@ class Database:
 
 @functools.cache
 def _tls(ca_file: str) -> ssl.SSLContext:
-    # Made once, of this file alone: the system's whole trust store takes 27 ms to load.
+    # Only this file, and only once: loading the system's trust store takes 27 ms.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(ca_file)

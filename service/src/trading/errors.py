@@ -1,4 +1,4 @@
-"""What can go wrong for a caller; `api` turns each into a problem document."""
+"""The errors that a caller may see; `api` turns each into a problem document."""
 
 from collections.abc import Mapping
 
@@ -12,21 +12,21 @@ class TradingError(Exception):
 
 
 class InvalidTrade(TradingError):
-    """The body cannot be a trade; sending it again as it is cannot help."""
+    """The body is not a valid trade; the same body is refused again."""
 
     status = 400
     code = "INVALID_TRADE"
 
 
 class InvalidParameter(TradingError):
-    """A query parameter or a header has a value that cannot be used."""
+    """A query parameter or a header has an invalid value."""
 
     status = 400
     code = "INVALID_PARAMETER"
 
 
 class InvalidCursor(TradingError):
-    """The cursor is not the next_cursor of a page with the same filters: begin anew without one."""
+    """The cursor is not the next_cursor of a page with the same filters: start without one."""
 
     status = 400
     code = "INVALID_CURSOR"
@@ -72,7 +72,7 @@ class KeyReused(TradingError):
 
 
 class DatabaseUnavailable(TradingError):
-    """The database did not answer in time; whether it made a change is not known."""
+    """The database did not answer in time. A change may have been made or not."""
 
     status = 503
     code = "DATABASE_UNAVAILABLE"
@@ -80,7 +80,7 @@ class DatabaseUnavailable(TradingError):
 
     def __init__(
         self,
-        detail: str = "The database did not answer in time. If the request was to change "
-        "something, that may have happened or not: send it again with the same key.",
+        detail: str = "The database did not answer in time. A change may have been made or not: "
+        "send the request again with the same key.",
     ) -> None:
         super().__init__(detail)

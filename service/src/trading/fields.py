@@ -1,6 +1,6 @@
-"""The fields of requests: what each may hold, once.
+"""The fields of requests and their rules.
 
-Both the checks of a request and the schemas of the OpenAPI document come from here, so that they
+The checks of requests and the schemas of the OpenAPI document both come from here, so that they
 cannot differ.
 """
 
@@ -24,7 +24,7 @@ _INSTANT_EXAMPLE = "2026-01-31T09:30:00Z"
 
 @dataclass(frozen=True)
 class Field(ABC):
-    """What one field may hold; a field with a default may be left out."""
+    """The rules of one field."""
 
     description: str
     required: bool = False
@@ -35,7 +35,7 @@ class Field(ABC):
         """Turn a JSON value into the service's own.
 
         Raises:
-            ValueError: the value cannot be used; the text says what it must be.
+            ValueError: the value is invalid; the text says what it must be.
         """
 
     def from_text(self, text: str) -> object:
@@ -105,10 +105,10 @@ class Whole(Field):
     maximum: int = 1
 
     def parse(self, value: object) -> int:  # noqa: D102
-        # True and False are integers to Python, but not to the caller.
+        # True and False are integers in Python, but not in JSON.
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise ValueError("must be a number")
-        # Bounds first: the integer of a Decimal such as 1E+999999999 would fill the memory.
+        # Bounds first: converting a Decimal such as 1E+999999999 would fill the memory.
         if not self.minimum <= value <= self.maximum or value != int(value):
             raise ValueError(f"must be a whole number from {self.minimum} to {self.maximum}")
         return int(value)
@@ -122,7 +122,7 @@ class Whole(Field):
 
 @dataclass(frozen=True)
 class Amount(Field):
-    """An exact decimal number above zero, written as a string: no reader makes a float of it."""
+    """An exact decimal number above 0. It is a string: JSON readers turn numbers into floats."""
 
     integer_digits: int = 1
     decimals: int = 1
@@ -143,7 +143,7 @@ class Amount(Field):
 
     @property
     def _pattern(self) -> str:
-        # Without a sign, an exponent or leading zeros, and not zero.
+        # No sign, no exponent, no leading zeros, and not zero.
         return (
             r"(?!0(\.0*)?$)"
             rf"(0|[1-9][0-9]{{0,{self.integer_digits - 1}}})(\.[0-9]{{1,{self.decimals}}})?"
@@ -155,7 +155,7 @@ class Amount(Field):
 
 @dataclass(frozen=True)
 class Flag(Field):
-    """True, or false unless said."""
+    """True, or false by default."""
 
     default: Any = False
 
@@ -191,24 +191,24 @@ class Instant(Field):
 
 
 def instant(value: datetime) -> str:
-    """A time of the service as the API writes it, to the microsecond."""
+    """A time in the API's form, to the microsecond."""
     return value.replace(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def amount(value: Decimal) -> str:
-    """An amount as the API writes it: all its digits, without trailing zeros."""
+    """An amount in the API's form: exact, without trailing zeros."""
     return f"{value.normalize():f}"
 
 
 def read(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str, Any]:
-    """Check `values` against `fields`, and fill in what has a default.
+    """Check `values` against `fields`, and fill in defaults.
 
     Raises:
         ValueError: a required field is missing, a field is unknown, or a value is wrong.
     """
     for name in values:
         if name not in fields:
-            raise ValueError(f"{name[:40]!r} is unknown; there are {', '.join(fields)}")
+            raise ValueError(f"{name[:40]!r} is unknown; known are {', '.join(fields)}")
     parsed = {}
     for name, field in fields.items():
         if name in values:
@@ -267,7 +267,7 @@ ORDER: Mapping[str, Field] = {
     "client_order_id": CLIENT_ORDER_ID,
     "validate_only": Flag("Check the request and book nothing."),
 }
-# The header of POST /trade that means the same as `client_order_id`.
+# This header of POST /trade means the same as `client_order_id`.
 KEY_HEADER = "Idempotency-Key"
 
 # What an order is answered with: the same fields, but for the one that is about the request.

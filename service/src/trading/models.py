@@ -1,4 +1,4 @@
-"""The things the service speaks of."""
+"""The objects of the domain."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ SUCCESS, VOID = "SUCCESS", "VOID"
 class Order:
     """A valid request for a trade: `quantity` in whole units, `price` for one of them.
 
-    Two orders are the same request exactly if they are equal.
+    Two requests with one key are the same if their orders are equal.
     """
 
     symbol: str
@@ -24,10 +24,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request, as API Gateway has authenticated them.
+    """Who sent a request, as API Gateway authenticated them.
 
-    `scope` is what a `client_order_id` is unique within. It stays the same when a role is assumed
-    again under another session name; `principal` is the full ARN, for the record.
+    A `client_order_id` is unique within a `scope`, which stays the same when a role is assumed
+    again under another session name. `principal` is the full ARN, for the record.
     """
 
     scope: str
@@ -37,7 +37,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Trade:
-    """A trade that is booked; all times are UTC, without a time zone."""
+    """A booked trade; all times are in UTC, without a time zone."""
 
     trade_id: str
     created_at: datetime
@@ -50,7 +50,7 @@ class Trade:
 
 @dataclass(frozen=True)
 class Position:
-    """What has been bought less what has been sold of a symbol, in whole units."""
+    """Bought less sold units of a symbol."""
 
     symbol: str
     quantity: int

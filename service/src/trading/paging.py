@@ -1,4 +1,4 @@
-"""The cursor between two pages of the list: opaque, and of no use once it was tampered with."""
+"""The cursor between two pages of the list: opaque, and signed against changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MAC_BYTES = 16
 
 
 def encode(place: PagePosition, wanted: TradeFilter, key: str) -> str:
-    """The cursor that leads on from a place in the list of the `wanted` trades."""
-    # A whole number of base64's letters: each change of the cursor is a change of its bytes.
+    """The cursor for the page after a position in the list of the `wanted` trades."""
+    # Its length is a multiple of 3 bytes, so that base64 has no unused bits that could differ.
     created_at = place.created_at.isoformat(timespec="microseconds")
     payload = f"{created_at}|{place.trade_id}".encode()
     return base64.urlsafe_b64encode(_mac(payload, wanted, key) + payload).rstrip(b"=").decode()
@@ -36,7 +36,7 @@ def decode(cursor: str, wanted: TradeFilter, key: str) -> PagePosition:
     if not hmac.compare_digest(mac, _mac(payload, wanted, key)):
         raise InvalidCursor(
             "The parameter 'cursor' is not the next_cursor of a page with the same filters: "
-            "begin anew without it."
+            "start again without it."
         )
     created_at, _, trade_id = payload.decode().partition("|")
     return PagePosition(datetime.fromisoformat(created_at), trade_id)

@@ -21,10 +21,10 @@ class SecretUnavailable(DatabaseUnavailable):
 
 @dataclass(frozen=True)
 class Credentials:
-    """A database user; the password is left out of `repr`, and so of logs.
+    """A database user. `repr`, and so the logs, omit the password.
 
-    `cursor_key` signs the cursors of lists. It is in the secret because it has to be the same for
-    all execution environments, also while a new password reaches one after the other.
+    `cursor_key` signs the cursors of lists. It is in the secret because all execution environments
+    need the same one, also during a rotation of the password.
     """
 
     username: str
@@ -32,16 +32,16 @@ class Credentials:
     cursor_key: str = field(default="", repr=False)
 
 
-def fetch_credentials(secret_arn: str, stage: str = CURRENT) -> Credentials | None:
+def fetch_credentials(secret_arn: str, version_stage: str = CURRENT) -> Credentials | None:
     """Read one version of a database user's secret; None if there is none.
 
     Raises:
         SecretUnavailable: Secrets Manager does not answer, or refuses.
     """
     try:
-        value = json.loads(get_secret_string(secret_arn, stage))
+        value = json.loads(get_secret_string(secret_arn, version_stage))
     except SecretsManagerError as error:
-        # A version that does not exist is reported like a secret that does not.
+        # Secrets Manager reports a missing version like a missing secret.
         if str(error) == "ResourceNotFoundException":
             return None
         raise SecretUnavailable from error
@@ -51,7 +51,7 @@ def fetch_credentials(secret_arn: str, stage: str = CURRENT) -> Credentials | No
 
 
 class CredentialStore:
-    """The credentials of this execution environment: fetched once, and anew after a rotation."""
+    """The credentials of this execution environment: fetched once, and again after a rotation."""
 
     def __init__(self, fetch: Callable[[str], Credentials | None]) -> None:
         self._fetch = fetch
@@ -61,7 +61,7 @@ class CredentialStore:
         """The credentials to use.
 
         Raises:
-            SecretUnavailable: they are not kept, and could not be fetched.
+            SecretUnavailable: they could not be fetched.
         """
         if self._credentials is None:
             self._credentials = self._fetch(CURRENT)
@@ -70,17 +70,17 @@ class CredentialStore:
         return self._credentials
 
     def replace(self, refused: Credentials) -> None:
-        """Find others, since the database has refused these.
+        """Fetch other credentials, because the database refused these.
 
-        A rotation gives the database its new password before it makes the secret's pending
-        version the current one: in between, only the pending version is right.
+        A rotation changes the password in the database before it makes the secret's pending version
+        the current one. In between, only the pending version works.
 
         Raises:
             SecretUnavailable: they could not be fetched.
         """
         self._credentials = None
-        for stage in (CURRENT, PENDING):
-            credentials = self._fetch(stage)
+        for version_stage in (CURRENT, PENDING):
+            credentials = self._fetch(version_stage)
             if credentials not in (None, refused):
                 self._credentials = credentials
                 return

@@ -1,7 +1,7 @@
 """One call of Secrets Manager, signed and sent without boto3.
 
-boto3 takes longer to load than all else that a first request needs together. A signature that were
-wrong would be refused: it lets nobody in.
+Loading boto3 takes longer than everything else that a first request needs. A wrong signature is
+refused, so a mistake here gives nobody access.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -27,29 +27,29 @@ _TIMEOUT_SECONDS = 3.0
 
 
 class SecretsManagerError(Exception):
-    """Secrets Manager refused; `str()` is its own word for why, such as `AccessDeniedException`."""
+    """Secrets Manager refused. `str()` gives its error code, such as `AccessDeniedException`."""
 
 
 class NotAnswered(SecretsManagerError):
-    """Secrets Manager did not answer, or said that the fault was its own."""
+    """Secrets Manager did not answer, or answered with a server error."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of the function's role; those of a user have no token."""
+    """The keys of the function's role. Keys of a user have no token."""
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
 
-def get_secret_string(secret_arn: str, stage: str) -> str:
+def get_secret_string(secret_arn: str, version_stage: str) -> str:
     """The text of one version of a secret.
 
     Raises:
-        SecretsManagerError: it was refused, or not answered at the second attempt either.
+        SecretsManagerError: Secrets Manager refused, or did not answer two attempts.
     """
-    body = json.dumps({"SecretId": secret_arn, "VersionStage": stage}).encode()
+    body = json.dumps({"SecretId": secret_arn, "VersionStage": version_stage}).encode()
     try:
         return _get(body)
     except NotAnswered:
@@ -59,9 +59,9 @@ def get_secret_string(secret_arn: str, stage: str) -> str:
 def signed_headers(
     body: bytes, host: str, region: str, keys: Keys, now: datetime
 ) -> Mapping[str, str]:
-    """The headers of a GetSecretValue that `keys` sign at the time `now`, which is one of UTC."""
+    """The headers of a GetSecretValue request, signed with `keys` at the time `now` (UTC)."""
     moment = f"{now:%Y%m%dT%H%M%SZ}"
-    # They are signed in this order, which is that of their names.
+    # Signature Version 4 wants them sorted by name, as they are here.
     headers = {
         "content-type": "application/x-amz-json-1.1",
         "host": host,
@@ -87,7 +87,7 @@ def signed_headers(
 
 def _get(body: bytes) -> str:
     region = os.environ["AWS_REGION"]
-    # What the SDKs read, too: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    # The variables that the SDKs read: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     url = os.environ.get(
         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         os.environ.get("AWS_ENDPOINT_URL", f"https://{_SERVICE}.{region}.amazonaws.com"),
@@ -103,7 +103,7 @@ def _keys() -> Keys:
             os.environ["AWS_SECRET_ACCESS_KEY"],
             os.environ.get("AWS_SESSION_TOKEN"),
         )
-    # An environment that was started from a snapshot asks for them:
+    # An environment that was started from a snapshot gets its keys from an endpoint:
     # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-credentials
     given = _send(
         "GET",

@@ -1,17 +1,17 @@
-"""What a function is told by its environment variables; the template sets them."""
+"""Reads the environment variables that the template sets for each function."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# The build puts it there: see the `rds-ca` target of service/Makefile.
+# `make build-service` puts it there: service/tools/rds_ca.py.
 _CA_FILE = Path(__file__).with_name("rds-ca.pem")
 
 
 @dataclass(frozen=True)
 class Address:
-    """A database, and the certificate authorities that vouch for its server."""
+    """Where a database is, and the certificate authorities that its server is verified with."""
 
     host: str
     port: int
@@ -21,26 +21,28 @@ class Address:
 
 @dataclass(frozen=True)
 class Preview:
-    """A second copy of the service on an environment's data layer, and what its own data is called.
+    """A second copy of the service on an environment's data platform, and the names of its data.
 
-    Nothing of the environment's can be called so: no schema or user that RDS makes has a hyphen,
-    and its trades are archived under `trades/`. What deletes data takes all names from here.
+    The environment's own data never has such names: RDS makes no schema or user with a hyphen, and
+    its trades are archived under `trades/`. Code that deletes data takes every name from here.
     """
 
     stage: str
 
     def __post_init__(self) -> None:
         if not self.stage:
-            raise ValueError("without a stage, this is the environment's own service")
+            raise ValueError(
+                "a preview needs a stage: without one, this is the environment's service"
+            )
 
     @property
     def schema(self) -> str:
-        """The schema, on the cluster that all share; of 28 characters at most."""
+        """The schema, on the environment's cluster; at most 28 characters."""
         return f"preview-{self.stage}"
 
     @property
     def user(self) -> str:
-        """The user that books trades in it; MySQL takes 32 characters."""
+        """The user that books trades in it. MySQL allows 32 characters."""
         return self.schema
 
     @property
@@ -56,7 +58,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the function runs, and where its database is; `preview` of a preview alone."""
+    """Where the function runs and where its database is; `preview` is None outside previews."""
 
     region: str
     environment: str
@@ -67,7 +69,7 @@ class Settings:
 
 
 def load_preview(variables: Mapping[str, str] = os.environ) -> Preview | None:
-    """The preview that this function is a part of, if any."""
+    """The preview that this function belongs to, if any."""
     stage = variables.get("SERVICE_STAGE")
     return Preview(stage) if stage else None
 

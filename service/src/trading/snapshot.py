@@ -1,4 +1,4 @@
-"""Snapshots that execution environments start from: Lambda SnapStart.
+"""Lambda SnapStart: execution environments that start from a snapshot.
 
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """
@@ -10,13 +10,13 @@ from collections.abc import Callable
 def prepare(forget: Callable[[], object]) -> None:
     """Call `forget` in each environment that starts from a snapshot.
 
-    Whatever is in a snapshot is the same in each environment that starts from it: connections that
-    are long closed, and the state of a random generator.
+    Everything in a snapshot is the same in all environments that start from it, including closed
+    connections and the state of the random generator.
     """
     try:
         from snapshot_restore_py import register_after_restore
     except ImportError:
-        # Lambda's own Python has it, and no other takes snapshots.
+        # Only Lambda's own Python has this module, and only Lambda takes snapshots.
         return
     register_after_restore(forget)
     register_after_restore(random.seed)

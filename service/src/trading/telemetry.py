@@ -1,4 +1,4 @@
-"""Structured logs, metrics and, where the template asks for them, traces."""
+"""Structured logs, metrics and, if the template turns them on, traces."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _NAMESPACE = "TradingPlatform"
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 logger = Logger()
-# Of the request at hand; an execution environment has one at a time.
+# Of the current request. An execution environment handles one at a time.
 _facts: dict[str, object] = {}
 _metrics: dict[str, float] = {}
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric; `measured` writes all metrics of a request at its end."""
+    """Add to a metric. `measured` writes all metrics at the end of the request."""
     _metrics[name] = _metrics.get(name, 0) + value
 
 
 def tell(message: str, **facts: str) -> None:
-    """Say what a request did, in the line that `measured` writes at its end."""
+    """Add facts to the line that `measured` writes at the end of the request."""
     _facts.update(facts, message=message)
 
 
 def correlate(request_id: str) -> None:
-    """Put the ID that the caller gets into all lines of a request."""
+    """Put the ID that the caller gets into every log line of the request."""
     logger.set_correlation_id(request_id)
     _facts["correlation_id"] = request_id
 
 
 def measured(handler: Handler) -> Handler:
-    """Write one line of the log per request: what was told of it, its metrics and its `Latency`.
+    """Write one log line per request with its facts, its metrics and its `Latency`.
 
-    CloudWatch reads metrics from such lines (embedded metric format), so that writing them costs a
-    function no call of an API. The line is made here, and not by Powertools: its checks of every
-    metric took a fifth of all that a request adds to its database's time (`make bench`).
+    CloudWatch reads metrics from such lines (embedded metric format), so that they need no API
+    call. Powertools' metrics are not used, because their checks took a fifth of the time that a
+    request adds to its database's time (`make bench`).
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
 
@@ -82,13 +82,13 @@ def _line() -> dict[str, object]:
 
 
 def traced(handler: Handler) -> Handler:
-    """Trace requests and the calls that they cause with AWS X-Ray, if `TRACING` is `Active`."""
+    """Trace requests and their calls with AWS X-Ray, if `TRACING` is `Active`."""
     if os.environ.get("TRACING") != "Active":
         return handler
-    # The X-Ray SDK patches libraries and takes a tenth of a second to load.
+    # Imported only when needed: the X-Ray SDK takes a tenth of a second to load.
     from aws_lambda_powertools import Tracer
 
     tracer = Tracer(patch_modules=["botocore", "pymysql"])
-    # A traced answer would hold the payload.
+    # A captured response would contain the payload.
     traced_handler: Handler = tracer.capture_lambda_handler(handler, capture_response=False)
     return traced_handler

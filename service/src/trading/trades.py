@@ -1,4 +1,4 @@
-"""The rules of trades: no AWS and no SQL in here."""
+"""The rules of trades, without AWS and without SQL."""
 
 import json
 import secrets
@@ -16,10 +16,10 @@ MAX_BODY_BYTES = 8 * 1024
 
 
 class Book(Protocol):
-    """Where trades are kept."""
+    """Where trades are stored."""
 
     def add(self, trade: Trade) -> Trade:
-        """Keep a trade, or return the one that the caller has booked by its client_order_id."""
+        """Store a trade, or return the caller's trade that has its client_order_id already."""
 
     def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
         """Void a trade unless it is void, and return it; None if there is none."""
@@ -27,7 +27,7 @@ class Book(Protocol):
 
 @dataclass(frozen=True)
 class Booking:
-    """A booked trade; `is_replay` if it had been booked by an earlier request."""
+    """A booked trade; `is_replay` if an earlier request booked it."""
 
     trade: Trade
     is_replay: bool
@@ -37,12 +37,12 @@ def parse_order(body: bytes, key: str | None = None) -> tuple[Order, bool]:
     """Read the body and the Idempotency-Key header of `POST /trade`.
 
     Returns:
-        The order, and whether it is to be checked only.
+        The order, and whether to check it only.
 
     Raises:
         InvalidTrade: the body is not a JSON object with valid fields.
-        InvalidParameter: the header is no key.
-        KeyMismatch: the header is not the same as `client_order_id`.
+        InvalidParameter: the header is not a valid key.
+        KeyMismatch: header and `client_order_id` differ.
     """
     if len(body) > MAX_BODY_BYTES:
         raise InvalidTrade(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
@@ -81,24 +81,24 @@ def parse_query(
 
 
 def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
-    """Book a trade for `order`, unless the caller has done so by the same client_order_id.
+    """Book a trade for `order`, unless the caller booked it before under the same client_order_id.
 
     Raises:
-        KeyReused: the caller has booked another order by the same client_order_id.
+        KeyReused: the caller booked another order under the same client_order_id.
     """
     now = datetime.now(UTC).replace(tzinfo=None)
     trade = Trade(new_trade_id(now), now, order, caller)
     booked = book.add(trade)
     if booked.order != order:
         raise KeyReused(
-            f"The key {order.client_order_id!r} was used for another request; "
-            f"it is that of {booked.trade_id}. Nothing was booked."
+            f"The key {order.client_order_id!r} belongs to another request, which booked "
+            f"{booked.trade_id}. Nothing was booked now: use a new key for a new trade."
         )
     return Booking(booked, is_replay=booked.trade_id != trade.trade_id)
 
 
 def void_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
-    """Void a trade for good; if it is void already, it stays as it is.
+    """Void a trade for good. A trade that is void already does not change.
 
     Raises:
         TradeNotFound: there is no such trade.
@@ -109,10 +109,10 @@ def void_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
 
 
 def found(trade: Trade | None) -> Trade:
-    """The trade that was looked for.
+    """The trade that a caller asked for.
 
     Raises:
-        TradeNotFound: it is None.
+        TradeNotFound: `trade` is None.
     """
     if trade is None:
         raise TradeNotFound("There is no such trade.")
@@ -123,7 +123,7 @@ def check_trade_id(trade_id: str) -> str:
     """A trade's ID.
 
     Raises:
-        TradeNotFound: the service gives no such IDs.
+        TradeNotFound: the text does not have the form of a trade's ID.
     """
     try:
         return fields.TRADE_ID.parse(trade_id)
@@ -132,10 +132,10 @@ def check_trade_id(trade_id: str) -> str:
 
 
 def new_trade_id(now: datetime) -> str:
-    """An ID that no other trade has, and that sorts by time of booking.
+    """A unique ID that sorts by time of booking.
 
-    48 bits of milliseconds and 56 random bits in hexadecimal: rows that are booked together lie
-    together in the primary key.
+    It has 48 bits of milliseconds and 56 random bits, in hexadecimal. Rows booked together are
+    close together in the primary key.
     """
     milliseconds = int(now.replace(tzinfo=UTC).timestamp() * 1000)
     return f"TRADE-{milliseconds:012X}{secrets.token_hex(7).upper()}"
@@ -156,15 +156,15 @@ def _key(header: str, client_order_id: str | None) -> str:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        # Decimal keeps 0.1 exact: no value ever passes through a float.
+        # Decimal keeps 0.1 exact; a float would not.
         return json.loads(
             body.decode("utf-8"),
             parse_float=Decimal,
             parse_constant=_not_a_number,
             object_pairs_hook=_object_without_duplicates,
         )
-    # ValueError is also bad UTF-8, and an integer of more digits than Python converts;
-    # InvalidOperation is an exponent that Decimal does not hold.
+    # ValueError covers bad UTF-8 and integers with more digits than Python converts.
+    # InvalidOperation is an exponent outside of Decimal's range.
     except (ValueError, RecursionError, InvalidOperation):
         raise InvalidTrade("The body is not valid JSON.") from None
 
