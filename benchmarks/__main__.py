@@ -1,6 +1,6 @@
 """Runs the benchmarks: `python -m benchmarks [--quick] [name ...]`.
 
-A full run of all of them writes docs/performance.md; any other prints only.
+A full run of all of them writes docs/explanation/performance.md; any other prints only.
 """
 
 import argparse

@@ -27,8 +27,8 @@ The commands as users run them, on the local platform, in one region, with a `st
 A step ends with the first line of the command's output that belongs to the next one. The emulator
 answers at once; on AWS, refreshing, the change set and the update take longer.
 
-The load is what [`make load`](load.md) prints: through the emulator's API Gateway and Lambda, on
-the same cores, so it is the emulator's figure and not AWS's."""
+The load is what [`make load`](../how-to/load-test.md) prints: through the emulator's API Gateway
+and Lambda, on the same cores, so it is the emulator's figure and not AWS's."""
 
 # A step, and what the line looks like with which it ends; the last one ends with the command.
 _Steps = Sequence[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""The report of a full run: docs/performance.md and its chart, made of the results alone."""
+"""Write docs/explanation/performance.md and its chart from the results of a full run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shared.cli.table import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
-DOCUMENT = ROOT / "docs" / "performance.md"
-CHART = ROOT / "docs" / "performance.svg"
+DOCUMENT = ROOT / "docs" / "explanation" / "performance.md"
+CHART = ROOT / "docs" / "explanation" / "performance.svg"
 
 _INTRODUCTION = """\
 # Performance

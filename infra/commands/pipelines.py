@@ -32,7 +32,8 @@ def repository_name(variables: Mapping[str, str]) -> str:
     if not re.fullmatch(f"{_NAME}/{_NAME}", repository):
         raise UserError(
             f"GITHUB_REPOSITORY {repository!r}: give the repository as tokens name it: owner/name, "
-            "or owner@number/name@number if it was made since July 2026 (docs/pipelines.md)"
+            "or owner@number/name@number if it was made since July 2026 "
+            "(docs/how-to/set-up-pipelines.md)"
         )
     return repository
 

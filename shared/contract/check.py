@@ -79,7 +79,9 @@ def check_against_base(root: Path, base: str) -> None:
         rows = [(each.parameter, each.text, ", ".join(each.files)) for each in findings]
         print(table([("PARAMETER", "FINDING", "CONSUMERS"), *rows]), flush=True)
     if any(finding.breaks for finding in findings):
-        raise UserError("this breaks the contract; docs/contract.md says how to change it")
+        raise UserError(
+            "this breaks the contract; docs/reference/contract.md says how to change it"
+        )
 
 
 def contract_changes(

@@ -1,4 +1,4 @@
-"""Callers that book trades, and do after a failure what docs/api.md tells them to do."""
+"""Callers that book trades, and do after a failure what docs/reference/api.md tells them to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways out of CDKTF, as docs/leaving-cdktf.md describes them."""
+"""The ways out of CDKTF, as docs/how-to/leave-cdktf.md describes them."""
 
 import json
 import os

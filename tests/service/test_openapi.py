@@ -71,7 +71,7 @@ def test_every_problem_has_a_code_of_its_own_that_is_documented() -> None:
     ],
 )
 def test_the_page_about_the_api_names_every_field_filter_code_and_route(name: str) -> None:
-    page = (ROOT / "docs" / "api.md").read_text()
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
     assert f"`{name}`" in page or f"`{name}?" in page
 
 

@@ -331,5 +331,5 @@ sys.exit(exit_code(lambda: check.main(pathlib.Path({str(project.folder)!r}))))
     assert finished.returncode == 1
     assert "BucketName  removed" in finished.stdout
     assert finished.stderr == (
-        "error: this breaks the contract; docs/contract.md says how to change it\n"
+        "error: this breaks the contract; docs/reference/contract.md says how to change it\n"
     )
