@@ -1,16 +1,32 @@
-"""The pages name targets, files and sections that exist."""
+"""The pages name targets, files and sections that exist, and the reference is complete."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from infra.config.environment import RegionConfig, Settings
+from shared.contract.loader import load_contract
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+# `docs/` has a folder for each kind of page, and no page beside them but these.
+KINDS = {"decisions", "explanation", "how-to", "reference", "runbooks", "tutorial"}
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+# What the Makefile reads: `$(NAME)`, `NAME ?=`, and `NAME=` in the text that `make` prints.
+READ = re.compile(
+    r"\$\(([A-Z][A-Z_]+)\)|^(?:export )?([A-Z][A-Z_]+) \?=|(?<![A-Z_])([A-Z][A-Z_]+)="
+)
+# What it sets itself, what make or the shell brings, and what another example has.
+OWN = {"CURDIR", "LOCK", "MAKEFILE_LIST", "PATH", "PY", "PYTHONPATH", "VENV"}
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(`+)[^`]+\1")
 COMMENT = re.compile(r"(?<=\s)#.*$", re.MULTILINE)
+ROW = re.compile(r"^\| `(.+?)` \|", re.MULTILINE)
 # What stands before the target: options, and variables such as `REGIONS=a,b`.
 MAKE = re.compile(r"\bmake((?:\s+(?:--?[a-z-]+|[A-Z_]+=\S+))*)\s+([a-z][a-z-]*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -57,3 +73,60 @@ def test_what_is_not_there_is_found() -> None:
     text = "# A\n`REGIONS=a make --silent JSON=1 no-such`, make up, [x](#a) [y](#no) [z](none.md)"
     assert targets(text) == {"no-such"}
     assert broken(ROOT / "README.md", text) == ["#no", "none.md"]
+
+
+def variables(makefile: str) -> set[str]:
+    """The variables that a user can set for the targets of a Makefile."""
+    return {name for match in READ.findall(makefile) for name in match if name} - OWN
+
+
+def described(page: str) -> set[str]:
+    """What the tables of a page of the reference describe, row by row."""
+    rows = ROW.findall((REFERENCE / f"{page}.md").read_text())
+    return {name for row in rows for name in row.split("`, `")}
+
+
+def test_docs_has_a_folder_for_each_kind_of_page_and_a_map() -> None:
+    assert {page.parent.name for page in DOCS.rglob("*.md")} == KINDS | {"docs"}
+    assert {page.name for page in DOCS.glob("*.md")} == {"README.md", "glossary.md"}
+
+
+def test_the_map_leads_to_every_page() -> None:
+    pages = {page for page in DOCS.rglob("*.md") if page.name != "README.md"}
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in DOCS.rglob("README.md")
+        for link in LINK.findall(page.read_text())
+    }
+    assert pages <= linked
+
+
+def test_every_target_is_described() -> None:
+    assert described("commands") == {f"make {target}" for target in TARGETS}
+
+
+def test_every_variable_of_the_makefile_is_described() -> None:
+    assert variables(MAKEFILE) <= described("variables")
+
+
+def test_what_a_makefile_reads_is_found() -> None:
+    makefile = "A_B ?= x\nup: ## Start (C=1 too)\n\techo $(D_E) $(PY) FG=$(or $(HI),$(lower))\n"
+    assert variables(makefile) == {"A_B", "D_E", "FG", "HI"}
+
+
+def test_every_option_of_an_environment_is_described() -> None:
+    sections = vars(Settings())
+    page = (REFERENCE / "environments.md").read_text()
+    parts = {part.partition("`")[0]: part for part in page.split("### `")[1:]}
+    assert parts.keys() == {f"[{name}]" for name in (*sections, "regions.<region>")}
+    for name, section in sections.items():
+        rows = ROW.findall(parts[f"[{name}]"])
+        assert {key for row in rows for key in row.split("`, `")} == vars(section).keys()
+    region = vars(RegionConfig("us-east-1")).keys() - {"region", "zone_letters"}
+    assert set(ROW.findall(parts["[regions.<region>]"])) == region
+
+
+def test_the_changelog_has_the_versions_that_there_are() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    api = json.loads((ROOT / "service" / "openapi.json").read_text())["info"]["version"]
+    assert f"Contract {load_contract().version}, API {api}." in changelog
