@@ -35,12 +35,7 @@ _CREATE_HISTORY = """
 """
 
 # The errors of a statement that creates what already exists.
-_DONE_BEFORE = {
-    ER.TABLE_EXISTS_ERROR,
-    ER.DUP_FIELDNAME,
-    ER.DUP_KEYNAME,
-    ER.TRG_ALREADY_EXISTS,
-}
+_DONE_BEFORE = {ER.TABLE_EXISTS_ERROR, ER.DUP_FIELDNAME, ER.DUP_KEYNAME}
 
 
 class MigrationError(Exception):
