@@ -26,22 +26,25 @@ from trading.settings import Address
 
 _BUFFER_POOL_BYTES = 2 * 1024**3
 _LOG_BYTES = 1024**3
+_OWNER = Credentials("owner", "benchmark")
 _CREDENTIALS = Credentials("trade_app", "benchmark")
+_CURSOR_KEY = "benchmark"
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
 _LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
 # Symbols are spread evenly: AAPL is one of a thousand.
 _FILL = """
-    SET unique_checks = 0, foreign_key_checks = 0;
-    USE trading;
-    INSERT INTO trades
+    INSERT INTO trades (
+        trade_id, created_at, status, symbol, side, quantity, price, client_order_id, caller,
+        account, principal
+    )
     SELECT
         CONCAT('TRADE-', LPAD(HEX(UNIX_TIMESTAMP('{day}') * 1000 + seq DIV 1000), 12, '0'),
                LPAD(HEX(seq), 14, '0')),
         '{day}' + INTERVAL seq MICROSECOND, 'SUCCESS',
         IF(seq % 1000 = 0, 'AAPL', CONCAT('S', seq % 1000)), IF(seq % 3 = 0, 'SELL', 'BUY'),
         1 + seq % 500, 10 + seq % 1000 / 7, CONCAT('{day}-', LPAD(seq, 12, '0')),
-        'fill', '111122223333', 'arn:aws:iam::111122223333:user/fill', NULL, NULL
-    FROM seq_{first}_to_{last};
+        'fill', '111122223333', 'arn:aws:iam::111122223333:user/fill'
+    FROM seq_{first}_to_{last}
 """
 
 _numbers = count(1)
@@ -58,7 +61,7 @@ class Rig:
 
     def connect(self) -> Connection[Cursor]:
         """A connection with every right on the service's database."""
-        return connect(self.address, _CREDENTIALS, statement_seconds=3600)
+        return connect(self.address, _OWNER, statement_seconds=3600)
 
     def fill(self, first: int, last: int, day: str) -> None:
         """Add the trades of these numbers, all booked on a day such as `2026-01-31`."""
@@ -66,7 +69,9 @@ class Rig:
         for start in range(first, last + 1, step):
             end = min(start + step - 1, last)
             progress(f"adding rows up to {end:,}")
-            self.server.execute(_FILL.format(day=day, first=start, last=end), timeout=1800)
+            with self.connect() as owner:
+                owner.query("SET unique_checks = 0, foreign_key_checks = 0")
+                owner.query(_FILL.format(day=day, first=start, last=end))
 
     def function(self, code: Code) -> ExecutionEnvironment:
         """A new execution environment of a function that uses this rig."""
@@ -101,11 +106,20 @@ def rig() -> Iterator[Rig]:
                 f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
                 f"SET GLOBAL innodb_log_file_size = {_LOG_BYTES};"
                 "CREATE DATABASE trading;"
+                f"CREATE USER {_OWNER.username}@'%' IDENTIFIED BY '{_OWNER.password}';"
+                f"GRANT ALL ON trading.* TO {_OWNER.username}@'%';"
                 f"CREATE USER {_CREDENTIALS.username}@'%' IDENTIFIED BY '{_CREDENTIALS.password}';"
-                f"GRANT ALL ON trading.* TO {_CREDENTIALS.username}@'%';"
+                f"GRANT SELECT, INSERT, UPDATE ON trading.* TO {_CREDENTIALS.username}@'%';"
             )
             address = Address("127.0.0.1", server.port, "trading", str(tls.ca))
-            aws = Aws({"username": _CREDENTIALS.username, "password": _CREDENTIALS.password})
+            secret = {
+                "username": _CREDENTIALS.username,
+                "password": _CREDENTIALS.password,
+                "cursor_key": _CURSOR_KEY,
+                "archive_username": _CREDENTIALS.username,
+                "archive_password": _CREDENTIALS.password,
+            }
+            aws = Aws(secret)
             found = Rig(folder, server, address, aws)
             with found.connect() as connection:
                 apply_migrations(connection, load_migrations(ROOT / "service" / "migrations"))

@@ -50,6 +50,10 @@ _INSTANCE_PARAMETERS = {
         "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
     ),
+    # With a binary log, a user without SUPER creates triggers only with this setting. The service's
+    # migrations create triggers.
+    # https://dev.mysql.com/doc/refman/8.0/en/stored-programs-logging.html
+    "log_bin_trust_function_creators": "1",
     # Feed the export of the slow query log, which reads files.
     "log_output": "FILE",
     "slow_query_log": "1",

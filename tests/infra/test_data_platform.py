@@ -421,6 +421,8 @@ def test_instances_have_a_parameter_group_of_their_own_that_makes_sql_strict(
     # The slow query log is exported from files.
     assert parameters["log_output"] == "FILE"
     assert parameters["slow_query_log"] == "1"
+    # The service's migrations create triggers, also if somebody turns the binary log on.
+    assert parameters["log_bin_trust_function_creators"] == "1"
     name = stack.reference("aws_db_parameter_group", "database/instance-parameter-group", "name")
     instances = stack.resources("aws_rds_cluster_instance").values()
     assert {instance["db_parameter_group_name"] for instance in instances} == {name}

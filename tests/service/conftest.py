@@ -74,13 +74,16 @@ class Secrets:
         """Give the service's secret a value."""
         self.values[APP_SECRET_ARN, stage] = json.dumps(vars(credentials))
 
-    def fetch(self, stage: str = CURRENT) -> Credentials | None:
+    def fetch(self, stage: str = CURRENT, prefix: str = "") -> Credentials | None:
         """The service's secret, as `fetch_credentials` gives it."""
         try:
             answer = self.get_secret_value(SecretId=APP_SECRET_ARN, VersionStage=stage)
         except ResourceNotFoundException:
             return None
-        return Credentials(**json.loads(answer["SecretString"]))
+        value = json.loads(answer["SecretString"])
+        return Credentials(
+            value[f"{prefix}username"], value[f"{prefix}password"], value.get("cursor_key")
+        )
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +118,7 @@ def address(server: MariaDBServer, tls: TLSFiles) -> Address:
 def database(server: MariaDBServer, address: Address) -> Iterator[Connection[Cursor]]:
     """An administrator's connection to an empty database `trading`."""
     server.execute("DROP DATABASE IF EXISTS trading; CREATE DATABASE trading;")
-    server.execute("DROP USER IF EXISTS trade_app@'%';")
+    server.execute("DROP USER IF EXISTS trade_app@'%', trade_archive@'%';")
     with connect(address, ADMIN) as connection:
         yield connection
     server.execute("DROP DATABASE trading;")

@@ -23,8 +23,10 @@ from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.database_server import MariaDBServer
 from local.emulator.settings import REGION
 from tests.local.test_emulator import Emulator
-from tests.service.conftest import Secrets, context
+from tests.service.conftest import ADMIN, Secrets, context
 from tests.service.conftest import rows as query
+from trading.database import connect
+from trading.settings import Address
 from trading.store import COLUMNS
 
 BUCKET = "trading-data"
@@ -75,7 +77,9 @@ def run(
         "DATA_KEY_ARN": key_arn,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(handler, "fetch_credentials", lambda _arn, stage: secrets.fetch(stage))
+    monkeypatch.setattr(
+        handler, "fetch_credentials", lambda _arn, *version: secrets.fetch(*version)
+    )
     monkeypatch.setattr(handler, "datetime", Clock)
     return lambda event, seconds=900: handler.handler(event, context(seconds))
 
@@ -265,17 +269,19 @@ def peak_memory() -> int:
     return int(kilobytes) * 1024
 
 
-def test_memory_stays_flat_over_200000_trades(run: Any, s3: Any, server: MariaDBServer) -> None:
-    server.execute(
-        """
-        USE trading; INSERT INTO trades
-            (trade_id, created_at, symbol, quantity, side, caller, principal, status)
-        SELECT CONCAT('TRADE-', LPAD(HEX(seq), 26, '0')), '2026-01-30 09:00:00', 'AAPL', seq, 'BUY',
-            'AROAALICE', CONCAT(MD5(seq), MD5(-seq), SHA2(seq, 512)), 'SUCCESS'
-        FROM seq_1_to_200000
-        """,
-        timeout=120,
-    )
+def test_memory_stays_flat_over_200000_trades(
+    run: Any, s3: Any, server: MariaDBServer, address: Address
+) -> None:
+    with connect(address, ADMIN, statement_seconds=120) as owner:
+        owner.query(
+            """
+            INSERT INTO trades
+                (trade_id, created_at, symbol, quantity, side, caller, principal, status)
+            SELECT CONCAT('TRADE-', LPAD(HEX(seq), 26, '0')), '2026-01-30 09:00:00', 'AAPL', seq,
+                'BUY', 'AROAALICE', CONCAT(MD5(seq), MD5(-seq), SHA2(seq, 512)), 'SUCCESS'
+            FROM seq_1_to_200000
+            """
+        )
     before = reset_peak_memory()
     assert run({}) == {"2026-01-30": 200_000}
     growth = peak_memory() - before

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from trading.store import TradeStore
 def trade(number: int = 0, **order: object) -> Trade:
     return Trade(
         f"TRADE-{number:026X}",
-        datetime(2026, 1, 31, 9, 30),
+        datetime.now(UTC).replace(tzinfo=None),
         dataclasses.replace(Order("AAPL", 100), **order),  # type: ignore[arg-type]
         CALLER,
     )
@@ -127,7 +127,7 @@ def test_a_void_whose_answer_is_lost_keeps_its_first_time(
         store = store_at(dataclasses.replace(address, port=endpoint.port), secrets)
         store.add(trade(1))
         endpoint.cut_next(Cut.BEFORE_ANSWER)
-        at = datetime(2026, 1, 31, 10)
+        at = datetime.now(UTC).replace(tzinfo=None)
         void = store.void(trade(1).trade_id, at=at, by="bob")
         assert not endpoint.has_cuts_left
     assert void is not None

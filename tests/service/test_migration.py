@@ -19,7 +19,7 @@ from pymysql.err import OperationalError, ProgrammingError
 from local.database_server import MariaDBServer
 from migration import handler as migration_handler
 from migration import runner
-from migration.app_user import _RIGHTS, APP_USER, ensure_app_user
+from migration.app_user import APP_RIGHTS, APP_USER, ARCHIVE_RIGHTS, ARCHIVE_USER, ensure_app_user
 from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
 from tests.service.conftest import (
     ADMIN,
@@ -161,7 +161,7 @@ def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
     while not finished:
         points += 1
         server.execute("DROP DATABASE trading; CREATE DATABASE trading;")
-        server.execute(f"DROP USER IF EXISTS {APP_USER}@'%';")
+        server.execute(f"DROP USER IF EXISTS {APP_USER}@'%', {ARCHIVE_USER}@'%';")
         database.select_db("trading")
         secrets = Secrets()
         KilledCursor.left, KilledCursor.before = points, before
@@ -182,7 +182,7 @@ def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
         history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
         assert [name for (name,) in history] == [file.name for file in files]
     # Lock, history, four for each file; the user, its password and its rights.
-    assert points > 3 + 4 * len(files) + 2 + len(_RIGHTS)
+    assert points > 3 + 4 * len(files) + 4 + len(APP_RIGHTS) + len(ARCHIVE_RIGHTS)
 
 
 def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(

@@ -57,6 +57,7 @@ BREAKING = [
     "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NOT NULL DEFAULT 'X' UNIQUE",
     "ALTER TABLE trades ADD COLUMN venue INT PRIMARY KEY",
     "GRANT ALL ON trades TO trade_app",
+    "CREATE TRIGGER t BEFORE INSERT ON trades FOR EACH ROW BEGIN SET NEW.quantity = 1; END",
 ]
 
 

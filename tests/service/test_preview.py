@@ -104,7 +104,8 @@ def stages(
     yield stages
     for stage in filter(None, stages.secrets):
         server.execute(f"DROP DATABASE IF EXISTS `preview-{stage}`")
-        server.execute(f"DROP USER IF EXISTS 'preview-{stage}'@'%'")
+        for user in ("preview", "archive", "migrate"):
+            server.execute(f"DROP USER IF EXISTS '{user}-{stage}'@'%'")
 
 
 def users(database: Connection[Cursor]) -> set[str]:
@@ -162,7 +163,8 @@ def test_a_branchs_migration_cannot_touch_the_environments_tables(
         assert status == "FAILED"
         assert re.search(r"0001_mistake failed and was not applied.*denied", reason)
     assert query(database, "SELECT COUNT(*) FROM trading.trades") == [(0,)]
-    assert "migrate-pr-42" not in users(database)
+    ((created,),) = query(database, "SHOW CREATE USER 'migrate-pr-42'@'%'")
+    assert "ACCOUNT LOCK" in created
 
 
 def test_a_deleted_preview_takes_all_of_its_data_along_and_nothing_else(
@@ -181,7 +183,7 @@ def test_a_deleted_preview_takes_all_of_its_data_along_and_nothing_else(
         assert stages.request("Delete", "pr-4") == ("SUCCESS", "")
 
     assert schemas(database) == before[0] - {"preview-pr-4"}
-    assert users(database) == before[1] - {"preview-pr-4"}
+    assert users(database) == before[1] - {"preview-pr-4", "archive-pr-4", "migrate-pr-4"}
     assert {key for key, _ in versions(s3)} == set(kept)
     assert query(database, "SELECT COUNT(*) FROM `preview-pr-42`.trades") == [(0,)]
 

@@ -17,7 +17,15 @@ from local.database_server import TLSFiles
 from tests.ports import free_port
 from tests.service.conftest import ROOT
 from tests.service.secrets_manager import KEYS_PATH, SecretsManager, secrets_manager
-from trading.secret import CURRENT, PENDING, Credentials, SecretUnavailable, fetch_credentials
+from trading.secret import (
+    ARCHIVE,
+    CURRENT,
+    PENDING,
+    Credentials,
+    CredentialStore,
+    SecretUnavailable,
+    fetch_credentials,
+)
 from trading.secrets_manager import Keys, signed_headers
 
 VALUE = {"username": "u", "password": "p", "cursor_key": "k", "host": "x"}
@@ -36,10 +44,10 @@ def role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
 
 
-def ask(server: SecretsManager, stage: str = CURRENT) -> Credentials | None:
+def ask(server: SecretsManager, stage: str = CURRENT, prefix: str = "") -> Credentials | None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        return fetch_credentials("arn:secret", stage)
+        return fetch_credentials("arn:secret", stage, prefix)
 
 
 @pytest.mark.parametrize("stage", [CURRENT, PENDING])
@@ -98,10 +106,22 @@ def test_an_environment_that_starts_from_a_snapshot_asks_for_its_keys(
     assert headers["x-amz-security-token"] == "given"
 
 
-def test_a_secret_without_a_cursor_key_signs_with_its_password() -> None:
+def test_a_secret_without_a_cursor_key_signs_nothing_until_it_has_one() -> None:
     value = json.dumps({"username": "u", "password": "p"})
-    with secrets_manager((200, {"SecretString": value})) as server:
-        assert ask(server) == Credentials("u", "p", "p")
+    with secrets_manager((200, {"SecretString": value}), (200, SECRET)) as server:
+        store = CredentialStore(lambda version_stage: ask(server, version_stage))
+        assert store.get() == Credentials("u", "p")
+        with pytest.raises(SecretUnavailable, match="no 'cursor_key'"):
+            store.cursor_key()
+        assert store.cursor_key() == "k"
+
+
+def test_a_secret_has_a_second_user_for_the_archive() -> None:
+    value = json.dumps({**VALUE, "archive_username": "a", "archive_password": "b"})
+    with secrets_manager((200, {"SecretString": value}), (200, SECRET)) as server:
+        assert ask(server, CURRENT, ARCHIVE) == Credentials("a", "b", "k")
+        with pytest.raises(SecretUnavailable, match="no 'archive_username': deploy"):
+            ask(server, CURRENT, ARCHIVE)
 
 
 def test_a_version_that_is_not_there_is_none() -> None:

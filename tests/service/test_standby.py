@@ -126,7 +126,7 @@ def test_what_does_not_come_fails_the_release_with_the_reason(
     with pytest.raises(standby.MigrationError, match=r"takes no writes, and it lacks 0001_.*first"):
         handler.provide_schema()
     apply_migrations(database, load_migrations(MIGRATIONS))
-    with pytest.raises(standby.MigrationError, match="the secret of its user has no value"):
+    with pytest.raises(standby.MigrationError, match="the secret of its users has no value"):
         handler.provide_schema()
     region.set(APP)
     with pytest.raises(standby.MigrationError, match="does not let its user in: Access denied"):

@@ -10,7 +10,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor, DictCursor
 
-from tests.service.conftest import ADMIN, CALLER, Secrets, rows, store_at
+from tests.service.conftest import ADMIN, CALLER, rows
 from tests.service.hostile import sample
 from trading import fields
 from trading.database import Database, Deadline, connect
@@ -29,14 +29,18 @@ def trade(number: int, *, at: datetime = NOON, caller: Caller = CALLER, **order:
     return Trade(f"TRADE-{number:026X}", at, merged, caller)
 
 
+def store_of(address: Address) -> TradeStore:
+    """A store of the schema's owner, who may book trades of any time."""
+    database = Database(address, CredentialStore(lambda _version: ADMIN))
+    return TradeStore(database, database, Deadline.after(20))
+
+
 def ids(trades: list[Trade]) -> list[int]:
     return [int(trade.trade_id.removeprefix("TRADE-"), 16) for trade in trades]
 
 
-def test_a_trade_comes_back_as_it_was_kept(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
-) -> None:
-    store = store_at(address, secrets)
+def test_a_trade_comes_back_as_it_was_kept(schema: Connection[Cursor], address: Address) -> None:
+    store = store_of(address)
     for kept in (
         trade(1),
         trade(2, side=SELL, price=Decimal("189.25"), client_order_id="key"),
@@ -48,26 +52,24 @@ def test_a_trade_comes_back_as_it_was_kept(
     assert store.find("TRADE-0", consistent=True) is None
 
 
-def test_prices_are_exact_in_the_database(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
-) -> None:
-    store_at(address, secrets).add(trade(1, price=Decimal("0.1")))
+def test_prices_are_exact_in_the_database(schema: Connection[Cursor], address: Address) -> None:
+    store_of(address).add(trade(1, price=Decimal("0.1")))
     assert rows(schema, "SELECT price * 3 = 0.3, price FROM trades") == [(1, Decimal("0.100000"))]
 
 
 def test_the_newest_trades_come_first_and_those_of_one_moment_by_id(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+    schema: Connection[Cursor], address: Address
 ) -> None:
-    store = store_at(address, secrets)
+    store = store_of(address)
     for number, seconds in ((1, 5), (2, 0), (3, 0), (4, 9)):
         store.add(trade(number, at=NOON + timedelta(seconds=seconds)))
     assert ids(store.page(ALL, after=None, limit=10, consistent=True)) == [4, 1, 3, 2]
 
 
 def test_pages_follow_each_other_without_gap_or_overlap(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+    schema: Connection[Cursor], address: Address
 ) -> None:
-    store = store_at(address, secrets)
+    store = store_of(address)
     for number in range(7):
         store.add(trade(number, at=NOON + timedelta(seconds=number // 3)))
     seen: list[Trade] = []
@@ -80,10 +82,8 @@ def test_pages_follow_each_other_without_gap_or_overlap(
     assert ids(seen) == [6, 5, 4, 3, 2, 1, 0]
 
 
-def test_filters_select_and_combine(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
-) -> None:
-    store = store_at(address, secrets)
+def test_filters_select_and_combine(schema: Connection[Cursor], address: Address) -> None:
+    store = store_of(address)
     store.add(trade(1))
     store.add(trade(2, side=SELL))
     store.add(trade(3, symbol="MSFT", at=NOON + timedelta(seconds=1)))
@@ -140,9 +140,9 @@ def test_positions_are_read_from_an_index_alone_and_not_sorted(
 
 
 @pytest.fixture
-def stocked(schema: Connection[Cursor], address: Address, secrets: Secrets) -> Connection[Cursor]:
+def stocked(schema: Connection[Cursor], address: Address) -> Connection[Cursor]:
     """A book with enough trades that the server looks for an index."""
-    store = store_at(address, secrets)
+    store = store_of(address)
     for number in range(50):
         store.add(trade(number, at=NOON + timedelta(seconds=number)))
     rows(schema, "ANALYZE TABLE trades")
@@ -158,9 +158,9 @@ def explained(connection: Connection[Cursor], statement: Statement) -> list[dict
 
 
 def test_a_void_trade_stays_void_with_its_first_time_and_person(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+    schema: Connection[Cursor], address: Address
 ) -> None:
-    store = store_at(address, secrets)
+    store = store_of(address)
     store.add(trade(1))
     first = store.void(trade(1).trade_id, at=NOON, by="bob")
     again = store.void(trade(1).trade_id, at=NOON + timedelta(days=1), by="eve")
@@ -173,9 +173,9 @@ def test_a_void_trade_stays_void_with_its_first_time_and_person(
 
 
 def test_positions_are_bought_less_sold_without_void_trades(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+    schema: Connection[Cursor], address: Address
 ) -> None:
-    store = store_at(address, secrets)
+    store = store_of(address)
     store.add(trade(1, quantity=100))
     store.add(trade(2, quantity=30, side=SELL))
     store.add(trade(3, quantity=1000))
@@ -188,30 +188,27 @@ def test_positions_are_bought_less_sold_without_void_trades(
     assert store.positions("NONE", consistent=True) == []
 
 
-def test_positions_of_any_size_are_exact(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
-) -> None:
+def test_positions_of_any_size_are_exact(schema: Connection[Cursor], address: Address) -> None:
     with schema.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
             "principal) VALUES (%s, NOW(6), 'SUCCESS', 'AAPL', 'BUY', 9223372036854775807, '', '')",
             [(number,) for number in range(3)],
         )
-    (position,) = store_at(address, secrets).positions(None, consistent=True)
+    (position,) = store_of(address).positions(None, consistent=True)
     assert position.quantity == 3 * 9223372036854775807
 
 
 def test_reads_go_to_the_reader_and_a_trade_that_it_lacks_to_the_writer(
-    schema: Connection[Cursor], address: Address, secrets: Secrets
+    schema: Connection[Cursor], address: Address
 ) -> None:
     # A second database in the reader's place, which is as far behind as a reader can be.
     with connect(address, ADMIN) as admin, admin.cursor() as cursor:
         cursor.execute("DROP DATABASE IF EXISTS behind")
         cursor.execute("CREATE DATABASE behind")
         cursor.execute("CREATE TABLE behind.trades LIKE trading.trades")
-        cursor.execute("GRANT SELECT ON behind.trades TO trade_app@'%'")
         behind = dataclasses.replace(address, database="behind")
-        credentials = CredentialStore(secrets.fetch)
+        credentials = CredentialStore(lambda _version: ADMIN)
         store = TradeStore(
             Database(address, credentials), Database(behind, credentials), Deadline.after(10)
         )

@@ -41,6 +41,8 @@ def options(cluster: Record) -> tuple[str, ...]:
         "--sync-binlog=1",
         "--log-slave-updates=ON",
         "--binlog-format=ROW",
+        # The instances' parameter group says so, too: migrations create triggers.
+        "--log-bin-trust-function-creators=ON",
         f"--read-only={'ON' if is_follower(cluster) else 'OFF'}",
     )
 

@@ -17,7 +17,7 @@ from archive.days import last_complete_day, missing_days, requested_day
 from archive.files import Archive
 from archive.rows import first_day, rows_of
 from trading.database import connect
-from trading.secret import CredentialStore, fetch_credentials
+from trading.secret import ARCHIVE, CredentialStore, fetch_credentials
 from trading.settings import load_preview, load_settings
 from trading.store import COLUMNS
 from trading.telemetry import count, logger, measured, traced
@@ -71,7 +71,7 @@ def _archive(
     archived: dict[str, int] = {}
     settings = load_settings()
     credentials = CredentialStore(
-        lambda version_stage: fetch_credentials(settings.app_secret_arn, version_stage)
+        lambda version_stage: fetch_credentials(settings.app_secret_arn, version_stage, ARCHIVE)
     )
     with closing(
         connect(

@@ -1,10 +1,11 @@
-"""The database user of the service, with the rights it needs and no more."""
+"""The database users of the service: each has the rights that it needs and no more."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from typing import Any
 
 from pymysql.connections import Connection
@@ -12,14 +13,40 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from pymysql.err import OperationalError
 
-from trading.secret import CURRENT, PENDING, Credentials
+from trading.secret import ARCHIVE, CURRENT, PENDING, Credentials
 
 APP_USER = "trade_app"
-_RIGHTS = (
-    "GRANT SELECT, INSERT ON trades TO %s@'%%'",
-    # A trade can be voided; nothing else of it ever changes, and nothing is deleted.
-    "GRANT UPDATE (status, voided_at, voided_by) ON trades TO %s@'%%'",
+ARCHIVE_USER = "trade_archive"
+
+
+@dataclass(frozen=True)
+class Right:
+    """A privilege on the table of trades, or on one of its columns."""
+
+    privilege: str
+    column: str | None = None
+
+    def __str__(self) -> str:
+        return self.privilege if self.column is None else f"{self.privilege} (`{self.column}`)"
+
+
+# A trade can be voided. Nothing else of it ever changes, and nothing is deleted.
+APP_RIGHTS = frozenset(
+    {
+        Right("SELECT"),
+        Right("INSERT"),
+        *(Right("UPDATE", column) for column in ("status", "voided_at", "voided_by")),
+    }
 )
+ARCHIVE_RIGHTS = frozenset({Right("SELECT")})
+
+_HELD = """
+    SELECT privilege_type, NULL FROM information_schema.table_privileges
+    WHERE grantee = %(grantee)s AND table_schema = DATABASE() AND table_name = 'trades'
+    UNION ALL
+    SELECT privilege_type, column_name FROM information_schema.column_privileges
+    WHERE grantee = %(grantee)s AND table_schema = DATABASE() AND table_name = 'trades'
+"""
 _TOKEN_BYTES = 32
 
 
@@ -28,42 +55,69 @@ def ensure_app_user(
     secrets_manager: Any,
     secret_arn: str,
     log_in: Callable[[Credentials], Connection[Cursor]],
+    *,
     username: str = APP_USER,
+    archive_username: str = ARCHIVE_USER,
 ) -> None:
-    """Have a user that the secret's password opens; make one up if the secret holds none.
+    """Provide the users of the service, and a secret with their passwords.
 
-    A password that works is left alone: a rotation may be under way, in which the user has the
-    password of the secret's pending version already. The secret is written last: a run that ends
-    before it is put right by the next one.
+    A password that works is not changed: during a rotation, the user may already have the password
+    of the secret's pending version. The secret is written last, so that the next run repairs one
+    that was interrupted. Rights that a user no longer needs are revoked; a release must not need
+    them any more before the one that takes them off the list.
     """
-    stored = _stored(secrets_manager, secret_arn, CURRENT)
+    stored = _stored(secrets_manager, secret_arn, CURRENT) or {}
+    pending = _stored(secrets_manager, secret_arn, PENDING) or {}
     secret = {
         "username": username,
         "password": secrets.token_urlsafe(_TOKEN_BYTES),
         "cursor_key": secrets.token_urlsafe(_TOKEN_BYTES),
-        **(stored or {}),
+        f"{ARCHIVE}username": archive_username,
+        f"{ARCHIVE}password": secrets.token_urlsafe(_TOKEN_BYTES),
+        **stored,
     }
-    passwords = [secret["password"]]
-    if pending := _stored(secrets_manager, secret_arn, PENDING):
-        passwords.append(pending["password"])
     with connection.cursor() as cursor:
-        identified = (username, secret["password"])
-        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
-        if stored is None or not any(
-            _opens(log_in, Credentials(username, password)) for password in passwords
+        for name, prefix, rights in (
+            (username, "", APP_RIGHTS),
+            (archive_username, ARCHIVE, ARCHIVE_RIGHTS),
         ):
-            cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
-        for right in _RIGHTS:
-            cursor.execute(right, (username,))
+            key = f"{prefix}password"
+            passwords = [version[key] for version in (stored, pending) if key in version]
+            _provide_user(cursor, Credentials(name, secret[key]), passwords, log_in)
+            _settle_rights(cursor, name, rights)
     if secret != stored:
         secrets_manager.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(secret))
+
+
+def _provide_user(
+    cursor: Cursor,
+    credentials: Credentials,
+    passwords: list[str],
+    log_in: Callable[[Credentials], Connection[Cursor]],
+) -> None:
+    """Create the user if it is missing, and set its password unless one of `passwords` works."""
+    name = credentials.username
+    identified = (name, credentials.password)
+    cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
+    if not any(_opens(log_in, Credentials(name, password)) for password in passwords):
+        cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", identified)
+
+
+def _settle_rights(cursor: Cursor, username: str, wanted: Set[Right]) -> None:
+    """Grant what is missing, then revoke what is too much."""
+    cursor.execute(_HELD, {"grantee": f"'{username}'@'%'"})
+    held = {Right(privilege, column) for privilege, column in cursor.fetchall()}
+    for right in sorted(map(str, wanted - held)):
+        cursor.execute(f"GRANT {right} ON trades TO %s@'%%'", (username,))
+    for right in sorted(map(str, held - wanted)):
+        cursor.execute(f"REVOKE {right} ON trades FROM %s@'%%'", (username,))
 
 
 def _stored(secrets_manager: Any, secret_arn: str, version_stage: str) -> dict[str, str] | None:
     try:
         answer = secrets_manager.get_secret_value(SecretId=secret_arn, VersionStage=version_stage)
     except secrets_manager.exceptions.ResourceNotFoundException:
-        # A secret without that version is reported like one that does not exist.
+        # Secrets Manager reports a missing version like a missing secret.
         return None
     secret: dict[str, str] = json.loads(answer["SecretString"])
     return secret
@@ -75,7 +129,7 @@ def _opens(log_in: Callable[[Credentials], Connection[Cursor]], credentials: Cre
     except OperationalError as error:
         if error.args[0] == ER.ACCESS_DENIED_ERROR:
             return False
-        # The user is known, but may not use the database yet: rights come next.
+        # The user exists but may not use the database yet. Its rights come next.
         if error.args[0] != ER.DBACCESS_DENIED_ERROR:
             raise
     return True

@@ -16,12 +16,19 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from migration.app_user import APP_USER, ensure_app_user
+from migration.app_user import APP_USER, ARCHIVE_USER, ensure_app_user
 from migration.preview import delete_objects, drop_schema, schema_owner
 from migration.runner import apply_migrations, load_migrations
 from migration.standby import STANDBY, WRITER, await_schema, takes_no_writes
 from trading.database import connect
-from trading.secret import Credentials, CredentialStore, SecretUnavailable, fetch_credentials
+from trading.secret import (
+    ARCHIVE,
+    CURRENT,
+    Credentials,
+    CredentialStore,
+    SecretUnavailable,
+    fetch_credentials,
+)
 from trading.settings import Address, Preview, Settings, load_preview, load_settings
 from trading.telemetry import logger
 
@@ -75,7 +82,10 @@ def provide_schema() -> str:
     await_schema(
         settings.reader,
         master,
-        lambda: fetch_credentials(settings.app_secret_arn),
+        [
+            lambda: fetch_credentials(settings.app_secret_arn),
+            lambda: fetch_credentials(settings.app_secret_arn, CURRENT, ARCHIVE),
+        ],
         load_migrations(_MIGRATIONS),
     )
     logger.info("schema was replicated from the region that writes")
@@ -102,6 +112,7 @@ def migrate() -> None:
             settings.app_secret_arn,
             log_in=functools.partial(connect, settings.writer),
             username=settings.preview.user if settings.preview else APP_USER,
+            archive_username=settings.preview.archive_user if settings.preview else ARCHIVE_USER,
         )
     logger.info("schema is up to date", applied=applied)
 

@@ -31,33 +31,36 @@ class NotDeleted(Exception):
 
 @contextmanager
 def schema_owner(connection: Connection[Cursor], preview: Preview) -> Iterator[Credentials]:
-    """Have the preview's schema, and meanwhile a user that may do everything in it and no other.
+    """Provide the preview's schema, and credentials of its owner for the duration of the block.
 
-    The migrations of a branch run as this user: they cannot touch the environment's tables.
+    The migrations of a branch run as this user, which has every right on the schema and none
+    elsewhere. The user is locked afterwards, not dropped, because triggers run with its rights.
+    https://dev.mysql.com/doc/refman/8.0/en/stored-objects-security.html
     """
     owner = Credentials(preview.owner, secrets.token_urlsafe(_TOKEN_BYTES))
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{preview.schema}`")
-        # What a killed run has left has a password that nobody knows.
-        cursor.execute("DROP USER IF EXISTS %s@'%%'", (owner.username,))
-        cursor.execute(
-            "CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (owner.username, owner.password)
-        )
+        identified = (owner.username, owner.password)
+        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", identified)
+        # A killed run may have left the user with a password that nobody knows.
+        cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL ACCOUNT UNLOCK", identified)
         cursor.execute(f"GRANT ALL ON `{preview.schema}`.* TO %s@'%%'", (owner.username,))
         try:
             yield owner
         finally:
-            cursor.execute("DROP USER %s@'%%'", (owner.username,))
+            cursor.execute("ALTER USER %s@'%%' ACCOUNT LOCK", (owner.username,))
 
 
 def drop_schema(connection: Connection[Cursor], preview: Preview) -> None:
     """Delete the preview's schema and its users, if they exist."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout = %s", (_LOCK_TIMEOUT_SECONDS,))
-        # Users first, so that nobody connects to a schema that is gone.
-        for user in (preview.user, preview.owner):
+        # Its users first, so that nobody connects to a schema that is gone. The owner last, because
+        # MySQL drops no user that owns triggers.
+        for user in (preview.user, preview.archive_user):
             cursor.execute("DROP USER IF EXISTS %s@'%%'", (user,))
         cursor.execute(f"DROP DATABASE IF EXISTS `{preview.schema}`")
+        cursor.execute("DROP USER IF EXISTS %s@'%%'", (preview.owner,))
 
 
 def delete_objects(s3: S3Client, bucket: str, preview: Preview) -> None:

@@ -35,7 +35,12 @@ _CREATE_HISTORY = """
 """
 
 # The errors of a statement that creates what already exists.
-_DONE_BEFORE = {ER.TABLE_EXISTS_ERROR, ER.DUP_FIELDNAME, ER.DUP_KEYNAME}
+_DONE_BEFORE = {
+    ER.TABLE_EXISTS_ERROR,
+    ER.DUP_FIELDNAME,
+    ER.DUP_KEYNAME,
+    ER.TRG_ALREADY_EXISTS,
+}
 
 
 class MigrationError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pymysql.connections import Connection
 from pymysql.constants import ER
@@ -13,7 +13,7 @@ from pymysql.err import MySQLError, OperationalError, ProgrammingError
 
 from migration.runner import Migration, MigrationError
 from trading.database import connect
-from trading.secret import Credentials
+from trading.secret import Credentials, SecretUnavailable
 from trading.settings import Address
 
 WRITER, STANDBY = "writer", "standby"
@@ -38,7 +38,7 @@ def takes_no_writes(error: MySQLError) -> bool:
 def await_schema(
     reader: Address,
     master: Credentials,
-    app: Callable[[], Credentials | None],
+    users: Sequence[Callable[[], Credentials | None]],
     migrations: tuple[Migration, ...],
 ) -> None:
     """Wait until the migrations and the service's user were replicated from the region that writes.
@@ -48,7 +48,7 @@ def await_schema(
         pymysql.err.MySQLError: the readers do not answer.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
-    while problem := _missing(reader, master, app, migrations):
+    while problem := _missing(reader, master, users, migrations):
         if time.monotonic() > deadline:
             raise MigrationError(
                 f"the database of this region takes no writes, and {problem}: "
@@ -60,7 +60,7 @@ def await_schema(
 def _missing(
     reader: Address,
     master: Credentials,
-    app: Callable[[], Credentials | None],
+    users: Sequence[Callable[[], Credentials | None]],
     migrations: tuple[Migration, ...],
 ) -> str:
     """What is still missing; empty if nothing is."""
@@ -69,13 +69,16 @@ def _missing(
     pending = [m.name for m in migrations if applied.get(m.name) != m.checksum]
     if pending:
         return f"it lacks {', '.join(pending)}"
-    credentials = app()
-    if credentials is None:
-        return "the secret of its user has no value"
-    try:
-        connect(reader, credentials, connect_seconds=_CONNECT_SECONDS).close()
-    except OperationalError as error:
-        return f"it does not let its user in: {error.args[1]}"
+    for user in users:
+        try:
+            credentials = user()
+            if credentials is None:
+                return "the secret of its users has no value"
+            connect(reader, credentials, connect_seconds=_CONNECT_SECONDS).close()
+        except SecretUnavailable as error:
+            return str(error)
+        except OperationalError as error:
+            return f"it does not let its user in: {error.args[1]}"
     return ""
 
 

@@ -138,7 +138,7 @@ def list_trades() -> Response[str]:
     """List trades, newest first, page by page."""
     query = _query(fields.LIST_TRADES)
     wanted = TradeFilter(**{_FILTER_NAMES.get(name, name): query[name] for name in fields.FILTERS})
-    key = environment().credentials.get().cursor_key
+    key = environment().credentials.cursor_key()
     after = paging.decode(query["cursor"], wanted, key) if query["cursor"] else None
     limit = query["limit"]
     # One more trade than wanted shows whether there is another page.

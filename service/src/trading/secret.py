@@ -10,13 +10,15 @@ from trading.errors import DatabaseUnavailable
 from trading.secrets_manager import SecretsManagerError, get_secret_string
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+# The secret has two users. The keys of the second one, which only reads, begin with this.
+ARCHIVE = "archive_"
 
 
 class SecretUnavailable(DatabaseUnavailable):
-    """Secrets Manager did not give the secret."""
+    """Secrets Manager did not give the secret, or the secret is incomplete."""
 
-    def __init__(self) -> None:
-        super().__init__("The service could not read its database password.")
+    def __init__(self, detail: str = "The service could not read its database password.") -> None:
+        super().__init__(detail)
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,17 @@ class Credentials:
 
     username: str
     password: str = field(repr=False)
-    cursor_key: str = field(default="", repr=False)
+    cursor_key: str | None = field(default=None, repr=False)
 
 
-def fetch_credentials(secret_arn: str, version_stage: str = CURRENT) -> Credentials | None:
-    """Read one version of a database user's secret; None if there is none.
+def fetch_credentials(
+    secret_arn: str, version_stage: str = CURRENT, prefix: str = ""
+) -> Credentials | None:
+    """Read a database user from one version of a secret; None if there is no such version.
 
     Raises:
-        SecretUnavailable: Secrets Manager does not answer, or refuses.
+        SecretUnavailable: Secrets Manager does not answer or refuses, or the secret lacks the user
+            whose keys begin with `prefix`.
     """
     try:
         value = json.loads(get_secret_string(secret_arn, version_stage))
@@ -45,9 +50,13 @@ def fetch_credentials(secret_arn: str, version_stage: str = CURRENT) -> Credenti
         if str(error) == "ResourceNotFoundException":
             return None
         raise SecretUnavailable from error
-    # A secret that someone has written anew may lack the key.
-    key = value.get("cursor_key", value["password"])
-    return Credentials(value["username"], value["password"], key)
+    try:
+        username, password = value[f"{prefix}username"], value[f"{prefix}password"]
+    except KeyError as error:
+        raise SecretUnavailable(
+            f"The service's secret has no {error}: deploy the service again."
+        ) from None
+    return Credentials(username, password, value.get("cursor_key"))
 
 
 class CredentialStore:
@@ -68,6 +77,24 @@ class CredentialStore:
         if self._credentials is None:
             raise SecretUnavailable
         return self._credentials
+
+    def cursor_key(self) -> str:
+        """The key that signs cursors.
+
+        Nothing else replaces it: callers hold what it signs, and could guess a weaker key.
+
+        Raises:
+            SecretUnavailable: the secret could not be fetched or has no key.
+        """
+        key = self.get().cursor_key
+        if not key:
+            # The next request fetches the secret again.
+            self._credentials = None
+            raise SecretUnavailable(
+                "The service cannot sign cursors, because its secret has no 'cursor_key': deploy "
+                "the service again."
+            )
+        return key
 
     def replace(self, refused: Credentials) -> None:
         """Fetch other credentials, because the database refused these.

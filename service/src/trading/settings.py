@@ -46,6 +46,11 @@ class Preview:
         return self.schema
 
     @property
+    def archive_user(self) -> str:
+        """The user that reads trades for the archive."""
+        return f"archive-{self.stage}"
+
+    @property
     def owner(self) -> str:
         """The user that migrates it."""
         return f"migrate-{self.stage}"

@@ -1,0 +1,203 @@
+"""Attacks on the book as its own database users, on a real server."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+from pymysql.err import MySQLError
+
+from migration import app_user
+from migration.app_user import ARCHIVE_USER, Right, ensure_app_user
+from tests.service.conftest import APP, APP_SECRET_ARN, CALLER, Secrets, rows, store_at
+from trading.database import connect
+from trading.models import Order
+from trading.secret import ARCHIVE, CURRENT
+from trading.settings import Address
+from trading.trades import book_trade, void_trade
+
+BOOK = (
+    "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, principal, "
+    "voided_at, voided_by) VALUES ('FORGED', {created_at}, '{status}', 'A', 'BUY', 1, '', '', "
+    "{voided_at}, {voided_by})"
+).format
+VALID = {
+    "created_at": "UTC_TIMESTAMP(6)",
+    "status": "SUCCESS",
+    "voided_at": "NULL",
+    "voided_by": "NULL",
+}
+VOID = {"status": "VOID", "voided_at": "UTC_TIMESTAMP(6)", "voided_by": "'eve'"}
+
+
+@pytest.fixture
+def eve(schema: Connection[Cursor], address: Address) -> Iterator[Cursor]:
+    """Somebody who has the password of the service's user."""
+    with connect(address, APP) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def trade_ids(schema: Connection[Cursor], address: Address, secrets: Secrets) -> tuple[str, str]:
+    """A trade that is valid and one that is void."""
+    store = store_at(address, secrets)
+    valid, void = (
+        book_trade(Order("AAPL", number), CALLER, store).trade.trade_id for number in (1, 2)
+    )
+    void_trade(void, CALLER, store)
+    return valid, void
+
+
+def test_a_trade_of_now_can_be_booked(eve: Cursor, schema: Connection[Cursor]) -> None:
+    eve.execute(BOOK(**VALID))
+    assert rows(schema, "SELECT trade_id FROM trades") == [("FORGED",)]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"created_at": "UTC_TIMESTAMP(6) - INTERVAL 302 SECOND"},
+        {"created_at": "UTC_TIMESTAMP(6) + INTERVAL 302 SECOND"},
+        {"created_at": "'2026-01-31 12:00:00'"},
+        # A time zone of the session does not move the clock that the rule compares with.
+        {"created_at": "CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', '+09:00')"},
+        VOID,
+    ],
+)
+def test_no_trade_of_another_time_or_status_can_be_booked(
+    eve: Cursor, schema: Connection[Cursor], forged: dict[str, str]
+) -> None:
+    eve.execute("SET time_zone = '+09:00', timestamp = 1")
+    with pytest.raises(MySQLError, match=r"within 300 s|status SUCCESS"):
+        eve.execute(BOOK(**{**VALID, **forged}))
+    assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'SUCCESS', voided_at = NULL, voided_by = NULL",
+        "voided_by = 'somebody else'",
+        "voided_at = UTC_TIMESTAMP(6)",
+        "status = 'VOID'",
+    ],
+)
+def test_a_void_trade_cannot_be_changed(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str], change: str
+) -> None:
+    before = rows(schema, "SELECT * FROM trades ORDER BY trade_id")
+    with pytest.raises(MySQLError, match="a void trade must not change"):
+        eve.execute(f"UPDATE trades SET {change} WHERE trade_id = %s", (trade_ids[1],))
+    assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'SUCCESS'",
+        "status = 'VOID', voided_by = 'eve', voided_at = '2026-01-31 12:00:00'",
+        "status = 'VOID', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6) + INTERVAL 302 SECOND",
+        "status = 'VOID', voided_by = 'eve', voided_at = NULL",
+        "status = 'VOID', voided_by = NULL, voided_at = UTC_TIMESTAMP(6)",
+        "quantity = 2",
+        "principal = 'eve'",
+        "created_at = UTC_TIMESTAMP(6)",
+    ],
+)
+def test_a_trade_can_only_be_voided_and_only_now(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str], change: str
+) -> None:
+    before = rows(schema, "SELECT * FROM trades ORDER BY trade_id")
+    with pytest.raises(MySQLError):
+        eve.execute(f"UPDATE trades SET {change} WHERE trade_id = %s", (trade_ids[0],))
+    assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "REPLACE INTO trades SELECT * FROM trades WHERE trade_id = %(void)s",
+        "INSERT INTO trades SELECT * FROM trades WHERE trade_id = %(void)s "
+        "ON DUPLICATE KEY UPDATE status = 'SUCCESS', voided_at = NULL, voided_by = NULL",
+        "UPDATE trades SET status = 'VOID', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6)",
+        "DELETE FROM trades WHERE trade_id = %(valid)s",
+        "TRUNCATE TABLE trades",
+        "ALTER TABLE trades DISABLE KEYS",
+        "DROP TRIGGER trades_voided",
+        "CREATE TRIGGER mine BEFORE INSERT ON trades FOR EACH ROW SET NEW.quantity = 1",
+        "CREATE DEFINER = platform_admin@'%%' VIEW mine AS SELECT * FROM trades",
+        "SET GLOBAL read_only = ON",
+    ],
+)
+def test_there_is_no_way_around_the_rules(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str], statement: str
+) -> None:
+    before = rows(schema, "SELECT * FROM trades ORDER BY trade_id")
+    valid, void = trade_ids
+    with pytest.raises(MySQLError):
+        eve.execute(statement, {"valid": valid, "void": void})
+    assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
+
+
+def test_the_owner_of_the_schema_can_repair_a_trade(
+    schema: Connection[Cursor], trade_ids: tuple[str, str]
+) -> None:
+    with schema.cursor() as cursor:
+        cursor.execute("UPDATE trades SET status = 'SUCCESS', voided_at = NULL, voided_by = NULL")
+        cursor.execute("UPDATE trades SET created_at = '2026-01-31 12:00:00'")
+    assert rows(schema, "SELECT DISTINCT status, created_at < NOW() FROM trades") == [
+        ("SUCCESS", 1)
+    ]
+
+
+def test_the_archives_user_reads_trades_and_can_do_nothing_else(
+    schema: Connection[Cursor], address: Address, secrets: Secrets, trade_ids: tuple[str, str]
+) -> None:
+    credentials = secrets.fetch(CURRENT, ARCHIVE)
+    assert credentials is not None
+    assert credentials.username == ARCHIVE_USER
+    with connect(address, credentials) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM trades")
+        assert cursor.fetchall() == ((2,),)
+        for forbidden in (
+            BOOK(**VALID),
+            "UPDATE trades SET status = 'VOID', voided_by = '', voided_at = UTC_TIMESTAMP(6)",
+            "DELETE FROM trades",
+            "SELECT * FROM schema_migrations",
+        ):
+            with pytest.raises(MySQLError, match="denied"):
+                cursor.execute(forbidden)
+
+
+def test_a_right_that_a_release_no_longer_needs_is_revoked(
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def privileges() -> set[str]:
+        return {
+            text
+            for (grant,) in rows(schema, "SHOW GRANTS FOR trade_app@'%'")
+            for text in ("DELETE", "INSERT", "SELECT", "`status`", "`quantity`")
+            if f"{text}" in grant
+        }
+
+    def release() -> None:
+        ensure_app_user(schema, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+
+    needed = privileges()
+    assert needed == {"INSERT", "SELECT", "`status`"}
+    monkeypatch.setattr(
+        app_user,
+        "APP_RIGHTS",
+        app_user.APP_RIGHTS | {Right("DELETE"), Right("UPDATE", "quantity")},
+    )
+    release()
+    assert privileges() == needed | {"DELETE", "`quantity`"}
+    monkeypatch.undo()
+    release()
+    assert privileges() == needed
