@@ -211,7 +211,8 @@ lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
 	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet
 	$(PY) -m infra.commands.terraform validate
-	REGIONS=us-east-1,us-east-2,us-west-2 $(PY) -m infra.commands.scan tests/infra/environments/*.toml
+	REGIONS=$$($(PY) -c 'from shared.regions import REGIONS; print(*REGIONS, sep=",")') \
+		$(PY) -m infra.commands.scan tests/infra/environments/*.toml
 
 .PHONY: bench
 bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)

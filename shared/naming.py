@@ -3,26 +3,22 @@
 import re
 
 from shared.cli.errors import UserError
+from shared.regions import REGIONS
 
 PLATFORM = "trading-platform"
 
-REGION_CODES = {
-    "us-east-1": "useast1",
-    "us-east-2": "useast2",
-    "us-west-2": "uswest2",
-}
+REGION_CODES = {name: region.code for name, region in REGIONS.items()}
 
-# The tightest limit is that of the data bucket's name, 63 characters, of which 20 are left for the
-# suffix (see `infra/config/naming.py`). RDS takes no double and no trailing hyphen in an
-# identifier.
+# The data bucket's name has the tightest limit: 63 characters, which leaves 20 for the suffix (see
+# `infra/config/naming.py`). RDS identifiers allow neither two hyphens in a row nor one at the end.
 ENVIRONMENT_SUFFIX_MAX = 20
-# A stage has the same form. The tightest limit is that of the smoke check's function: with both at
-# their longest, its name has 63 of 64 characters (see `service/template.yaml`).
+# Stages have the same form. The smoke check's function has the tightest limit: with the longest
+# suffix and stage, its name has 63 of 64 characters (see `service/template.yaml`).
 SERVICE_STAGE_MAX = 20
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
-# Between the environment and the stage of a preview. Neither can hold two hyphens in a row, so that
-# no preview is called like one of another environment, or like the service of `dev-pr-42`.
+# Separates the environment from the stage in a preview's name. Neither can contain two hyphens in a
+# row, so no preview has the name of another environment's preview or service.
 PREVIEW_MARK = "--"
 
 
@@ -30,25 +26,25 @@ def check_environment_suffix(suffix: str) -> str:
     """Return `suffix` if it can name an environment.
 
     Raises:
-        UserError: it is empty, too long, or has characters that some AWS name does not take.
+        UserError: it is empty, too long, or has characters that AWS does not allow in some name.
     """
     return _checked("ENVIRONMENT_SUFFIX", suffix, ENVIRONMENT_SUFFIX_MAX)
 
 
 def check_service_stage(stage: str) -> str:
-    """Return `stage` if it can name a preview, or if it is empty: the environment's own service.
+    """Return `stage` if it can name a preview, or is empty (the environment's own service).
 
     Raises:
-        UserError: it is too long, or has characters that some AWS name does not take.
+        UserError: it is too long, or has characters that AWS does not allow in some name.
     """
     return _checked("SERVICE_STAGE", stage, SERVICE_STAGE_MAX) if stage else ""
 
 
 def check_regions(regions: str) -> tuple[str, ...]:
-    """Return the regions named in a comma-separated list, in its order.
+    """Return the regions of a comma-separated list, in its order.
 
     Raises:
-        UserError: a region is unknown or named twice, or there is none.
+        UserError: the list is empty, or has an unknown region or one region twice.
     """
     names = tuple(name.strip() for name in regions.split(",") if name.strip())
     unknown = [name for name in names if name not in REGION_CODES]
@@ -70,14 +66,14 @@ def stack_name(region: str, environment: str) -> str:
 def service_stack_name(region: str, environment: str, stage: str = "") -> str:
     """The service's CloudFormation stack, such as `trading-platform-service-useast1-dev`.
 
-    That of a preview has the stage besides: `trading-platform-service-useast1-dev--pr-42`.
+    A preview's stack ends with its stage: `trading-platform-service-useast1-dev--pr-42`.
     """
     own = f"{PLATFORM}-service-{REGION_CODES[region]}-{environment}"
     return f"{own}{PREVIEW_MARK}{stage}" if stage else own
 
 
 def service_stage(stack: str, region: str, environment: str) -> str:
-    """The stage of the preview that a stack of the environment is; empty for all other stacks."""
+    """The stage of a preview's stack; empty for a stack that is no preview of the environment."""
     start = service_stack_name(region, environment) + PREVIEW_MARK
     return stack.removeprefix(start) if stack.startswith(start) else ""
 

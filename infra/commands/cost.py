@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra.config.environment import PROFILES, EnvironmentConfig, load_environment
+from infra.config.environment import EnvironmentConfig, load_environment
+from infra.config.profiles import PROFILES
 from infra.main import synthesize
 from shared.cli.errors import exit_code
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.config.environment import PROFILES, load_environment
+from infra.config.environment import load_environment
+from infra.config.profiles import PROFILES
 from infra.main import synthesize
 from shared.cli.errors import UserError, exit_code
 

@@ -1,127 +1,113 @@
-"""Typed settings: frozen dataclasses whose fields say which values they take.
+"""Sections of options, checked by pydantic, with one line for the first mistake."""
 
-A field is a `bool`, an `int`, a `float`, a `str`, a tuple of strings, a `Literal` of choices, or
-another dataclass (a section). `Annotated` with one of the rules below narrows it. `override`
-replaces fields by what a TOML file says, and refuses everything else in one line.
-"""
-
-import re
+import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import core_schema
 
 from shared.cli.errors import UserError
 
-T = TypeVar("T")
 
-FIXED = {"fixed": True}
+class Section(BaseModel):
+    """Options that belong together.
+
+    A section forbids combinations with a validator whose ValueError starts with the key's name.
+    """
+
+    # Strict: `readers = "2"` is a mistake.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """The keys that have no effect, each with the reason.
+
+        A file that sets one is refused, because its author expects an effect.
+        """
+        return {}
 
 
-@dataclass(frozen=True)
-class Between:
-    """A number from `low` to `high`, both included."""
-
-    low: float
-    high: float
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return f"from {self.low} to {self.high}"
-
-
-@dataclass(frozen=True)
-class Matching:
-    """A text that matches a pattern as a whole; `words` describe it to people."""
-
-    pattern: str
-    words: str
-
-    def __contains__(self, value: str) -> bool:
-        return re.fullmatch(self.pattern, value) is not None
-
-    def __str__(self) -> str:
-        return f"as in {self.words}"
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of the given values."""
+    """Narrows a type to some of its values; for values that `Literal` cannot spell out."""
 
     values: Collection[Any]
 
-    def __contains__(self, value: object) -> bool:
-        return value in self.values
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        # The type comes first: to a literal alone, true equals 1.
+        return core_schema.chain_schema(
+            [handler(source), core_schema.literal_schema([*self.values])]
+        )
 
-    def __str__(self) -> str:
-        return f"one of {', '.join(str(value) for value in self.values)}"
-
-
-_KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), "true or false"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-    str: ((str,), "a text"),
-    tuple: ((list,), "a list of texts"),
-}
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        return {"enum": [*self.values]}
 
 
-def override(defaults: T, table: Any, where: str) -> T:
-    """`defaults`, a dataclass, with the fields that `table` names replaced.
-
-    A field whose metadata are `FIXED` is not a file's to set.
-
-    A section may forbid combinations: its `__post_init__` raises a ValueError that starts with the
-    key's name. It may also have a method `idle_keys`, which maps each key that has no effect to the
-    reason; a file that sets one is refused, for its author expects something else.
-
-    `where` starts each complaint: a file's name and the section.
+def read_section(model: type[S], table: Any, where: str) -> S:
+    """The section that `table` describes. `where` starts each complaint: a file and a key.
 
     Raises:
-        UserError: a key is unknown or idle, or a value has the wrong type or is not allowed.
+        UserError: a key is unknown, or a value has the wrong type or is not allowed.
     """
-    if not isinstance(table, Mapping):
-        raise UserError(f"{where.rstrip('.')} {table!r}: make it a section")
-    hints = get_type_hints(type(defaults), include_extras=True)
-    known = [field.name for field in fields(defaults) if field.metadata != FIXED]  # type: ignore[arg-type]
-    changes = {}
-    for key, value in table.items():
-        if key not in known:
-            raise UserError(f"{where}{key}: there is no such key; use one of {', '.join(known)}")
-        current = getattr(defaults, key)
-        if is_dataclass(current):
-            changes[key] = override(current, value, f"{where}{key}.")
-        else:
-            changes[key] = _checked(hints[key], value, f"{where}{key}")
     try:
-        changed: T = replace(defaults, **changes)  # type: ignore[type-var]
-    except ValueError as error:
-        raise UserError(f"{where}{error}") from None
-    for key, reason in getattr(changed, "idle_keys", dict)().items():
-        if key in table:
-            raise UserError(f"{where}{key}: leave it out: {reason}")
-    return changed
+        return model.model_validate(table)
+    except ValidationError as error:
+        # One mistake at a time: the next run shows the next one.
+        first = error.errors(include_url=False)[0]
+    keys = [key for key in first["loc"] if isinstance(key, str)]
+    key = f"{where}{'.'.join(keys)}"
+    value: Any = table
+    owner: type[BaseModel] = model
+    for name in keys[:-1]:
+        owner, value = owner.model_fields[name].annotation or owner, value[name]
+    match first["type"]:
+        case "extra_forbidden":
+            raise UserError(f"{key}: there is no such key; {suggest(keys[-1], owner.model_fields)}")
+        case "value_error":
+            raise UserError(f"{key}{'.' if keys else ''}{first['ctx']['error']}")
+        case "model_type":
+            raise UserError(f"{key.rstrip('.')} {first['input']!r}: make it a section")
+    allowed = owner.model_json_schema()["properties"][keys[-1]]
+    raise UserError(f"{key} {value[keys[-1]]!r}: use {_words(allowed)}")
 
 
-def _checked(hint: Any, value: Any, where: str) -> Any:
-    rules: tuple[Any, ...] = ()
-    if get_origin(hint) is Annotated:
-        hint, *found = get_args(hint)
-        rules = tuple(found)
-    if get_origin(hint) is Literal:
-        rules = (OneOf(get_args(hint)),)
-        hint = type(get_args(hint)[0])
-    hint = get_origin(hint) or hint
-    types, words = _KINDS[hint]
-    # Of a choice, the choices say all.
-    choice = any(isinstance(rule, OneOf) for rule in rules) and hint is not tuple
-    expected = " ".join([*([] if choice else [words]), *(str(rule) for rule in rules)])
-    # To Python, true is a number as well.
-    fits = isinstance(value, types) and isinstance(value, bool) == (hint is bool)
-    items = value if isinstance(value, list) else [value]
-    if isinstance(value, list):
-        fits = fits and all(isinstance(item, str) for item in items)
-    if not fits or not all(item in rule for rule in rules for item in items):
-        raise UserError(f"{where} {value!r}: use {expected}")
-    return tuple(value) if isinstance(value, list) else value
+def refuse_idle_keys(section: Section, keys: Collection[str], where: str) -> None:
+    """Do nothing if all the keys that a file sets have an effect.
+
+    Raises:
+        UserError: one has none; the text says why.
+    """
+    for key, reason in section.idle_keys().items():
+        if key in keys:
+            raise UserError(f"{where}{key}: remove it, because {reason}")
+
+
+def suggest(word: str, choices: Collection[str]) -> str:
+    """What a person who wrote `word` may have meant, or else all that is possible."""
+    near = difflib.get_close_matches(word, choices, n=1)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(choices)}"
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """What a value's JSON schema allows, for people."""
+    if "enum" in schema:
+        return f"one of {', '.join(str(value) for value in schema['enum'])}"
+    if schema["type"] == "array":
+        return f"a list, each item {_words(schema['items'])}"
+    words = {
+        "boolean": "true or false",
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "a text",
+    }[schema["type"]]
+    if "minimum" in schema:
+        words += f" from {schema['minimum']} to {schema['maximum']}"
+    if "multipleOf" in schema:
+        words += f" in steps of {schema['multipleOf']}"
+    return f"{words} as in {schema['examples'][0]}" if "examples" in schema else words

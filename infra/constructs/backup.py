@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from infra.config.environment import DatabaseConfig, Settings
+from infra.config.options import DatabaseConfig, Settings
 from infra.config.place import Place
 from infra.constructs.encryption import account_statements
 from infra.constructs.iam import Statement, policy, service_role

@@ -5,7 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
-from infra.config.environment import DatabaseConfig, Settings
+from infra.config.options import DatabaseConfig, Settings
 from infra.config.place import Place
 from infra.constructs.global_database import GlobalDatabase
 from infra.constructs.iam import service_role

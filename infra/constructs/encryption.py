@@ -2,7 +2,7 @@
 
 from constructs import Construct
 
-from infra.config.environment import ProtectionConfig
+from infra.config.options import ProtectionConfig
 from infra.config.place import Place
 from infra.constructs.iam import Statement, policy
 from infra.constructs.resources import lifecycle

@@ -5,7 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
-from infra.config.environment import DatabaseConfig, ProtectionConfig
+from infra.config.options import DatabaseConfig, ProtectionConfig
 from infra.config.place import Place
 from infra.constructs.resources import accept, lifecycle
 from infra.provider.bindings import (

@@ -5,8 +5,8 @@ from typing import Literal
 
 from constructs import Construct
 
-from infra.config.environment import RegionConfig, Zone
 from infra.config.place import Place
+from infra.config.regions import RegionConfig, Zone
 from infra.constructs.resources import accept
 from infra.provider.bindings import (
     DefaultSecurityGroup,

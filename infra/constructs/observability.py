@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from constructs import Construct
 
-from infra.config.environment import DatabaseConfig, ObservabilityConfig
+from infra.config.options import DatabaseConfig, ObservabilityConfig
 from infra.config.place import Place
 from infra.constructs.database import Database
 from infra.constructs.iam import policy
@@ -300,7 +300,7 @@ def _limit_alarm(config: DatabaseConfig, base: Alarm) -> Alarm:
         return replace(
             base,
             name="capacity",
-            description=f"At 90 % of max_capacity, {config.max_capacity} ACUs: raise it",
+            description=f"At 90 % of max_capacity, {config.max_capacity:g} ACUs: raise it",
             metric="ACUUtilization",
             threshold=90,
         )

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from infra.config.environment import EnvironmentConfig, RegionConfig
+from infra.config.environment import EnvironmentConfig
 from infra.config.place import Place
+from infra.config.regions import RegionConfig
 from infra.constructs.access import Access
 from infra.constructs.backup import Backup
 from infra.constructs.database import PORT, Database

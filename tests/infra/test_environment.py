@@ -1,5 +1,11 @@
 """An environment's configuration: profiles, files, and what is refused."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
@@ -10,19 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.config.capacity import PROVISIONED, connection_budget, serverless_capacity
-from infra.config.environment import (
-    ENVIRONMENTS,
-    PROFILES,
-    DatabaseConfig,
-    EnvironmentConfig,
-    NetworkConfig,
-    RegionConfig,
-    load_environment,
-)
+from infra.config.environment import ENVIRONMENTS, EnvironmentConfig, load_environment
 from infra.config.naming import bucket_name, key_alias, log_group_name, resource_name
-from infra.config.validation import override
+from infra.config.options import DatabaseConfig, NetworkConfig, RegionOptions
+from infra.config.profiles import PROFILES, settings_of
+from infra.config.regions import RegionConfig
 from shared.cli.errors import UserError
-from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
+from shared.naming import ENVIRONMENT_SUFFIX_MAX
+from shared.regions import REGIONS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def loaded(folder: Path, text: str, **variables: str) -> EnvironmentConfig:
@@ -62,17 +65,63 @@ def test_variables_choose_environment_regions_and_folders(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "complaint"),
     [
-        {"ENVIRONMENT_SUFFIX": "Bad Name"},
-        {"REGIONS": "mars-north-1"},
-        {"STATE": "consul"},
-        {"ENVIRONMENT_FILE": "/nowhere.toml"},
+        ({"ENVIRONMENT_SUFFIX": "Bad Name"}, "ENVIRONMENT_SUFFIX 'Bad Name': use 1 to 20"),
+        ({"REGIONS": "mars-north-1"}, "REGIONS 'mars-north-1': name one or more of us-east-1"),
+        ({"STATE": "consul"}, "STATE 'consul': use s3"),
+        ({"ENVIRONMENT_FILE": "/nowhere.toml"}, "/nowhere.toml: there is no such file"),
+        ({"ENVIRONMENT_FILE": "/"}, "/: it is a folder; name a TOML file"),
+        ({"ENVIRONMENT_FILE": "/proc/self/mem"}, "/proc/self/mem: it cannot be read: Input/output"),
+        ({"CDKTF_OUTDIR": __file__}, f"CDKTF_OUTDIR {__file__}: it is a file; name a folder"),
+        ({"STATE_DIR": __file__}, f"STATE_DIR {__file__}: it is a file; name a folder"),
     ],
 )
-def test_values_that_cannot_be_used_are_refused(variables: dict[str, str]) -> None:
-    with pytest.raises(UserError):
+def test_a_variable_that_cannot_be_used_is_refused_in_one_line(
+    variables: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(complaint)) as refused:
         load_environment(variables)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_link_that_leads_nowhere_is_not_taken_for_no_file(tmp_path: Path) -> None:
+    (tmp_path / "qa.toml").symlink_to(tmp_path / "gone.toml")
+    with pytest.raises(UserError, match="it cannot be read: No such file"):
+        load_environment({"ENVIRONMENT_FILE": str(tmp_path / "qa.toml")})
+
+
+def test_a_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert loaded(tmp_path, '\ufeffprofile = "dev"').profile == "dev"
+
+
+@pytest.mark.parametrize("suffix", ["prod", "prd2", "prod-eu", "trading-production", "live"])
+def test_what_sounds_like_production_needs_a_file(suffix: str, tmp_path: Path) -> None:
+    complaint = f"'{suffix}': it sounds like production .*{suffix}.toml.*: dev, production$"
+    with pytest.raises(UserError, match=complaint):
+        load_environment({"ENVIRONMENT_SUFFIX": suffix})
+    file = tmp_path / "any.toml"
+    file.write_text("")
+    named = load_environment({"ENVIRONMENT_SUFFIX": suffix, "ENVIRONMENT_FILE": str(file)})
+    assert named.profile == "standard"
+
+
+@pytest.mark.parametrize("suffix", ["pre-prod", "non-prod", "products", "preprod", "alive"])
+def test_what_only_looks_like_production_needs_none(suffix: str) -> None:
+    assert load_environment({"ENVIRONMENT_SUFFIX": suffix}).profile == "standard"
+
+
+def test_an_environment_says_which_profile_and_file_are_in_effect(tmp_path: Path) -> None:
+    assert load_environment({"ENVIRONMENT_SUFFIX": "production"}).described == (
+        "environment production: profile production, from infra/environments/production.toml"
+    )
+    assert load_environment({"ENVIRONMENT_SUFFIX": "qa"}).described == (
+        "environment qa: profile standard, without a file (infra/environments/qa.toml does not "
+        "exist)"
+    )
+    assert loaded(tmp_path, 'profile = "dev"').described == (
+        f"environment qa: profile dev, from {tmp_path}/qa.toml"
+    )
 
 
 def test_an_environment_without_a_file_has_the_specified_shape() -> None:
@@ -87,9 +136,7 @@ def test_an_environment_without_a_file_has_the_specified_shape() -> None:
 
 @pytest.mark.parametrize("file", sorted(ENVIRONMENTS.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_file_in_the_repository_can_be_used_in_all_regions(file: Path) -> None:
-    environment = load_environment(
-        {"ENVIRONMENT_SUFFIX": file.stem, "REGIONS": ",".join(REGION_CODES)}
-    )
+    environment = load_environment({"ENVIRONMENT_SUFFIX": file.stem, "REGIONS": ",".join(REGIONS)})
     assert environment.file == file
     assert environment.profile == file.stem
 
@@ -105,11 +152,11 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         cidr = "172.16.0.0/16"
     """
     environment = loaded(tmp_path, text)
-    production = PROFILES["production"]
+    production = settings_of("production")
     settings = environment.settings
     assert settings.database.readers == 1
     assert settings.network == NetworkConfig(zones=("a", "c"), nat="per-az")
-    assert settings.database == override(production.database, {"readers": 1}, "")
+    assert settings.database == production.database.model_copy(update={"readers": 1})
     assert settings.protection == production.protection
     (region,) = environment.regions
     assert str(region.network) == "172.16.0.0/16"
@@ -122,9 +169,16 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("profile =", "not TOML"),
         ('profile = "prod"', r"profile 'prod': use one of dev, standard, production"),
         ('profile = ["dev"]', r"profile \['dev'\]: use one of dev"),
-        ("[databases]", "databases: there is no such key; use one of network, storage, database"),
+        ("[databases]", "databases: there is no such key; did you mean database?"),
         ("database = 3", "database 3: make it a section"),
-        ("[database]\nreader = 1", "database.reader: there is no such key; use one of engine_"),
+        (
+            "[database]\nreader = 1",
+            "database.reader: there is no such key; did you mean readers",
+        ),
+        (
+            "[backup]\nx = 1",
+            "backup.x: there is no such key; use one of plan, retention_",
+        ),
         ('[database]\nreaders = "2"', "database.readers '2': use a whole number from 0 to 15"),
         ("[database]\nreaders = true", "database.readers True: use a whole number from 0 to 15"),
         ("[database]\nreaders = -1", "database.readers -1: use a whole number from 0 to 15"),
@@ -137,28 +191,38 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
             "database.instance_class 'db.m5.large': use one of db.t3.medium",
         ),
         (
+            "[database]\nenhanced_monitoring_seconds = true",
+            "database.enhanced_monitoring_seconds True: use one of 0, 1, 5, 10",
+        ),
+        (
             "[database]\nenhanced_monitoring_seconds = 2",
             "database.enhanced_monitoring_seconds 2: use one of 0, 1, 5, 10",
         ),
         ('[network]\nnat = "both"', "network.nat 'both': use one of single, per-az, none"),
         ('[network]\nnat = "none"', 'network.nat "none": needs interface_endpoints = true'),
-        ('[network]\nzones = "ab"', "network.zones 'ab': use a list of texts one of a, b, c"),
-        ("[network]\nzones = [1, 2]", r"network.zones \[1, 2\]: use a list of texts"),
-        ('[network]\nzones = ["a"]', r"network.zones \['a'\]: name 2 or more"),
-        ('[network]\nzones = ["a", "a"]', r"network.zones \['a', 'a'\]: name 2 or more, each once"),
+        ('[network]\nzones = "ab"', "network.zones 'ab': use a list, each item one of a, b, c"),
+        ("[network]\nzones = [1, 2]", r"network.zones \[1, 2\]: use a list, each item one of a"),
+        ('[network]\nzones = ["a"]', r"network.zones \['a'\]: list at least 2 distinct zones"),
+        ('[network]\nzones = ["a", "a"]', r"network.zones \['a', 'a'\]: list at least 2 distinct"),
         (
             '[network]\nzones = ["a", "g"]',
-            r"network.zones \['a', 'g'\]: use a list of texts one of",
+            r"network.zones \['a', 'g'\]: use a list, each item one of",
         ),
-        ("[database]\nmin_capacity = 1", "database.min_capacity: leave it out: it is for serverle"),
-        ("[database]\nmax_capacity = 1", "database.max_capacity: leave it out: it is for serverle"),
+        (
+            "[database]\nmin_capacity = 1",
+            "database.min_capacity: remove it, because it needs ser",
+        ),
+        (
+            "[database]\nmax_capacity = 1",
+            "database.max_capacity: remove it, because it needs ser",
+        ),
         (
             '[database]\nserverless = true\ninstance_class = "db.r5.large"',
-            "database.instance_class: leave it out: serverless = true takes its capacity from",
+            "database.instance_class: remove it, because serverless = true takes the capacity",
         ),
         (
             "[database]\nserverless = true\nmin_capacity = 0.5\nauto_pause_seconds = 600",
-            "database.auto_pause_seconds: leave it out: it is for .* min_capacity = 0",
+            "database.auto_pause_seconds: remove it, because it needs .* min_capacity = 0",
         ),
         (
             "[database]\nserverless = true\nmin_capacity = 9",
@@ -166,7 +230,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             "[database]\nserverless = true\nmin_capacity = 0.7",
-            "database.min_capacity and max_capacity: use steps of 0.5",
+            "database.min_capacity 0.7: use a number from 0 to 256 in steps of 0.5",
         ),
         (
             "[database]\nserverless = true\nmin_capacity = 0\nproxy = true",
@@ -174,15 +238,15 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             '[database]\ninstance_class = "db.t3.medium"',
-            "database.performance_insights true: db.t3.medium does not have it",
+            "database.performance_insights true: db.t3.medium does not support it",
         ),
         (
             '[database]\nbackup_window = "23:30-00:30"',
-            "database.backup_window: let it start and end on the same day",
+            "database.backup_window: start and end on the same day",
         ),
         (
             '[database]\nbackup_window = "08:00-09:00"',
-            "database.backup_window: let it not overlap with maintenance_window",
+            "database.backup_window: move it, because it overlaps maintenance",
         ),
         (
             '[database]\nbackup_window = "8-9"',
@@ -190,27 +254,27 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             '[database]\nglobal_regions = ["us-east-1"]',
-            r"database.global_regions \['us-east-1'\]: name 2 or more, each once, the primary one",
+            r"database.global_regions \['us-east-1'\]: list at least 2 distinct regions, the",
         ),
         (
             '[database]\nglobal_regions = ["us-east-1", "us-east-1"]',
-            "database.global_regions .*: name 2 or more, each once",
+            "database.global_regions .*: list at least 2 distinct regions",
         ),
         (
             '[database]\nglobal_regions = ["us-east-1", "eu-west-1"]',
-            "database.global_regions .*: use a list of texts one of us-east-1",
+            "database.global_regions .*: use a list, each item one of us-east-1",
         ),
         (
             '[database]\nglobal_regions = ["us-east-2", "us-west-2"]',
-            "database.global_regions .*: us-east-1 is not among them, but REGIONS names it",
+            "database.global_regions .*: add us-east-1, which REGIONS names",
         ),
         (
             '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nproxy = true',
-            "database.proxy true: not with global_regions",
+            "database.proxy true: remove it or global_regions",
         ),
         (
             '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nreaders = 15',
-            "database.readers 15: a global database of 2 regions has no more than 14",
+            "database.readers 15: a global database of 2 regions has at most 14",
         ),
         (
             '[database]\nglobal_regions = ["us-east-1", "us-west-2"]\nserverless = true',
@@ -223,9 +287,9 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             "[database]\nmaster_password_version = 2",
-            "database.master_password_version: leave it out: it is for global_regions",
+            "database.master_password_version: remove it, because it needs global_regions",
         ),
-        ("[backup]\nretention_days = 9", "backup.retention_days: leave it out: it is for plan = t"),
+        ("[backup]\nretention_days = 9", "backup.retention_days: remove it, because it needs plan"),
         (
             '[observability]\nalarm_email = "me"',
             "observability.alarm_email 'me': use a text as in ops@example.com",
@@ -237,10 +301,10 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[protection]\nrecovery_days = 3", "protection.recovery_days 3: use 0, or from 7 to 30"),
         ("regions = 1", "regions 1: make it sections, as in"),
         ("[regions]\nus-east-1 = 1", "regions.us-east-1 1: make it a section"),
-        ("[regions.eu-west-1]", "regions.eu-west-1: there is no such region; use one of us-east-1"),
+        ("[regions.us-east-3]", "regions.us-east-3: there is no such region; did you mean us-east"),
         (
             '[regions.us-east-1]\nregion = "us-west-2"',
-            "regions.us-east-1.region: there is no such key; use one of cidr, backup_region",
+            "regions.us-east-1.region: there is no such key; did you mean backup_region",
         ),
         ('[regions.us-east-1]\ncidr = "x"', "regions.us-east-1.cidr 'x': use a text as in 10.10"),
         (
@@ -253,7 +317,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             '[regions.us-east-1]\nbackup_region = "us-east-1"',
-            "regions.us-east-1.backup_region: copies are for when this region fails",
+            "regions.us-east-1.backup_region: name another region",
         ),
         (
             '[regions.us-east-1]\ncidr = "10.20.0.0/16"',
@@ -303,7 +367,7 @@ def keys(*names: str) -> st.SearchStrategy[Any]:
 def test_whatever_a_file_says_is_used_or_refused_in_one_line(table: dict[str, Any]) -> None:
     complaint = ""
     try:
-        settings = override(PROFILES["standard"], table, "file: ")
+        settings = settings_of("standard", table, "file: ")
     except UserError as error:
         complaint = str(error)
     if complaint:
@@ -325,9 +389,9 @@ def test_a_database_that_pauses_can_be_told_when(tmp_path: Path) -> None:
 
 def test_profiles_can_be_compared_in_one_environment() -> None:
     environment = load_environment({"ENVIRONMENT_SUFFIX": "qa", "REGIONS": "us-east-1,us-west-2"})
-    for profile, settings in PROFILES.items():
+    for profile in PROFILES:
         compared = environment.with_profile(profile)
-        assert compared.settings == settings
+        assert compared.settings == settings_of(profile)
         assert compared.profile == profile
         assert compared.stack_names() == environment.stack_names()
 
@@ -345,7 +409,15 @@ def test_a_protected_environment_says_how_to_lift_the_protection(tmp_path: Path)
 LETTERS = st.lists(st.sampled_from("abcdef"), min_size=2, unique=True)
 
 
-@given(st.permutations(list(REGION_CODES)), LETTERS)
+# The letters that all regions have.
+COMMON = st.lists(
+    st.sampled_from(sorted(set.intersection(*(set(region.zones) for region in REGIONS.values())))),
+    min_size=2,
+    unique=True,
+)
+
+
+@given(st.permutations(list(REGIONS)), COMMON)
 def test_no_two_subnets_of_any_two_regions_overlap(regions: list[str], letters: list[str]) -> None:
     subnets = [
         IPv4Network(cidr)
@@ -357,10 +429,10 @@ def test_no_two_subnets_of_any_two_regions_overlap(regions: list[str], letters: 
     assert not any(one.overlaps(other) for one, other in combinations(subnets, 2))
 
 
-@given(st.sampled_from(list(REGION_CODES)), LETTERS, st.integers(0, 255))
+@given(st.sampled_from(list(REGIONS)), COMMON, st.integers(0, 255))
 def test_subnets_lie_in_their_regions_network(region: str, letters: list[str], second: int) -> None:
     cidr = f"10.{second}.0.0/16"
-    for zone in RegionConfig(region, letters, cidr).zones:
+    for zone in RegionConfig(region, letters, RegionOptions(cidr=cidr)).zones:
         assert IPv4Network(zone.public_cidr).subnet_of(IPv4Network(cidr))
         assert IPv4Network(zone.private_cidr).subnet_of(IPv4Network(cidr))
 
@@ -372,9 +444,37 @@ def test_a_further_zone_leaves_the_others_addresses_alone(letters: list[str], mo
     assert before <= after
 
 
-@pytest.mark.parametrize("region", REGION_CODES)
+def test_a_new_region_is_one_row_of_the_table(tmp_path: Path) -> None:
+    generated = shutil.ignore_patterns("__pycache__", "cdktf.out", ".*")
+    for folder in ("infra", "shared"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=generated)
+    table = tmp_path / "shared" / "regions.py"
+    first = 'Region("us-east-1"'
+    row = 'Region("eu-west-1", "euwest1", "abc", "10.40.0.0/16", backup_region="us-east-1"),\n'
+    table.write_text(table.read_text().replace(first, row + first, 1))
+    variables = {
+        **os.environ,
+        "ENVIRONMENT_SUFFIX": "production",
+        "REGIONS": "eu-west-1,us-east-1",
+        "CDKTF_OUTDIR": str(tmp_path / "out"),
+        "PYTHONPATH": str(tmp_path),
+    }
+    subprocess.run([sys.executable, "-m", "infra.main"], cwd=tmp_path, env=variables, check=True)
+    stack = tmp_path / "out" / "stacks" / "trading-platform-euwest1-production" / "cdk.tf.json"
+    document = json.loads(stack.read_text())
+    regions = {
+        provider.get("alias"): provider["region"] for provider in document["provider"]["aws"]
+    }
+    assert regions == {None: "eu-west-1", "copy": "us-east-1"}
+    (vpc,) = document["resource"]["aws_vpc"].values()
+    assert vpc["cidr_block"] == "10.40.0.0/16"
+    zones = {subnet["availability_zone"] for subnet in document["resource"]["aws_subnet"].values()}
+    assert zones == {"eu-west-1a", "eu-west-1b"}
+
+
+@pytest.mark.parametrize("region", REGIONS)
 def test_backups_go_to_another_region(region: str) -> None:
-    assert RegionConfig(region).copy_region in set(REGION_CODES) - {region}
+    assert RegionConfig(region).copy_region in set(REGIONS) - {region}
 
 
 @given(st.sampled_from(sorted(PROVISIONED)), st.integers(10, 90), st.booleans())

@@ -14,7 +14,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from infra.config.environment import DatabaseConfig
+from infra.config.options import DatabaseConfig
 from local.database_server import MariaDBServer
 from migration import handler as migration_handler
 from migration.app_user import APP_USER

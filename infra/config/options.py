@@ -1,0 +1,281 @@
+"""The sections that people edit in `infra/environments/*.toml`. The defaults are `standard`'s."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from infra.config.capacity import PROVISIONED, Capacity, connection_budget, serverless_capacity
+from infra.config.validation import OneOf, Section
+from shared.regions import REGIONS
+
+_VPC_PREFIX = 16
+_AURORA_ZONES_MIN = 2
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.configuration.requirements.html
+_GLOBAL_REGIONS_MIN = 2
+_GLOBAL_ACU_MIN = 8
+_INSTANCES_MAX = 16
+_SHORTEST_RECOVERY_DAYS = 7
+
+_LETTERS = sorted({letter for region in REGIONS.values() for letter in region.zones})
+_ZoneLetter = Annotated[str, OneOf(_LETTERS)]
+_RegionName = Annotated[str, OneOf(REGIONS)]
+# TOML has lists, and a frozen section keeps tuples.
+_List = Field(strict=False)
+
+
+class RegionOptions(Section):
+    """One region, where it differs from the table of regions."""
+
+    cidr: Annotated[str, Field(pattern=r"^([0-9./]+)?$", examples=["10.10.0.0/16"])] = ""
+    backup_region: Annotated[str, OneOf(REGIONS)] = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.cidr:
+            return self
+        try:
+            network = IPv4Network(self.cidr)
+        except ValueError as error:
+            raise ValueError(f"cidr {self.cidr!r}: {error}") from None
+        if network.prefixlen != _VPC_PREFIX or not network.is_private:
+            raise ValueError(
+                f"cidr {self.cidr!r}: use a private /{_VPC_PREFIX}, as in 10.10.0.0/16"
+            )
+        return self
+
+
+class NetworkConfig(Section):
+    """The VPC of each region."""
+
+    zones: Annotated[tuple[_ZoneLetter, ...], _List] = ("a", "b")
+    nat: Literal["single", "per-az", "none"] = "single"
+    interface_endpoints: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.zones)) < len(self.zones) or len(self.zones) < _AURORA_ZONES_MIN:
+            raise ValueError(
+                f"zones {list(self.zones)}: list at least {_AURORA_ZONES_MIN} distinct zones; "
+                "Aurora requires them"
+            )
+        if self.nat == "none" and not self.interface_endpoints:
+            raise ValueError(
+                'nat "none": needs interface_endpoints = true, because functions must reach the '
+                "APIs of AWS"
+            )
+        return self
+
+
+class StorageConfig(Section):
+    """The data bucket: how long it keeps objects and replaced versions, in days."""
+
+    expiration_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    noncurrent_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    access_logging: bool = False
+
+
+class DatabaseConfig(Section):
+    """The Aurora MySQL cluster: one writer and `readers`, provisioned or serverless."""
+
+    # An LTS version: the longest support without a minor upgrade.
+    engine_version: Annotated[
+        str,
+        Field(
+            pattern=r"^8\.0\.mysql_aurora\.3\.[0-9]{2}\.[0-9]$",
+            examples=["8.0.mysql_aurora.3.10.0"],
+        ),
+    ] = "8.0.mysql_aurora.3.10.0"
+    serverless: bool = False
+    instance_class: Annotated[str, OneOf(PROVISIONED)] = "db.r5.large"
+    # In ACUs. With a minimum of 0, an instance pauses `auto_pause_seconds` after the last
+    # connection has closed.
+    min_capacity: Annotated[float, Field(ge=0, le=256, multiple_of=0.5)] = 0.5
+    max_capacity: Annotated[float, Field(ge=1, le=256, multiple_of=0.5)] = 8
+    auto_pause_seconds: Annotated[int, Field(ge=300, le=86_400)] = 300
+    readers: Annotated[int, Field(ge=0, le=15)] = 2
+    proxy: bool = False
+    # The services' share of the writer's connections. The rest is for everyone else.
+    connection_share_percent: Annotated[int, Field(ge=10, le=90)] = 80
+    backup_retention_days: Annotated[int, Field(ge=1, le=35)] = 7
+    # UTC: at night in all regions, and outside the exchanges' hours.
+    backup_window: Annotated[
+        str, Field(pattern=r"^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$", examples=["07:00-08:00"])
+    ] = "07:00-08:00"
+    maintenance_window: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z]{3}:[0-9]{2}:[0-9]{2}-[a-z]{3}:[0-9]{2}:[0-9]{2}$",
+            examples=["sun:08:30-sun:09:30"],
+        ),
+    ] = "sun:08:30-sun:09:30"
+    performance_insights: bool = True
+    enhanced_monitoring_seconds: Annotated[int, OneOf((0, 1, 5, 10, 15, 30, 60))] = 60
+    # The regions of one Aurora Global Database, the primary one first. If it is empty, each region
+    # has a database of its own.
+    global_regions: Annotated[tuple[_RegionName, ...], _List] = ()
+    # RDS does not rotate the master password of a global database. Raise the number to change it.
+    master_password_version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["trading"])] = "trading"
+    master_username: Annotated[
+        str, Field(pattern="^[a-z][a-z0-9_]{0,15}$", examples=["platform_admin"])
+    ] = "platform_admin"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.serverless and self.min_capacity > self.max_capacity:
+            raise ValueError(
+                f"min_capacity {self.min_capacity:g}: use no more than max_capacity, "
+                f"{self.max_capacity:g}"
+            )
+        if self.proxy and self.pauses:
+            raise ValueError(
+                "proxy true: needs min_capacity above 0, because a proxy's connections keep the "
+                "database from pausing"
+            )
+        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_DatabaseInsights.Engines.html
+        if self.performance_insights and self._class.startswith("db.t3."):
+            raise ValueError(
+                f"performance_insights true: {self.instance_class} does not support it; use false "
+                "or another instance_class"
+            )
+        self._check_windows()
+        if self.global_regions:
+            self._check_global()
+        return self
+
+    @property
+    def pauses(self) -> bool:
+        """Whether idle instances stop."""
+        return self.serverless and self.min_capacity == 0
+
+    @property
+    def capacity(self) -> Capacity:
+        """What each instance can hold."""
+        if self.serverless:
+            return serverless_capacity(self.max_capacity)
+        return PROVISIONED[self.instance_class]
+
+    @property
+    def connection_budget(self) -> int:
+        """How many functions may run concurrently, each with a connection of its own."""
+        return connection_budget(self.capacity, self.connection_share_percent, proxy=self.proxy)
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """See `Section`."""
+        idle = dict[str, str]()
+        if self.serverless:
+            idle["instance_class"] = "serverless = true takes the capacity from max_capacity"
+        else:
+            for key in ("min_capacity", "max_capacity", "auto_pause_seconds"):
+                idle[key] = "it needs serverless = true"
+        if not self.global_regions:
+            idle |= {"master_password_version": "it needs global_regions"}
+        if not self.pauses:
+            idle["auto_pause_seconds"] = "it needs serverless = true with min_capacity = 0"
+        return idle
+
+    @property
+    def _class(self) -> str:
+        return "db.serverless" if self.serverless else self.instance_class
+
+    def _check_global(self) -> None:
+        regions = list(self.global_regions)
+        if len(set(regions)) < len(regions) or len(regions) < _GLOBAL_REGIONS_MIN:
+            raise ValueError(
+                f"global_regions {regions}: list at least {_GLOBAL_REGIONS_MIN} distinct "
+                "regions, the primary one first"
+            )
+        most = _INSTANCES_MAX - len(regions)
+        if self.readers > most:
+            raise ValueError(
+                f"readers {self.readers}: a global database of {len(regions)} regions has at most "
+                f"{most} in the primary one"
+            )
+        if self.proxy:
+            raise ValueError(
+                "proxy true: remove it or global_regions; a proxy needs a writer in its own region"
+            )
+        if self.serverless and self.min_capacity < _GLOBAL_ACU_MIN:
+            raise ValueError(
+                f"min_capacity {self.min_capacity:g}: a global database needs {_GLOBAL_ACU_MIN} or "
+                "more"
+            )
+        if self._class.startswith("db.t"):
+            raise ValueError(
+                f"instance_class {self.instance_class}: a global database needs a memory-optimized "
+                "one, as in db.r6g.large"
+            )
+
+    def _check_windows(self) -> None:
+        # AWS rejects windows that overlap.
+        backup = self.backup_window.split("-")
+        maintenance = [time.partition(":")[2] for time in self.maintenance_window.split("-")]
+        for name, (start, end) in (("backup", backup), ("maintenance", maintenance)):
+            if not start < end <= "23:59":
+                raise ValueError(f"{name}_window: start and end on the same day, in UTC")
+        if backup[0] < maintenance[1] and maintenance[0] < backup[1]:
+            raise ValueError("backup_window: move it, because it overlaps maintenance_window")
+
+
+class BackupConfig(Section):
+    """AWS Backup: its backups outlive the cluster, which the cluster's own do not."""
+
+    plan: bool = False
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 35
+    cross_region_copy: bool = False
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """See `Section`."""
+        if self.plan:
+            return {}
+        return dict.fromkeys(("retention_days", "cross_region_copy"), "it needs plan = true")
+
+
+class ObservabilityConfig(Section):
+    """Who gets the alarms, and how long logs are kept."""
+
+    alarm_email: Annotated[
+        str, Field(pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$", examples=["ops@example.com"])
+    ] = ""
+    log_retention_days: Annotated[
+        int, OneOf((1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731, 1827, 3653))
+    ] = 30
+
+
+class ProtectionConfig(Section):
+    """What protects the data from mistakes.
+
+    With `prevent_destroy`, Terraform and AWS refuse to delete the data. Deleted secrets can be
+    restored for `recovery_days`.
+    """
+
+    prevent_destroy: bool = False
+    final_snapshot: bool = False
+    recovery_days: Annotated[int, Field(ge=0, le=30)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if 0 < self.recovery_days < _SHORTEST_RECOVERY_DAYS:
+            raise ValueError(
+                f"recovery_days {self.recovery_days}: use 0, or from "
+                f"{_SHORTEST_RECOVERY_DAYS} to 30"
+            )
+        return self
+
+    @property
+    def key_deletion_days(self) -> int:
+        """For how many days the deletion of a KMS key can be cancelled."""
+        return max(self.recovery_days, _SHORTEST_RECOVERY_DAYS)
+
+
+class Settings(Section):
+    """All sections."""
+
+    network: NetworkConfig = NetworkConfig()
+    storage: StorageConfig = StorageConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    backup: BackupConfig = BackupConfig()
+    observability: ObservabilityConfig = ObservabilityConfig()
+    protection: ProtectionConfig = ProtectionConfig()
