@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import boto3
+from botocore.exceptions import ClientError
+
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.config.naming import state_stack_name
 from infra.main import synthesize
@@ -13,6 +16,7 @@ from infra.stacks.state import local_state_file
 from infra.terraform.backend import account_id, backend_arguments, state_bucket_exists
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import UserError, exit_code
+from shared.naming import PLATFORM
 
 
 def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
@@ -30,6 +34,7 @@ def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
         print(f"==> {name}: terraform apply", flush=True)
         began_locally = local_state_file(environment, name).exists()
         first = began_locally or not state_bucket_exists(region, account_id(region))
+        environment = replace(environment, sets_api_logs_role=sets_api_logs_role(region))
         now = replace(environment, remote_state=not first)
         synthesize(now)
         terraform.init(folder, *backend_arguments(now, region))
@@ -40,7 +45,7 @@ def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
 
 
 def ensure(environment: EnvironmentConfig, terraform: Terraform) -> None:
-    """Bootstrap the regions that have no state bucket yet: a first deploy needs no step before it.
+    """Bootstrap the regions that lack what it creates, so that a first deploy needs no other step.
 
     Raises:
         UserError: Terraform failed; it has said why.
@@ -49,9 +54,29 @@ def ensure(environment: EnvironmentConfig, terraform: Terraform) -> None:
         region
         for region in environment.regions
         if not state_bucket_exists(region.region, account_id(region.region))
+        or not api_logs_role(region.region)
     )
     if missing:
         bootstrap(replace(environment, regions=missing), terraform)
+
+
+def api_logs_role(region: str) -> str:
+    """The ARN of the role with which API Gateway writes logs in a region; empty if it has none.
+
+    Raises:
+        UserError: the credentials may not ask API Gateway.
+    """
+    try:
+        account = boto3.client("apigateway", region_name=region).get_account()
+    except ClientError as error:
+        raise UserError(f"cannot see whether API Gateway may write logs: {error}") from None
+    return account.get("cloudwatchRoleArn") or ""
+
+
+def sets_api_logs_role(region: str) -> bool:
+    """Whether the state stack sets that role: it replaces none but the project's own."""
+    role = api_logs_role(region)
+    return not role or f":role/{PLATFORM}-" in role
 
 
 def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:

@@ -36,6 +36,8 @@ class EnvironmentConfig:
     profile: str
     settings: Settings
     file: Path
+    # The state stack gives API Gateway the role for its logs, unless another team has done so.
+    sets_api_logs_role: bool = True
 
     def __post_init__(self) -> None:
         members = self.settings.database.global_regions

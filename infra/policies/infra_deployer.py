@@ -9,6 +9,7 @@ from infra.policies.statements import (
     contract_parameters,
     deny,
     document,
+    in_region,
     state_objects,
     with_state_key,
 )
@@ -28,10 +29,6 @@ def infra_deployer(place: Place) -> Document:
         *_roles_and_policies(place),
         *_state(place),
     )
-
-
-def _here(place: Place) -> dict[str, object]:
-    return {"StringEquals": {"aws:RequestedRegion": place.region}}
 
 
 def _network(place: Place) -> Statement:
@@ -54,7 +51,7 @@ def _network(place: Place) -> Statement:
             "ec2:GetManagedPrefixListEntries",
         ],
         ["*"],
-        _here(place),
+        in_region(place),
     )
 
 
@@ -75,7 +72,7 @@ def _database(place: Place) -> list[Statement]:
                 *(place.arn("rds", f"{kind}:*") for kind in ("db-proxy*", "target-group")),
             ],
         ),
-        allow("DatabaseLookups", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], _here(place)),
+        allow("Databases", ["rds:Describe*", "rds:ListTagsForResource"], ["*"], in_region(place)),
     ]
 
 
@@ -128,7 +125,7 @@ def _resources_by_name(place: Place) -> list[Statement]:
             ],
         ),
         allow(
-            "NamedForThePlatform",
+            "OwnNames",
             ["backup:*", "cloudwatch:*", "logs:*", "secretsmanager:*", "sns:*", "ssm:*"],
             [
                 # Copies of backups are in another region, and so is their key.
@@ -187,8 +184,8 @@ def _roles_and_policies(place: Place) -> list[Statement]:
     roles, policies = place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")
     return [
         allow(
-            "RolesAndPolicies",
-            ["iam:*Policy", "iam:*PolicyVersion*", "iam:*Role", "iam:*RolePolic*", "iam:List*"],
+            "Roles",
+            ["iam:*Polic*", "iam:*Role*"],
             [roles, policies],
         ),
         # There are three ways to more rights: to attach a foreign policy to a role of the
@@ -204,13 +201,13 @@ def _roles_and_policies(place: Place) -> list[Statement]:
         # … and to change this policy.
         deny("NoOwnPolicy", ["iam:*"], [place.iam(f"policy/{PLATFORM}-{INFRA_DEPLOYER}-*")]),
         deny(
-            "RolesForServicesAlone",
+            "PassedRoles",
             ["iam:PassRole"],
             ["*"],
             {"StringNotEquals": {"iam:PassedToService": list(_ROLES_ARE_FOR)}},
         ),
         allow(
-            "ServiceLinkedRoles",
+            "LinkedRoles",
             ["iam:CreateServiceLinkedRole"],
             [place.iam("role/aws-service-role/*")],
             {"StringEquals": {"iam:AWSServiceName": ["backup.amazonaws.com", "rds.amazonaws.com"]}},
@@ -220,6 +217,8 @@ def _roles_and_policies(place: Place) -> list[Statement]:
 
 def _state(place: Place) -> list[Statement]:
     return [
+        # A deploy checks that the bootstrap has given API Gateway its role.
+        allow("ApiLogsRole", ["apigateway:GET"], [f"arn:aws:apigateway:{place.region}::/account"]),
         allow("StateBucket", ["s3:ListBucket"], [place.state_bucket]),
         allow("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], state_objects(place)),
         allow(

@@ -1,18 +1,76 @@
 """What a deployer of previews may not do, although the service deployer may."""
 
 from infra.config.place import Place
-from infra.policies.statements import Document, deny, document
+from infra.policies.statements import (
+    SERVICE,
+    Document,
+    deny,
+    deny_all_but,
+    document,
+    in_region,
+    of_stacks,
+)
 
 PREVIEW_LIMITS = "preview-limits"
 
+_CHANGES_OF_STACKS = (
+    "Cancel",
+    "Continue",
+    "Create",
+    "Delete",
+    "Execute",
+    "Rollback",
+    "Set",
+    "Update",
+)
+_CHANGES_OF_LOGS = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag", "Untag")
+
 
 def preview_limits(place: Place) -> Document:
-    """Denies changes of the environment's own service; attach it with the service deployer's."""
-    changes = ("Cancel", "Continue", "Create", "Delete", "Execute", "Rollback", "Set", "Update")
+    """Denies changes of the environment's own service; attach it with the service deployer's.
+
+    The names of roles and queues do not tell a preview from the environment. Whoever can change a
+    role of the environment's service still cannot leave the permissions boundary.
+    """
     return document(
         deny(
-            "EnvironmentsOwnService",
-            [f"cloudformation:{verb}*" for verb in changes],
+            "EnvironmentsOwnStack",
+            [f"cloudformation:{verb}*" for verb in _CHANGES_OF_STACKS],
             [place.arn("cloudformation", f"stack/{place.service}/*")],
+        ),
+        # Their names have nothing of the stack's that would tell it from a preview's.
+        deny(
+            "EnvironmentsOwnFunctionsAndApi",
+            ["apigateway:*", "lambda:*"],
+            ["*"],
+            of_stacks(place.service),
+        ),
+        # What the environment's next release or rollback deploys.
+        deny(
+            "EnvironmentsOwnPackages",
+            ["s3:DeleteObject*", "s3:PutObject*"],
+            [f"{place.bucket('code')}/{place.service}/*"],
+        ),
+        deny_all_but(
+            "LogsOfOthers",
+            [f"logs:{verb}*" for verb in _CHANGES_OF_LOGS],
+            [place.arn("logs", f"log-group:/aws/*/{place.previews}*")],
+            in_region(place),
+        ),
+        deny_all_but(
+            "DeploymentsOfOthers",
+            [f"codedeploy:{verb}*" for verb in ("Create", "Delete", "Put", "Update")],
+            [place.arn("codedeploy", f"*:{place.previews}*")],
+            in_region(place),
+        ),
+        # A preview has no alarm, no dashboard and no schedule.
+        deny(
+            "OperationOfOthers",
+            ["cloudwatch:*", "scheduler:*"],
+            [
+                place.arn("cloudwatch", f"alarm:{SERVICE}-*"),
+                place.arn("cloudwatch", f"dashboard/{SERVICE}-*", region=""),
+                place.arn("scheduler", "*"),
+            ],
         ),
     )

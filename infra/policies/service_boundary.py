@@ -46,9 +46,11 @@ def boundary_arn(place: Place) -> str:
 
 def _telemetry(place: Place) -> list[Statement]:
     return [
+        # The stack creates the log groups, encrypted. The last lines of a function that is being
+        # deleted must not create its log group again.
         allow(
             "Logs",
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
             [place.arn("logs", f"log-group:/aws/*/{place.service}*")],
         ),
         # API Gateway looks up its log groups, and X-Ray has no resources.
@@ -83,6 +85,10 @@ def _network(place: Place) -> list[Statement]:
 
 def _data(place: Place) -> list[Statement]:
     bucket = place.bucket("data")
+    # A role can be assumed by whomever it trusts, and its deployer says whom that is. Secrets and
+    # data are for code that runs in a function of the service.
+    # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+    in_a_function = {"ArnLike": {"lambda:SourceFunctionArn": service_functions(place)}}
     return [
         allow(
             "Secrets",
@@ -99,6 +105,7 @@ def _data(place: Place) -> list[Statement]:
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
+            in_a_function,
         ),
         allow(
             "Key",
@@ -116,16 +123,22 @@ def _data(place: Place) -> list[Statement]:
                 "s3:PutObject",
             ],
             [bucket, f"{bucket}/*"],
+            in_a_function,
         ),
         # Previews delete their objects for good; the environment's objects keep their versions.
-        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{bucket}/previews/*"]),
+        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{bucket}/previews/*"], in_a_function),
         allow(
             "PreviewDataVersions",
             ["s3:ListBucketVersions"],
             [bucket],
-            {"StringLike": {"s3:prefix": "previews/*"}},
+            {"StringLike": {"s3:prefix": "previews/*"}, **in_a_function},
         ),
-        allow("Database", ["rds-db:connect"], [place.arn("rds-db", "dbuser:*/trade_app")]),
+        allow(
+            "Database",
+            ["rds-db:connect"],
+            [place.arn("rds-db", "dbuser:*/trade_app")],
+            in_a_function,
+        ),
         allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),
     ]
 

@@ -9,8 +9,11 @@ from infra.policies.statements import (
     allow,
     contract_parameters,
     deny,
+    deny_all_but,
     document,
     hook,
+    in_region,
+    of_stacks,
     preview_secrets,
     service_functions,
     with_environment_key,
@@ -19,14 +22,13 @@ from shared.naming import PLATFORM
 
 SERVICE_DEPLOYER = "service-deployer"
 
-API_GATEWAY_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
-
 
 def service_deployer(place: Place) -> Document:
     """What `make deploy-service` and its siblings need, with the data layer denied outright."""
     return document(
         *_release(place),
-        *_functions_and_api(place),
+        _functions(place),
+        *_api(place),
         *_roles(place),
         *_operation(place),
         *_data_layer_denied(place),
@@ -62,48 +64,62 @@ def _release(place: Place) -> list[Statement]:
     ]
 
 
-def _functions_and_api(place: Place) -> list[Statement]:
+def _functions(place: Place) -> Statement:
     layers = place.arn("lambda", f"layer:{SERVICE}-*")
+    return allow(
+        "Functions",
+        ["lambda:*"],
+        # Including their versions: a trailing wildcard also matches what follows a colon.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+        [service_functions(place), layers, f"{hook(place)}*"],
+    )
+
+
+def _api(place: Place) -> list[Statement]:
+    api_gateway = f"arn:aws:apigateway:{place.region}::"
     return [
         allow(
-            "Functions",
-            ["lambda:*"],
-            # Including their versions: a trailing wildcard also matches what follows a colon.
-            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-            [service_functions(place), layers, f"{hook(place)}*"],
+            "NewApis",
+            ["apigateway:POST", "apigateway:UpdateRestApiPolicy"],
+            [f"{api_gateway}/restapis", f"{api_gateway}/usageplans"],
         ),
+        # An API's id is not known before it exists, but CloudFormation tags it with the name of
+        # its stack. What belongs to an API counts as tagged as well.
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
         allow(
-            "Api",
-            ["apigateway:*", "wafv2:*WebACL", "wafv2:GetWebACLForResource"],
-            [
-                *(
-                    f"arn:aws:apigateway:{place.region}::/{path}"
-                    for path in ("account", "restapis*", "tags/*", "usageplans*")
-                ),
-                place.arn("wafv2", "regional/webacl/*"),
-            ],
+            "Apis",
+            ["apigateway:*"],
+            [f"{api_gateway}/restapis/*", f"{api_gateway}/usageplans/*"],
+            of_stacks(place.service, place.previews),
+        ),
+        # Nobody can set or remove the tag above: AWS keeps the prefix to itself.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
+        allow("ApiTags", ["apigateway:*"], [f"{api_gateway}/tags/*"]),
+        # Also needs apigateway:SetWebACL on the API's stage.
+        allow(
+            "WebAcls",
+            ["wafv2:*ssociateWebACL", "wafv2:GetWebACL*"],
+            [place.arn("wafv2", "regional/webacl/*"), f"{api_gateway}/restapis/*"],
         ),
     ]
 
 
 def _roles(place: Place) -> list[Statement]:
     roles = place.iam(f"role/{SERVICE}-*")
-    api_gateway = place.iam(f"role/{SERVICE}-*ApiGatewayRole-*")
-    services = ("apigateway", "codedeploy", "lambda", "scheduler")
+    services = ("codedeploy", "lambda", "scheduler")
     return [
         allow(
             "RolesWithinTheBoundary",
             [
                 "iam:AttachRolePolicy",
                 "iam:CreateRole",
-                "iam:DeleteRolePolicy",
-                "iam:DetachRolePolicy",
-                "iam:PutRolePermissionsBoundary",
-                "iam:PutRolePolicy",
+                "iam:De*RolePolicy",
+                "iam:PutRoleP*",
             ],
             [roles],
             {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(place)}},
         ),
+        # Not whom a role trusts: that stays as it was created.
         allow(
             "Roles",
             [
@@ -112,19 +128,9 @@ def _roles(place: Place) -> list[Statement]:
                 "iam:List*Role*",
                 "iam:TagRole",
                 "iam:UntagRole",
-                "iam:UpdateAssumeRolePolicy",
-                "iam:UpdateRole",
+                "iam:UpdateRoleDescription",
             ],
             [roles],
-        ),
-        # This role outlives the environment and therefore has no boundary; its only policy is
-        # what bounds it.
-        allow("RoleOfApiGateway", ["iam:CreateRole"], [api_gateway]),
-        allow(
-            "LogsOfApiGateway",
-            ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-            [api_gateway],
-            {"ArnEquals": {"iam:PolicyARN": API_GATEWAY_LOGS}},
         ),
         allow(
             "RolesForServices",
@@ -164,7 +170,8 @@ def _operation(place: Place) -> list[Statement]:
                 place.arn("sqs", f"{SERVICE}-*"),
             ],
         ),
-        # These actions have no resource.
+        # These actions have no resource. CloudFormation stops a deployment to roll back.
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
         allow(
             "Lookups",
             [
@@ -172,6 +179,7 @@ def _operation(place: Place) -> list[Statement]:
                 "cloudformation:GetTemplateSummary",
                 "cloudformation:ValidateTemplate",
                 "cloudwatch:Describe*",
+                "codedeploy:StopDeployment",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSubnets",
                 "ec2:DescribeVpcs",
@@ -216,12 +224,10 @@ def _data_layer_denied(place: Place) -> list[Statement]:
             ],
             ["*"],
         ),
-        {
-            "Sid": "SecretsOfOthers",
-            "Effect": "Deny",
-            "Action": "secretsmanager:*",
-            "NotResource": preview_secrets(place),
-        },
+        # In this region: each region's policy would deny the others' previews otherwise.
+        deny_all_but(
+            "SecretsOfOthers", ["secretsmanager:*"], [preview_secrets(place)], in_region(place)
+        ),
         deny(
             "StateAndData",
             ["dynamodb:*", "s3:*"],

@@ -43,6 +43,18 @@ def deny(
     return _statement("Deny", sid, actions, resources, condition)
 
 
+def deny_all_but(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: Mapping[str, object] | None = None,
+) -> Statement:
+    """A statement that denies actions on all resources but these."""
+    statement = deny(sid, actions, resources, condition)
+    statement["NotResource"] = statement.pop("Resource")
+    return statement
+
+
 def _statement(
     effect: str,
     sid: str,
@@ -78,6 +90,16 @@ def preview_secrets(place: Place) -> str:
 def contract_parameters(place: Place) -> str:
     """The ARN of the environment's published values."""
     return place.arn("ssm", f"parameter/{PLATFORM}/{place.environment}/*")
+
+
+def in_region(place: Place) -> Mapping[str, object]:
+    """The condition that a request goes to the place's region."""
+    return {"StringEquals": {"aws:RequestedRegion": place.region}}
+
+
+def of_stacks(*names: str) -> Mapping[str, object]:
+    """The condition that a resource belongs to a CloudFormation stack with such a name."""
+    return {"StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": list(names)}}
 
 
 def with_environment_key(place: Place) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ from cdktf import (  # noqa: E402
     TerraformResourceLifecycle,
     TerraformStack,
 )
+from cdktf_cdktf_provider_aws.api_gateway_account import ApiGatewayAccount  # noqa: E402
 from cdktf_cdktf_provider_aws.backup_plan import (  # noqa: E402
     BackupPlan,
     BackupPlanRule,
@@ -131,6 +132,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import (  # noqa: 
 )
 
 __all__ = [
+    "ApiGatewayAccount",
     "App",
     "AwsProvider",
     "AwsProviderDefaultTags",

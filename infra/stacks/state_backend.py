@@ -1,4 +1,4 @@
-"""Keeps Terraform's states of one region, for all environments of the account."""
+"""What all environments of an account share in a region: Terraform's states come first."""
 
 from constructs import Construct
 
@@ -9,6 +9,7 @@ from infra.config.naming import (
     state_lock_table_name,
     state_stack_name,
 )
+from infra.constructs.api_logs import ApiLogs
 from infra.constructs.encryption import account_statements
 from infra.constructs.iam import policy
 from infra.constructs.resources import lifecycle
@@ -28,7 +29,7 @@ _OLD_STATES_DAYS = 365
 
 
 class StateBackend(Stack):
-    """A versioned, encrypted, TLS-only bucket and a lock table.
+    """A versioned, encrypted, TLS-only bucket, a lock table, and API Gateway's role for logs.
 
     Each region has its own, so that a failing region does not take the others' states with it. It
     outlives every environment: remove `prevent_destroy` before you destroy it.
@@ -71,3 +72,5 @@ class StateBackend(Stack):
             deletion_protection_enabled=True,
             lifecycle=kept,
         )
+        if environment.sets_api_logs_role:
+            ApiLogs(self, "api-logs", region=region)

@@ -193,6 +193,12 @@ def state_backend(aws: Emulator) -> Iterator[None]:
         AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    role = {
+        "op": "replace",
+        "path": "/cloudwatchRoleArn",
+        "value": f"arn:aws:iam::{ACCOUNT}:role/x",
+    }
+    aws.client("apigateway", REGION).update_account(patchOperations=[role])
     yield
     for each in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         s3.delete_object(Bucket=bucket, Key=each["Key"])

@@ -14,7 +14,7 @@ from infra.policies.infra_deployer import infra_deployer
 from infra.policies.planner import planner
 from infra.policies.preview_limits import preview_limits
 from infra.policies.service_boundary import BOUNDARY, boundary_arn, service_boundary
-from infra.policies.service_deployer import API_GATEWAY_LOGS, SERVICE_DEPLOYER, service_deployer
+from infra.policies.service_deployer import SERVICE_DEPLOYER, service_deployer
 from infra.policies.statements import MAX_CHARACTERS, Document
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.infra.synthesized import synthesized
@@ -31,7 +31,10 @@ KEY = f"arn:aws:kms:{HERE}:key/1"
 STATE_BUCKET = "arn:aws:s3:::trading-platform-state-123456789012-useast1"
 OWN_KEY = {"kms:ResourceAliases": "alias/trading-us-east-1-dev"}
 FOREIGN_KEY = {"kms:ResourceAliases": "alias/payroll"}
+STACK = "aws:ResourceTag/aws:cloudformation:stack-name"
+IN_A_FUNCTION = {"lambda:SourceFunctionArn": FUNCTION}
 BOUNDED = {"iam:PermissionsBoundary": boundary_arn(PLACE)}
+AWS_POLICY = "arn:aws:iam::aws:policy"
 ADMINISTRATOR = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -43,7 +46,6 @@ Decide = Callable[..., str]
 @pytest.fixture(scope="module")
 def decide(emulated_account: Emulator) -> Decide:
     """The simulator's decision on one request, under policies and perhaps a boundary."""
-    iam = emulated_account.client("iam")
 
     def decision(
         action: str,
@@ -51,7 +53,9 @@ def decide(emulated_account: Emulator) -> Decide:
         *documents: Document,
         context: Mapping[str, str] | None = None,
         boundary: Document | None = None,
+        region: str = "us-east-1",
     ) -> str:
+        iam = emulated_account.client("iam", region)
         more: dict[str, Any] = (
             {"PermissionsBoundaryPolicyInputList": [json.dumps(boundary)]} if boundary else {}
         )
@@ -167,7 +171,37 @@ def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_adminis
             "arn:aws:iam::123456789012:role/administrator",
             {"iam:PassedToService": "lambda.amazonaws.com"},
         ),
+        # API Gateway's role may read all logs, and whom a role trusts is for the boundary to bear.
+        ("iam:CreateRole", f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1", {}),
+        (
+            "iam:AttachRolePolicy",
+            f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1",
+            {"iam:PolicyARN": f"{AWS_POLICY}/service-role/AmazonAPIGatewayPushToCloudWatchLogs"},
+        ),
+        ("iam:PassRole", ROLE, {"iam:PassedToService": "apigateway.amazonaws.com"}),
+        ("apigateway:PATCH", "arn:aws:apigateway:us-east-1::/account", {}),
+        ("iam:UpdateAssumeRolePolicy", ROLE, BOUNDED),
+        ("iam:UpdateRole", ROLE, BOUNDED),
         ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:payroll", {}),
+        # Other teams' APIs, usage plans and web ACLs.
+        *(
+            (f"apigateway:{verb}", f"arn:aws:apigateway:us-east-1::/{path}", tags)
+            for verb, path in (
+                ("GET", "restapis/abc"),
+                ("PATCH", "restapis/abc"),
+                ("DELETE", "restapis/abc"),
+                ("POST", "restapis/abc/deployments"),
+                ("SetWebACL", "restapis/abc/stages/live"),
+                ("UpdateRestApiPolicy", "restapis/abc"),
+                ("PATCH", "usageplans/abc"),
+                ("DELETE", "usageplans/abc"),
+            )
+            for tags in ({}, {STACK: "payroll"}, {STACK: SERVICE.replace("-dev", "-production")})
+        ),
+        *(
+            (f"wafv2:{verb}", f"arn:aws:wafv2:{HERE}:regional/webacl/payroll/1", {})
+            for verb in ("CreateWebACL", "DeleteWebACL", "UpdateWebACL")
+        ),
         ("kms:Decrypt", KEY, FOREIGN_KEY),
         (
             "cloudformation:UpdateStack",
@@ -226,7 +260,7 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
             resource = RESOURCES.get(action) or RESOURCES[action.partition(":")[0]]
-            context = {**OWN_KEY, "s3:prefix": "previews/pr-42/"}
+            context = {**OWN_KEY, **IN_A_FUNCTION, "s3:prefix": "previews/pr-42/"}
             allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
             assert allowed == "allowed", action
 
@@ -243,7 +277,7 @@ def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
     decide: Decide, action: str, resource: str, prefix: str
 ) -> None:
     boundary = service_boundary(PLACE)
-    context = {"s3:prefix": prefix} if prefix else {}
+    context = IN_A_FUNCTION | ({"s3:prefix": prefix} if prefix else {})
     decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
     assert decision == "implicitDeny"
 
@@ -261,15 +295,54 @@ def test_previews_of_another_environment_are_out_of_reach(decide: Decide, enviro
     assert decide("secretsmanager:DeleteSecret", secret, document) == "explicitDeny"
 
 
-def test_every_role_of_the_service_has_the_boundary_or_one_policy_that_bounds_it() -> None:
-    roles = stack().of_type("AWS::IAM::Role")
-    own = roles.pop("ApiGatewayRole")["Properties"]
-    assert "Policies" not in own
-    (managed,) = own["ManagedPolicyArns"]
-    assert API_GATEWAY_LOGS.rpartition(":")[2] in str(managed)
-    for name, role in roles.items():
-        boundary = role["Properties"].get("PermissionsBoundary")
-        assert boundary == {"Ref": "ServiceBoundaryArn"}, name
+def test_every_role_of_the_service_has_the_boundary() -> None:
+    for made in (stack(), stack(ServiceStage="pr-42")):
+        for name, role in made.of_type("AWS::IAM::Role").items():
+            boundary = role["Properties"].get("PermissionsBoundary")
+            assert boundary == {"Ref": "ServiceBoundaryArn"}, name
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1"),
+        (
+            "secretsmanager:PutSecretValue",
+            f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/trade_app-1",
+        ),
+        ("s3:GetObject", f"{PLACE.bucket('data')}/trades/1"),
+        ("s3:ListBucket", PLACE.bucket("data")),
+        ("s3:DeleteObjectVersion", f"{PLACE.bucket('data')}/previews/pr-42/1"),
+        ("rds-db:connect", f"arn:aws:rds-db:{HERE}:dbuser:cluster-1/trade_app"),
+    ],
+)
+def test_only_code_of_the_services_functions_reaches_secrets_and_data(
+    decide: Decide, action: str, resource: str
+) -> None:
+    boundary = service_boundary(PLACE)
+
+    def asked(context: Mapping[str, str]) -> str:
+        return decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+
+    assert asked(IN_A_FUNCTION) == "allowed"
+    # Whoever else a role has been made to trust.
+    assert asked({}) == "implicitDeny"
+    other = FUNCTION.replace(SERVICE, "payroll")
+    assert asked({"lambda:SourceFunctionArn": other}) == "implicitDeny"
+
+
+def test_the_last_lines_of_a_deleted_function_do_not_create_its_log_group_again(
+    decide: Decide,
+) -> None:
+    boundary = service_boundary(PLACE)
+    group = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-migration"
+    for action, expected in (
+        ("logs:CreateLogGroup", "implicitDeny"),
+        ("logs:CreateLogStream", "allowed"),
+        ("logs:PutLogEvents", "allowed"),
+    ):
+        decision = decide(action, group, ADMINISTRATOR, boundary=boundary, context=IN_A_FUNCTION)
+        assert decision == expected
 
 
 # What a deploy of each type of resource does with the deployer's own rights, as CloudFormation
@@ -277,9 +350,13 @@ def test_every_role_of_the_service_has_the_boundary_or_one_policy_that_bounds_it
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 API = "arn:aws:apigateway:us-east-1::/restapis/abc"
 DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
-    "AWS::ApiGateway::Account": [("PATCH", "arn:aws:apigateway:us-east-1::/account")],
     "AWS::ApiGateway::Deployment": [("POST", f"{API}/deployments")],
-    "AWS::ApiGateway::RestApi": [("PUT", API), ("UpdateRestApiPolicy", API)],
+    "AWS::ApiGateway::RestApi": [
+        ("POST", "arn:aws:apigateway:us-east-1::/restapis"),
+        ("PUT", "arn:aws:apigateway:us-east-1::/tags/arn%3Aaws%3Aapigateway%3A%3A%2Frestapis"),
+        ("PUT", API),
+        ("UpdateRestApiPolicy", API),
+    ],
     "AWS::ApiGateway::Stage": [("POST", f"{API}/stages"), ("SetWebACL", f"{API}/stages/dev")],
     "AWS::ApiGateway::UsagePlan": [("POST", "arn:aws:apigateway:us-east-1::/usageplans")],
     "AWS::CloudWatch::Alarm": [("PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-x")],
@@ -292,8 +369,21 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
     "AWS::CodeDeploy::DeploymentGroup": [
         ("CreateDeploymentGroup", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
         ("CreateDeployment", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
+        ("StopDeployment", "*"),
     ],
-    "AWS::IAM::Role": [("CreateRole", ROLE), ("PutRolePolicy", ROLE), ("DeleteRole", ROLE)],
+    "AWS::IAM::Role": [
+        (name, ROLE)
+        for name in (
+            "CreateRole",
+            "AttachRolePolicy",
+            "PutRolePermissionsBoundary",
+            "PutRolePolicy",
+            "UpdateRoleDescription",
+            "DeleteRolePolicy",
+            "DetachRolePolicy",
+            "DeleteRole",
+        )
+    ],
     "AWS::Lambda::Alias": [("CreateAlias", FUNCTION), ("UpdateAlias", FUNCTION)],
     "AWS::Lambda::EventInvokeConfig": [("PutFunctionEventInvokeConfig", FUNCTION)],
     "AWS::Lambda::Function": [
@@ -339,23 +429,8 @@ def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Dec
         for name, resource in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             action = f"{service}:{name}"
-            assert decide(action, resource, document, context=BOUNDED) == "allowed", action
-
-
-def test_the_role_of_api_gateway_can_be_made_and_given_nothing_but_its_logs(
-    decide: Decide,
-) -> None:
-    role = f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1"
-    document = service_deployer(PLACE)
-
-    def attach(policy: str) -> str:
-        context = {"iam:PolicyARN": policy}
-        return decide("iam:AttachRolePolicy", role, document, context=context)
-
-    assert decide("iam:CreateRole", role, document) == "allowed"
-    assert attach(API_GATEWAY_LOGS) == "allowed"
-    assert attach("arn:aws:iam::aws:policy/AdministratorAccess") == "implicitDeny"
-    assert decide("iam:PutRolePolicy", role, document) == "implicitDeny"
+            context = {**BOUNDED, STACK: SERVICE}
+            assert decide(action, resource, document, context=context) == "allowed", action
 
 
 def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
@@ -548,12 +623,116 @@ def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
     assert decide(action, resource, planner(PLACE), context=context) == expected
 
 
-def test_who_previews_leaves_the_environments_own_service_alone(decide: Decide) -> None:
+OWN_FUNCTION = (FUNCTION, {STACK: SERVICE})
+OWN_HOOK = (f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev", {STACK: SERVICE})
+OWN_API = (API, {STACK: SERVICE})
+OWN_STAGE = (f"{API}/stages/dev", {STACK: SERVICE})
+OWN_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade", {STACK: SERVICE})
+OWN_ACCESS_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}", {STACK: SERVICE})
+OWN_PACKAGE = (f"{PLACE.bucket('code')}/{SERVICE}/releases/1", {})
+OWN_STACK = (f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {})
+OWN_ALARM = (f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-TradeErrors-1", {})
+OWN_DASHBOARD = (f"arn:aws:cloudwatch::123456789012:dashboard/{SERVICE}", {})
+OWN_SCHEDULE = (f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive", {})
+OWN_DEPLOYMENTS = (f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-Application-1/group", {})
+ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
+    **{
+        f"lambda:{verb}": [OWN_FUNCTION, OWN_HOOK]
+        for verb in (
+            "AddPermission",
+            "CreateAlias",
+            "DeleteAlias",
+            "DeleteFunction",
+            "DeleteFunctionConcurrency",
+            "InvokeFunction",
+            "PublishVersion",
+            "PutFunctionConcurrency",
+            "PutFunctionEventInvokeConfig",
+            "RemovePermission",
+            "UpdateAlias",
+            "UpdateFunctionCode",
+            "UpdateFunctionConfiguration",
+        )
+    },
+    "apigateway:DELETE": [OWN_API, OWN_STAGE],
+    "apigateway:PATCH": [OWN_API, OWN_STAGE],
+    "apigateway:PUT": [OWN_API],
+    "apigateway:POST": [(f"{API}/deployments", {STACK: SERVICE})],
+    "apigateway:SetWebACL": [OWN_STAGE],
+    "apigateway:UpdateRestApiPolicy": [OWN_API],
+    "logs:DeleteLogGroup": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:DeleteLogStream": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:PutLogEvents": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:PutRetentionPolicy": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:PutSubscriptionFilter": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:DisassociateKmsKey": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "s3:PutObject": [OWN_PACKAGE],
+    "s3:DeleteObject": [OWN_PACKAGE],
+    "cloudformation:CreateChangeSet": [OWN_STACK],
+    "cloudformation:DeleteStack": [OWN_STACK],
+    "cloudformation:ExecuteChangeSet": [OWN_STACK],
+    "cloudformation:RollbackStack": [OWN_STACK],
+    "cloudformation:SetStackPolicy": [OWN_STACK],
+    "cloudformation:UpdateStack": [OWN_STACK],
+    "cloudwatch:DeleteAlarms": [OWN_ALARM],
+    "cloudwatch:DisableAlarmActions": [OWN_ALARM],
+    "cloudwatch:PutMetricAlarm": [OWN_ALARM],
+    "cloudwatch:SetAlarmState": [OWN_ALARM],
+    "cloudwatch:DeleteDashboards": [OWN_DASHBOARD],
+    "cloudwatch:PutDashboard": [OWN_DASHBOARD],
+    "scheduler:DeleteSchedule": [OWN_SCHEDULE],
+    "scheduler:UpdateSchedule": [OWN_SCHEDULE],
+    "codedeploy:CreateDeployment": [OWN_DEPLOYMENTS],
+    "codedeploy:DeleteDeploymentGroup": [OWN_DEPLOYMENTS],
+    "codedeploy:UpdateDeploymentGroup": [OWN_DEPLOYMENTS],
+}
+
+
+def test_who_previews_cannot_change_the_environments_own_service(decide: Decide) -> None:
     documents = [service_deployer(PLACE), preview_limits(PLACE)]
-    own = f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1"
-    for action in ("CreateChangeSet", "ExecuteChangeSet", "DeleteStack", "UpdateStack"):
-        assert decide(f"cloudformation:{action}", own, *documents) == "explicitDeny"
+    attempts = 0
+    for action, targets in ATTEMPTS.items():
+        for resource, context in targets:
+            assert decide(action, resource, documents[0], context=context) == "allowed", action
+            decision = decide(action, resource, *documents, context=context)
+            assert decision == "explicitDeny", (action, resource)
+            attempts += 1
+    assert attempts >= 50
+    own = OWN_STACK[0]
     assert decide("cloudformation:DescribeStacks", own, *documents) == "allowed"
+
+
+def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> None:
+    documents = [service_deployer(PLACE), preview_limits(PLACE)]
+    for type_ in {r["Type"] for r in stack(ServiceStage="pr-42").resources.values()}:
+        for name, resource in DEPLOYS[type_]:
+            service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
+            context = {**BOUNDED, STACK: PREVIEW}
+            of_preview = resource if PREVIEW in resource else resource.replace(SERVICE, PREVIEW)
+            action = f"{service}:{name}"
+            assert decide(action, of_preview, *documents, context=context) == "allowed", action
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
+def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
+    decide: Decide, region: str
+) -> None:
+    both = [
+        policy(Place("123456789012", where, "dev"))
+        for policy in (service_deployer, preview_limits)
+        for where in ("us-east-1", "us-west-2")
+    ]
+    preview = f"trading-platform-service-{REGION_CODES[region]}-dev--pr-42"
+    there = f"{region}:123456789012"
+    for action, resource in (
+        ("secretsmanager:CreateSecret", f"arn:aws:secretsmanager:{there}:secret:{preview}/db-1"),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{there}:log-group:/aws/lambda/{preview}-trade"),
+        (
+            "codedeploy:CreateDeployment",
+            f"arn:aws:codedeploy:{there}:deploymentgroup:{preview}-Application-1/group",
+        ),
+    ):
+        assert decide(action, resource, *both, region=region) == "allowed", action
 
 
 @pytest.mark.parametrize("region", REGION_CODES)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.local.test_emulator import Emulator, until
 from tests.runbooks import commands, run
 
 BUCKET = f"trading-platform-state-{ACCOUNT}-useast1"
+API_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 STATE_STACK = "trading-platform-state-useast1"
 
 
@@ -86,6 +88,53 @@ def test_nothing_that_keeps_states_can_be_destroyed_by_terraform(
     state_stack: Stack, type_: str
 ) -> None:
     assert state_stack.only(type_)["lifecycle"] == {"prevent_destroy": True}
+
+
+def test_api_gateway_may_write_logs_whatever_becomes_of_an_environment(
+    state_stack: Stack,
+) -> None:
+    role = state_stack.only("aws_iam_role")
+    assert role["name"] == "trading-platform-api-logs-useast1"
+    (trusted,) = statements(role["assume_role_policy"]).values()
+    assert trusted["Principal"] == {"Service": "apigateway.amazonaws.com"}
+    assert state_stack.only("aws_iam_role_policy_attachment")["policy_arn"] == API_LOGS
+    account = state_stack.only("aws_api_gateway_account")
+    assert account["cloudwatch_role_arn"] == state_stack.reference(
+        "aws_iam_role", "api-logs/role", "arn"
+    )
+    # API Gateway tries the role.
+    rights = state_stack.reference("aws_iam_role_policy_attachment", "api-logs/rights", "")
+    assert account["depends_on"] == [rights[2:-2]]
+
+
+def test_a_role_of_another_team_stays_what_api_gateway_has(aws: Emulator, tmp_path: Path) -> None:
+    api_gateway = aws.client("apigateway", "us-east-2")
+
+    def set_role(arn: str) -> None:
+        patch = {"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}
+        api_gateway.update_account(patchOperations=[patch])
+
+    assert remote_state.sets_api_logs_role("us-east-2")
+    set_role(f"arn:aws:iam::{ACCOUNT}:role/trading-platform-service-useast2-dev-ApiGatewayRole")
+    assert remote_state.sets_api_logs_role("us-east-2")
+    set_role(f"arn:aws:iam::{ACCOUNT}:role/payroll")
+    assert not remote_state.sets_api_logs_role("us-east-2")
+    environment = load_environment({"CDKTF_OUTDIR": str(tmp_path)})
+    synthesize(replace(environment, sets_api_logs_role=False))
+    document = json.loads((tmp_path / "stacks" / STATE_STACK / "cdk.tf.json").read_text())
+    assert "aws_api_gateway_account" not in document["resource"]
+
+
+def test_credentials_that_may_not_ask_api_gateway_are_one_clear_line(
+    aws: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = aws.client("iam")
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    with pytest.raises(UserError, match="cannot see whether API Gateway may write logs: "):
+        remote_state.api_logs_role("us-east-1")
 
 
 def test_an_account_without_a_state_bucket_is_one_clear_line(
@@ -161,6 +210,8 @@ def test_bootstrap_keeps_its_own_state_in_the_bucket_and_changes_nothing_the_sec
 ) -> None:
     own = stored(aws, f"{STATE_STACK}/terraform.tfstate")
     assert "aws_dynamodb_table" in {resource["type"] for resource in own["resources"]}
+    role = aws.client("apigateway").get_account()["cloudwatchRoleArn"]
+    assert role == f"arn:aws:iam::{ACCOUNT}:role/trading-platform-api-logs-useast1"
     capfd.readouterr()
     remote_state.main(["bootstrap"])
     assert "0 added, 0 changed, 0 destroyed" in capfd.readouterr().out
@@ -176,6 +227,13 @@ def test_a_deploy_bootstraps_only_where_nothing_was(
     monkeypatch.setenv("TF_CLI_ARGS_apply", "-no-such-option")
     with pytest.raises(UserError, match="apply failed for trading-platform-useast1-dev"):
         deploy.main()
+    api_gateway = aws.client("apigateway")
+    role = api_gateway.get_account()["cloudwatchRoleArn"]
+    patch = {"op": "replace", "path": "/cloudwatchRoleArn"}
+    api_gateway.update_account(patchOperations=[{**patch, "value": ""}])
+    with pytest.raises(UserError, match="apply failed for trading-platform-state-useast1"):
+        deploy.main()
+    api_gateway.update_account(patchOperations=[{**patch, "value": role}])
     monkeypatch.setenv("REGIONS", "us-west-2")
     with pytest.raises(UserError, match="apply failed for trading-platform-state-uswest2"):
         deploy.main()

@@ -87,7 +87,6 @@ SERVICE: Mapping[str, Role] = {
     ),
     "DocumentationFunctionRole": role("lambda", LOGS, TRACES),
     "CodeDeployRole": role("codedeploy", "AWSCodeDeployRoleForLambda"),
-    "ApiGatewayRole": role("apigateway", "AmazonAPIGatewayPushToCloudWatchLogs"),
 }
 
 KEY = "aws_kms_key.encryption_key.arn"

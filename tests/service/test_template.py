@@ -345,11 +345,15 @@ def test_the_documentation_is_off_unless_told_otherwise() -> None:
 PREVIEW = "pr-42"
 
 
-def test_a_preview_has_no_alarm_schedule_or_dashboard_and_leaves_the_accounts_role_alone() -> None:
+def test_the_service_leaves_the_accounts_settings_alone() -> None:
+    assert not stack().of_type("AWS::ApiGateway::Account")
+
+
+def test_a_preview_has_no_alarm_schedule_or_dashboard() -> None:
     made = stack(ServiceStage=PREVIEW)
     gone = stack().resources.keys() - made.resources.keys()
     assert not made.of_type("AWS::CloudWatch::Alarm")
-    assert {"Dashboard", "ArchiveFunctionEachHour", "ApiGatewayAccount", "ApiGatewayRole"} <= gone
+    assert {"Dashboard", "ArchiveFunctionEachHour"} <= gone
     assert not [name for name in gone if "Function" in name and "EachHour" not in name]
     (group,) = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
     assert not group["Properties"].get("AlarmConfiguration")

@@ -47,7 +47,7 @@ class Stack:
 
 
 # The conditions that tell a preview from the environment's own service.
-_DECIDED = ("IsPreview", "IsNoPreview", "ManagesApiGatewayLogsRole")
+_DECIDED = ("IsPreview", "IsNoPreview")
 _NONE = object()
 
 
