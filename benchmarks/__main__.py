@@ -1,6 +1,6 @@
 """Runs the benchmarks: `python -m benchmarks [--quick] [name ...]`.
 
-A full run of all of them writes docs/explanation/performance.md; any other prints only.
+A full run of all benchmarks writes docs/explanation/performance.md. Any other run only prints.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from benchmarks.measure import Section, progress
 from benchmarks.report import Results
 from shared.cli.errors import exit_code
 
-# Modules with a function `run(quick)`, which gives their section of the report.
+# Modules with a function `run(quick)` that returns their section of the report.
 BENCHMARKS = ("warm", "cold", "scale", "synth", "deploy_loop")
 
 
@@ -44,7 +44,7 @@ def _run(name: str, quick: bool) -> Section:
     section: Section = importlib.import_module(f"benchmarks.{name}").run(quick)
     progress(f"== {name} took {time.monotonic() - started:.0f} s")
     if section.targets:
-        # Already now: whatever happens to the next one.
+        # Print now: the next benchmark may fail.
         progress(report.summary([section]))
     return section
 

@@ -1,6 +1,6 @@
-"""AWS APIs that answer at once: Secrets Manager, S3, and DynamoDB for a peer that uses it.
+"""AWS APIs that answer immediately: Secrets Manager, S3, and DynamoDB for a peer that uses it.
 
-What is measured is a contender's own time. On AWS, each call takes some milliseconds more.
+The benchmarks measure a contender's own time. On AWS, each call adds some milliseconds.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping
 
 from benchmarks.http import Closed, Connection
 
-# The beginning and the end of an upload in parts are a POST each; a part is a PUT.
+# A multipart upload starts and ends with a POST; each part is a PUT.
 _S3_ANSWERS = {"POST": b"<Result><UploadId>1</UploadId><ETag>1</ETag></Result>"}
 _S3_HEADERS = {"ETag": '"1"'}
 
 
 class Aws:
-    """An endpoint on this machine with one secret; what is put into it is not kept."""
+    """An endpoint on this machine with one secret. It stores nothing."""
 
     def __init__(self, secret: Mapping[str, str]) -> None:
         self._secret = json.dumps({"SecretString": json.dumps(secret)}).encode()
@@ -27,7 +27,7 @@ class Aws:
 
     @property
     def url(self) -> str:
-        """What `AWS_ENDPOINT_URL` is to be."""
+        """The value for `AWS_ENDPOINT_URL`."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _serve(self) -> None:

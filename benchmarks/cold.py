@@ -1,4 +1,4 @@
-"""The cold start: a new execution environment up to its first answer, its memory, its package."""
+"""The cold start: time to the first answer of a new execution environment, memory and package."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _PACKAGES = ("TradeFunction", "DependenciesLayer")
 _WARM_REQUESTS = 100
 
 _TEXT = """\
-From the start of the process to the first answer to `POST /trade`: the interpreter, the runtime
-client, all imports, the connection over TLS and the `INSERT`, with files in the page cache. The
-service also asks Secrets Manager for its password, which answers at once here; the peers are given
-theirs. boto3 is not loaded on the way to the first answer: one contender loads it for that call, to
-show what it costs. On AWS the call takes a TLS handshake and a round trip more, with or without
-boto3. Code is compiled, as in a package that was built where Python 3.13 is; one row shows what it
-costs if it is not. Memory is the most that the process has held after a hundred more requests. The
-package is what `make build-service` has built, code and layer, zipped.\
+From the start of the process to the first answer to `POST /trade`. This includes the interpreter,
+the runtime client, all imports, the connection over TLS and the `INSERT`. Files are in the page
+cache. The service also asks Secrets Manager for its password; here the answer is immediate. The
+peers get theirs in a variable. The service does not load boto3 before its first answer. One
+contender loads it for that call, to show the cost. On AWS the call adds a TLS handshake and a round
+trip, with or without boto3. Code is compiled, as in a package built with Python 3.13. One row shows
+the cost without. Memory is the peak after a hundred more requests. The package is what
+`make build-service` built, code and layer, zipped.\
 """
 
 _REASON = (
-    "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of what is "
-    "left above pymysql is Powertools, whose resolver for API Gateway comes with those for other "
-    "services and with asyncio. Tried and left out: loading it without them saves 13 ms, and takes "
-    "a package that is put together by hand."
+    "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of the "
+    "rest above pymysql is Powertools: its resolver for API Gateway imports those for other "
+    "services, and asyncio. Tried and rejected: loading it without them saves 13 ms, but "
+    "needs a package assembled by hand."
 )
 
 
@@ -62,7 +62,7 @@ def run(quick: bool) -> Section:
     with rig() as here:
         contenders = {**_CONTENDERS, "this service, not compiled": _not_compiled(here.folder)}
         for code in contenders.values():
-            _start(here, code)  # compiles what is to be compiled, and fills the page cache
+            _start(here, code)  # compiles the files, and fills the page cache
         found = in_turn(
             {name: partial(_start, here, code) for name, code in contenders.items()},
             4 if quick else 21,
@@ -71,7 +71,7 @@ def run(quick: bool) -> Section:
 
 
 def _not_compiled(folder: Path) -> Code:
-    """The service as it was built, with the source alone."""
+    """The built service, with source only."""
     task, layer = (folder / name for name in _PACKAGES)
     for copy in (task, layer):
         shutil.copytree(_BUILD / copy.name, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""What a developer waits for on the local platform, `make up` and the two deploys, and its load."""
+"""What a developer waits for on the local platform (`make up`, both deploys), and a load test."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _REGION = "us-east-1"
 _ENVIRONMENT = "bench"
 
 _TEXT = """\
-The commands as users run them, on the local platform, in one region, with a `standard` environment.
-A step ends with the first line of the command's output that belongs to the next one. The emulator
-answers at once; on AWS, refreshing, the change set and the update take longer.
+The commands as users run them: on the local platform, in one region, with a `standard` environment.
+A step ends with the first line that belongs to the next one. The emulator answers immediately. On
+AWS, the refresh, the change set and the update take longer.
 
-The load is what [`make load`](../how-to/load-test.md) prints: through the emulator's API Gateway
-and Lambda, on the same cores, so it is the emulator's figure and not AWS's."""
+The load is what [`make load`](../how-to/load-test.md) prints. It goes through the emulator's API
+Gateway and Lambda on the same cores. So it is the emulator's figure, not AWS's."""
 
-# A step, and what the line looks like with which it ends; the last one ends with the command.
+# A step, and a pattern for the line that ends it. The last step ends with the command.
 _Steps = Sequence[tuple[str, str]]
 _UP: _Steps = (
     ("checks, emulator", r"  emulator .* s$"),
@@ -56,9 +56,9 @@ _SERVICE: _Steps = (
 
 
 def run(quick: bool) -> Section:
-    """Measure the deploy loop; it takes too long for a quick run."""
+    """Measure the deploy loop. A quick run skips it: it takes too long."""
     if quick:
-        return Section("Deploy loop", "Part of a full run alone.")
+        return Section("Deploy loop", "Only in a full run.")
     with copied_project() as project:
         settings = Settings(project / ".local", free_port_base())
         own = {"LOCAL_PORT_BASE": str(settings.port), "ENVIRONMENT_SUFFIX": _ENVIRONMENT}
@@ -94,14 +94,14 @@ def run(quick: bool) -> Section:
 
 @dataclass(frozen=True)
 class _Loop:
-    """Runs make in a folder, and keeps how long each step took."""
+    """Runs make in a folder, and records how long each step took."""
 
     project: Path
     variables: Mapping[str, str]
     found: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self, target: str, steps: _Steps = (), variables: Sequence[str] = ()) -> list[str]:
-        """Run a target and measure its steps, all together as well; gives the lines it printed."""
+        """Run a target and measure its steps and their sum; return the lines it printed."""
         started = last = time.perf_counter()
         process = subprocess.Popen(
             ["make", "--silent", target, *variables],
@@ -131,7 +131,7 @@ class _Loop:
         return output
 
     def table(self, title: str, target: str, steps: _Steps) -> Table:
-        """The steps of a target, and all of them together."""
+        """The steps of a target, and their sum."""
         names = [*(name for name, _ in steps), "in all"]
         found = [self.found[target, name][-_ROUNDS:] for name in names]
         rows = [(name, shown(Spread.of(values))) for name, values in zip(names, found, strict=True)]
@@ -139,6 +139,6 @@ class _Loop:
 
 
 def reported(lines: Sequence[str]) -> list[tuple[str, str]]:
-    """What a load test reports, by name."""
+    """The figures of a load test, with their names."""
     found = (re.match(r"  ([a-z ]+?)  *(\d.*|p50 .*)$", line) for line in lines)
     return [(match[1], match[2]) for match in found if match]

@@ -1,4 +1,4 @@
-"""The functions that are measured: this project's, and those of `benchmarks/contenders`."""
+"""The measured functions: this project's, and those of `benchmarks/contenders`."""
 
 from benchmarks.runtime import ROOT, Code
 

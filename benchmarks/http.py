@@ -1,6 +1,6 @@
-"""HTTP on a socket, as little of it as the runtime interface and the AWS APIs here need.
+"""The little HTTP that the runtime interface and the AWS APIs here need, on a socket.
 
-A server of the standard library takes half a millisecond per request, most of what is measured.
+The standard library's server takes half a millisecond per request: most of what is measured.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 
 class Closed(Exception):
-    """The other side has closed the connection."""
+    """The client has closed the connection."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request; the names of headers are in small letters."""
+    """A request; header names are in lower case."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Request:
 
 
 class Connection:
-    """A connection that requests come in on, one after the other."""
+    """A connection that delivers one request after the other."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -35,7 +35,7 @@ class Connection:
         """The next request.
 
         Raises:
-            Closed: there is none any more.
+            Closed: the client has closed the connection.
         """
         while b"\r\n\r\n" not in self._received:
             self._receive()
@@ -55,7 +55,7 @@ class Connection:
         return Request(method, path, headers, body)
 
     def answer(self, status: str, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Answer the request that was read last; `status` is such as `200 OK`."""
+        """Answer the last request; `status` is text such as `200 OK`."""
         lines = [
             f"HTTP/1.1 {status}",
             *(f"{name}: {value}" for name, value in (headers or {}).items()),

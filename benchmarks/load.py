@@ -1,12 +1,12 @@
 """Books trades through a deployed API as fast as it answers, and reports: `make load URL=…`.
 
-Each trade has a key of its own and is sent again as the API tells; what was acknowledged is looked
-up afterwards. Where the API asks for it, requests are signed with the environment's credentials.
+Each trade has its own key, and is retried as the API says. At the end, acknowledged trades are
+looked up. If the API requires signed requests, they are signed with the environment's credentials.
 """
 
 from __future__ import annotations
 
-# First, for it patches what the others import.
+# Import locust first: it patches what the others import.
 from locust import HttpUser, task
 from locust.env import Environment
 
@@ -29,12 +29,12 @@ from botocore.session import Session
 _ATTEMPTS = 6
 _MOST_CHECKED = 2_000
 _TIMEOUT_SECONDS = 30
-# The outcome is not known, or nothing was done: the same request again, with the same key.
+# The outcome is unknown, or nothing was done: retry with the same key.
 _REPEAT = (0, 429, 500, 502, 503, 504)
 
 
 class Signer:
-    """Signs requests for API Gateway, with the credentials that every AWS tool finds."""
+    """Signs requests for API Gateway with the credentials that AWS tools find."""
 
     def __init__(self, url: str) -> None:
         session = Session()
@@ -43,7 +43,7 @@ class Signer:
         region = named.partition(".")[0] or session.get_config_variable("region") or "us-east-1"
         credentials = session.get_credentials()
         if credentials is None:
-            raise SystemExit("error: the API wants signed requests: credentials for AWS are needed")
+            raise SystemExit("error: the API requires signed requests: set AWS credentials")
         self._auth = SigV4Auth(credentials, "execute-api", region)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -64,7 +64,7 @@ class Trader(HttpUser):
 
     @task
     def book(self) -> None:
-        """Book a trade, and repeat that until there is an answer that counts."""
+        """Book a trade, and retry until the outcome is known."""
         key = f"load:{uuid.uuid4()}"
         order = json.dumps({"symbol": random.choice(("AAPL", "MSFT", "BRK.B")), "quantity": 1})  # noqa: S311
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -92,7 +92,7 @@ def _code(answer: requests.Response) -> str:
 
 
 def run(url: str, users: int, seconds: float, most_errors: float) -> bool:
-    """Load the API and print the report; whether nothing was lost and few requests failed."""
+    """Load the API and print the report. Return whether it lost no trade and failed rarely."""
     session = requests.Session()
     health = session.get(f"{url}/health", timeout=_TIMEOUT_SECONDS)
     if health.status_code == requests.codes.forbidden:
@@ -101,7 +101,7 @@ def run(url: str, users: int, seconds: float, most_errors: float) -> bool:
     if not health.ok:
         raise SystemExit(f"error: {url}/health answers {health.status_code}: {health.text}")
     Trader.on_start = lambda self: setattr(self.client, "auth", session.auth)
-    # Whoever is waiting for an answer gets it: no trade is booked that nobody counts.
+    # Users wait for their last answer, so that every booked trade is counted.
     environment = Environment(user_classes=[Trader], host=url, stop_timeout=_TIMEOUT_SECONDS)
     runner = environment.create_local_runner()
     runner.start(users, spawn_rate=users)
@@ -134,7 +134,9 @@ def main() -> int:
     """Read `URL`, `USERS` (10), `SECONDS` (30) and `MOST_ERRORS` (a fraction; 0.01)."""
     url = os.environ.get("URL", "").rstrip("/").removesuffix("/trade")
     if not url:
-        raise SystemExit("error: URL is missing: `make load URL=…`, as `make status` prints it")
+        raise SystemExit(
+            "error: URL is missing: give the one that `make status` prints, as in `make load URL=…`"
+        )
     try:
         users = int(os.environ.get("USERS") or 10)
         seconds = float(os.environ.get("SECONDS") or 30)

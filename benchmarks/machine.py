@@ -1,4 +1,4 @@
-"""The machine and the programs that a run's figures belong to."""
+"""Describes the machine and the programs of a run."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """What a reader has to know about the machine to compare figures with their own."""
+    """What readers need to compare the figures with their own."""
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d}",
         "Processor": f"{_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",

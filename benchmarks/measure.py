@@ -1,7 +1,7 @@
-"""Measurements, the targets that they are held against, and how both are made.
+"""Measurements, and the targets they are compared with.
 
-A contender is measured once in each round, and rounds take turns in their order: what disturbs the
-machine for a while disturbs all contenders alike.
+Each round measures each contender once, and the order alternates. So other work on the machine
+disturbs all contenders alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of all rounds, and the lowest and the highest of them."""
+    """The median of all rounds, the lowest and the highest."""
 
     median: float
     low: float
@@ -32,11 +32,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure of ours that is held against a limit, by the medians of its rounds.
+    """A figure of ours and its limit, compared by the medians of the rounds.
 
-    What must not exceed the `limit` is `ours / reference` (a ratio), `ours - reference` (a
-    difference) or `ours` alone (absolute). "At least twice as fast" is a ratio of at most 1/2.
-    `reason` says why a target is missed, and what was tried; it is shown only then.
+    The value that must not exceed the `limit` is `ours / reference` (a ratio), `ours - reference`
+    (a difference) or `ours` alone (absolute). "At least twice as fast" is a ratio of at most 1/2.
+    `reason` says why a target is missed and what was tried. It is shown only then.
     """
 
     name: str
@@ -45,11 +45,13 @@ class Target:
     limit: float
     reference: Spread | None = None
     kind: Literal["ratio", "difference", "absolute"] = "ratio"
-    reason: str = "No reason is known: compare the spread of the rounds with an idle machine's."
+    reason: str = (
+        "No reason is known. Compare the spread of the rounds with that of an idle machine."
+    )
 
     @property
     def value(self) -> float:
-        """What must not exceed the limit."""
+        """The value that must not exceed the limit."""
         if self.reference is None or self.kind == "absolute":
             return self.ours.median
         if self.kind == "difference":
@@ -82,7 +84,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Section:
-    """What one benchmark has found; `text` says what was measured and how."""
+    """The results of one benchmark; `text` says what was measured and how."""
 
     title: str
     text: str
@@ -92,9 +94,9 @@ class Section:
 
 
 def in_turn(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Measure each contender once per round, and give the rounds' values by contender.
+    """Measure each contender once per round, and return the rounds' values by contender.
 
-    Every second round goes backwards, so that none always runs right after the same other one.
+    Every second round goes backwards, so that no contender always follows the same one.
     """
     values: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
@@ -112,7 +114,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def progress(text: str) -> None:
-    """Say what is being done."""
+    """Print what is being done."""
     print(f"  {text}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A copy of the project, as it is after `make setup`: nothing is built or deployed in it yet."""
+"""A copy of the project, as after `make setup`: nothing is built or deployed."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "cdktf.out")
 
 @contextmanager
 def copied_project() -> Iterator[Path]:
-    """The folder of a copy, which goes with the block; it shares the virtual environments."""
+    """A copy's folder, deleted at the end of the block. It shares the virtual environments."""
     with TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name) / "project"
         shutil.copytree(ROOT, folder, ignore=_LEFT_OUT)

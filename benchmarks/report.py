@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Bars, Section, Spread, Table, Target, number, shown
-from docs.svg import Canvas, Rectangle
+from benchmarks.runtime import PYTHON
 from shared.cli.table import table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,19 +22,15 @@ CHART = ROOT / "docs" / "explanation" / "performance.svg"
 _INTRODUCTION = """\
 # Performance
 
-`make bench` made this page, in one run on one machine; `make bench-quick` prints a rough version
-of it in under three minutes. Contenders are measured in alternating order over several rounds. A
-figure is the median of its rounds, with the lowest and the highest one in parentheses.
+`make bench` writes this page, in one run on one machine. `make bench-quick` prints a rough version
+in under three minutes. Several rounds measure the contenders in alternating order. A figure is the
+median of its rounds, with the lowest and the highest in parentheses.
 """
-
-_WIDTH, _LABELS, _BAR, _GAP, _HEAD = 860, 330, 18, 8, 54
-_VALUES = 110
-_OURS, _OTHERS = "#0f766e", "#94a3b8"
 
 
 @dataclass(frozen=True)
 class Results:
-    """One run: the machine, and what each benchmark has found on it."""
+    """One run: the machine, and the results of each benchmark."""
 
     machine: Mapping[str, str]
     sections: Sequence[Section]
@@ -57,7 +54,7 @@ def write(results: Results) -> None:
 
 
 def summary(sections: Sequence[Section]) -> str:
-    """The targets as a table for a terminal, and why those that are missed are missed."""
+    """The targets as a table for a terminal, and the reasons of the missed ones."""
     targets = [target for section in sections for target in section.targets]
     lines = [table([_HEADING, *map(_cells, targets)])]
     lines += [f"\nnot met: {names}: {reason}" for reason, names in _missed(sections).items()]
@@ -83,12 +80,27 @@ def page(results: Results) -> str:
 
 def picture(sections: Sequence[Section]) -> str:
     """All charts as one SVG file."""
-    charts = [chart for section in sections for chart in section.charts]
-    canvas = Canvas()
-    top = 16.0
-    for chart in charts:
-        top = _draw(canvas, chart, top)
-    return canvas.document(_WIDTH, top + 8, "Measured times, as bars")
+    charts = [
+        {
+            "title": chart.title,
+            "unit": chart.unit,
+            "bars": [
+                (label, {**dataclasses.asdict(spread), "shown": number(spread.median)})
+                for label, spread in chart.bars
+            ],
+        }
+        for section in sections
+        for chart in section.charts
+    ]
+    # matplotlib is in the environment of the contenders only.
+    return subprocess.run(
+        [PYTHON, "-m", "benchmarks.chart"],
+        cwd=ROOT,
+        input=json.dumps(charts),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 _HEADING = ("Target", "Ours", "Reference", "Value", "Limit", "Met")
@@ -107,7 +119,7 @@ def _cells(target: Target) -> tuple[str, ...]:
 
 
 def _missed(sections: Sequence[Section]) -> dict[str, str]:
-    """The names of the targets that are missed, by the reason why they are."""
+    """The names of the missed targets, by reason."""
     names: dict[str, list[str]] = {}
     for target in (target for section in sections for target in section.targets):
         if not target.met:
@@ -118,24 +130,6 @@ def _missed(sections: Sequence[Section]) -> dict[str, str]:
 def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heading, ["---"] * len(heading), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _draw(canvas: Canvas, chart: Bars, top: float) -> float:
-    """Draw a chart and give the y below it."""
-    canvas.text(16, top + 22, chart.title, "heading")
-    canvas.text(16, top + 40, chart.unit, "subheading")
-    y = top + _HEAD
-    longest = max(spread.high for _, spread in chart.bars)
-    scale = (_WIDTH - _LABELS - _VALUES - 16) / longest
-    for label, spread in chart.bars:
-        colour = _OURS if label.startswith("this ") else _OTHERS
-        middle = y + _BAR / 2
-        canvas.text(_LABELS - 12, y + 13, label, anchor="end")
-        canvas.frame(Rectangle(_LABELS, y, max(spread.median * scale, 1), _BAR), colour, colour)
-        canvas.line((_LABELS + spread.low * scale, middle), (_LABELS + spread.high * scale, middle))
-        canvas.text(_LABELS + spread.high * scale + 10, y + 13, number(spread.median), "title")
-        y += _BAR + _GAP
-    return y + 16
 
 
 def _section(found: Mapping[str, Any]) -> Section:

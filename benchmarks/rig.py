@@ -52,7 +52,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Rig:
-    """A database server in a folder of its own, and an endpoint for AWS."""
+    """A database server in its own folder, and an endpoint for AWS."""
 
     folder: Path
     server: MariaDBServer
@@ -84,7 +84,7 @@ class Rig:
             "DATABASE_NAME": self.address.database,
             "DATABASE_CA_FILE": self.address.ca_file,
             "DATABASE_APP_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:app",
-            # The peers are told at once what the service asks Secrets Manager for.
+            # The peers get in variables what the service asks Secrets Manager for.
             "DATABASE_USER": _CREDENTIALS.username,
             "DATABASE_PASSWORD": _CREDENTIALS.password,
             "AWS_ENDPOINT_URL": self.aws.url,
@@ -102,7 +102,7 @@ def rig() -> Iterator[Rig]:
         try:
             server.start()
             server.execute(
-                # What a small instance has; ten million rows do not fit into the tests' 64 MB.
+                # A small instance has this much; ten million rows do not fit into the tests' 64 MB.
                 f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
                 f"SET GLOBAL innodb_log_file_size = {_LOG_BYTES};"
                 "CREATE DATABASE trading;"
@@ -129,7 +129,7 @@ def rig() -> Iterator[Rig]:
 
 
 def post_trade() -> dict[str, Any]:
-    """The event of a `POST /trade` with a key that was never used before."""
+    """The event of a `POST /trade` with a new key."""
     event: dict[str, Any] = json.loads(_EVENT.read_text())
     key = f"bench-{next(_numbers)}"
     event["headers"]["Idempotency-Key"] = key

@@ -1,7 +1,7 @@
-"""What the rules that the database holds add to booking a trade: `python -m benchmarks.rules`.
+"""The time that the database's rules add to booking a trade: `python -m benchmarks.rules`.
 
-The rules are triggers. Requests alternate between two environments. One has a database with the
-rules, one a database without, so that whatever else the machine does affects both alike.
+The rules are triggers. Requests alternate between two environments, one with the rules and one
+without. So other work on the machine disturbs both alike.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main() -> None:
     )
 
 
-def _drop_rules(place: Rig) -> None:
-    with place.connect() as owner, owner.cursor() as cursor:
+def _drop_rules(unruled: Rig) -> None:
+    with unruled.connect() as owner, owner.cursor() as cursor:
         cursor.execute("SHOW TRIGGERS")
         for name, *_ in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {name}")

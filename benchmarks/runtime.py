@@ -1,4 +1,4 @@
-"""Runs a function as Lambda does: its own process, Lambda's runtime client, the runtime interface.
+"""Runs a function as Lambda does: one process with Lambda's runtime client and interface.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Code:
-    """A function: its handler, the folders that its packages are in, and variables of its own."""
+    """A function: its handler, the folders of its packages, and its variables."""
 
     handler: str
     folders: Sequence[Path]
@@ -35,16 +35,16 @@ class Code:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function answered, and how long it took: what Lambda bills as the duration."""
+    """A function's answer, and its duration as Lambda bills it."""
 
     seconds: float
     document: Any
 
 
 class ExecutionEnvironment:
-    """A process that runs one function, and the runtime interface that it asks for requests.
+    """A process that runs one function, and the runtime interface that gives it requests.
 
-    It is measured from outside. Between two requests it waits, as on Lambda, in the runtime client.
+    It is measured from outside. Between requests it waits in the runtime client, as on Lambda.
     """
 
     def __init__(self, code: Code, variables: Mapping[str, str], log: Path) -> None:
@@ -77,7 +77,7 @@ class ExecutionEnvironment:
         """Send a request and wait for its answer.
 
         Raises:
-            UserError: the function failed; the text has the end of its log.
+            UserError: the function failed; the text ends with its log.
         """
         body = json.dumps(event).encode()
         headers = {
@@ -106,11 +106,11 @@ class ExecutionEnvironment:
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     def peak_memory(self) -> int:
-        """The most memory that the process has held at a time, in bytes."""
+        """The peak memory of the process, in bytes."""
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-        raise ValueError("the kernel does not tell")
+        raise ValueError("the kernel does not report VmHWM")
 
     def _variables(self, code: Code) -> dict[str, str]:
         # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -147,7 +147,7 @@ class ExecutionEnvironment:
             except Closed:
                 if self._process.poll() is not None:
                     raise UserError(f"the function ended:\n{self._log_end()}") from None
-                # The runtime client opens a new connection when it wants to.
+                # The runtime client may open a new connection at any time.
                 self._connection.close()
                 self._connection = self._accept()
 

@@ -28,22 +28,22 @@ from trading import store
 
 _ENVIRONMENTS = (1, 2, 4, 8)
 _REQUESTS = 100
-# What counts as flat, with the noise of a small machine.
+# Up to this ratio, times count as equal: a small machine is noisy.
 _FLAT = 1.3
 _ARCHIVE_DAYS = {10_000: "2026-02-01", 100_000: "2026-02-02", 1_000_000: "2026-02-03"}
 
 _TEXT = """\
-Each execution environment is a process of its own that is sent a `POST /trade` as soon as it has
-answered the last one. Environments, database and load share this machine's cores: throughput stops
-growing when these are used up, long before a database of its own would be the limit. The columns of
-CPU tell who uses them: the share of the database is what a larger one would have left.
+Each execution environment is one process. It gets a `POST /trade` as soon as it has answered the
+last one. Environments, database and load share this machine's cores. So throughput stops growing
+when the cores are busy, long before a dedicated database would be the limit. The CPU columns show
+who uses them.
 
 Rows are spread over a thousand symbols. `POST /trade` and both forms of `GET /trades` (50 trades)
-are measured at each size, and MariaDB's `EXPLAIN` names the index that finds the page. Sizes follow
-each other, minutes apart, and do not take turns: what else the machine does shows between the rows.
+are measured at each size. `EXPLAIN` names the index that finds the page. The sizes follow each
+other minutes apart and do not alternate, so other work on the machine shows in the rows.
 
-Memory of the archive is the most that its function holds for one day of that many trades, uploaded
-in parts of 8 MB while they are read: it grows until one part is full, and no further.\
+The archive's memory is the peak of its function for one day of that many trades. It uploads parts
+of 8 MB while it reads, so its memory grows until one part is full, and no further.\
 """
 
 
@@ -63,7 +63,7 @@ def run(quick: bool) -> Section:
 
 
 class _Rate:
-    """What a number of environments have done in a second."""
+    """What some environments did in a second."""
 
     def __init__(self, requests: float, functions: float, database: float) -> None:
         self.requests = requests
@@ -122,7 +122,7 @@ def _cpu_seconds(pid: int | None) -> float:
 
 
 def _with_rows(here: Rig, sizes: Sequence[int], size: int) -> dict[str, Any]:
-    """Bring the table to a size, and measure requests, in milliseconds."""
+    """Fill the table to a size, and measure requests in milliseconds."""
     smaller = [other for other in sizes if other < size]
     here.fill((max(smaller) if smaller else 0) + 1, size, "2026-01-31")
     here.server.execute("ANALYZE TABLE trading.trades", timeout=600)
@@ -160,7 +160,7 @@ def _index(here: Rig, where: str, values: Sequence[object]) -> str:
 
 
 def _archive(here: Rig, trades: int, day: str) -> Spread:
-    """The memory that archiving a day of so many trades takes, in MB."""
+    """The peak memory of archiving a day with that many trades, in MB."""
     here.fill(1, trades, day)
     found = []
     for _ in range(2):

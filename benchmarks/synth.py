@@ -1,4 +1,4 @@
-"""`make synth`: the Terraform stacks of three regions, from the same sources in three ways."""
+"""`make synth`: the Terraform stacks of three regions, synthesized in three ways."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from shared.cli.errors import UserError
 _REGIONS = "us-east-1,us-east-2,us-west-2"
 
 _TEXT = """\
-The data platform with the profile `standard` in three regions: starting Python, synthesizing, and
-ending. *As usual* imports the provider package before the same app, so
-that it is loaded as a whole; every round compares the files of both byte by byte. *Cold* has an
-empty cache of jsii and no cut of the package yet. *Nothing changed* is all of `make synth`. The
-memory is that of the Python process; Node.js works for it in another one.
-[How it works](infrastructure.md#synthesis)"""
+The data platform with the profile `standard` in three regions, from the start of Python to its end.
+*As usual* imports the provider package before the same app, so that it is loaded whole. Each round
+compares the files of both byte by byte. *Cold* starts without jsii's cache and without a cut of the
+package. *Nothing changed* is a whole `make synth`. The memory is the Python process's; Node.js runs
+next to it. [How it works](infrastructure.md#synthesis)"""
 
-# Prints the most memory that the process had, in MB.
+# Prints the peak memory of the process, in MB.
 _PROGRAM = """\
 from pathlib import Path
 from infra.main import main
@@ -45,7 +44,7 @@ class _Round:
 
 
 def run(quick: bool) -> Section:
-    """Measure syntheses; a quick run leaves the cold ones out."""
+    """Measure syntheses. A quick run skips the cold ones."""
     with copied_project() as project:
         app = _App(project)
         app.synthesize(_PROGRAM)
@@ -82,7 +81,7 @@ class _App:
         self._expected: dict[str, bytes] = {}
 
     def synthesize(self, program: str) -> _Round:
-        """Synthesize into an empty folder, and compare with what was synthesized before."""
+        """Synthesize into an empty folder, and compare with the files of the run before."""
         shutil.rmtree(self._out, ignore_errors=True)
         printed: list[str] = []
         seconds = timed(lambda: printed.append(self._run(sys.executable, "-c", program)))
@@ -93,13 +92,13 @@ class _App:
         return _Round(seconds, float(printed[0]))
 
     def synthesize_cold(self, program: str) -> _Round:
-        """The same, without anything that an earlier synthesis has left."""
+        """The same, without the caches of an earlier synthesis."""
         shutil.rmtree(self._cache)
         shutil.rmtree(self._project / "infra" / ".gen", ignore_errors=True)
         return self.synthesize(program)
 
     def make(self) -> _Round:
-        """Synthesize what is there already, as a user does."""
+        """Synthesize again without a change, as a user does."""
         self.synthesize(_PROGRAM)
         return _Round(timed(lambda: self._run("make", "--silent", "synth")))
 

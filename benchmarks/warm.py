@@ -20,26 +20,27 @@ _CONTENDERS = {
 }
 
 _TEXT = """\
-`POST /trade` with a new key each time: validated, idempotent, logged and metered. Each contender is
-a process of its own with Lambda's runtime client (`awslambdaric`), and is measured at the runtime
-interface: from the moment it gets a request until it has answered, as Lambda bills it. All use one
-database, over verified TLS, with durable commits. *Bare INSERT* is the same statement on a kept
-connection and nothing else. Powertools' idempotency stores in a DynamoDB that answers at once and
-keeps nothing: on AWS, its two calls per request take some milliseconds more. The sources are in
+`POST /trade` with a new key each time: validated, idempotent, logged, with metrics. Each contender
+is one process with Lambda's runtime client (`awslambdaric`). It is measured at the runtime
+interface, from the moment it gets a request until it has answered, as Lambda bills it. All use one
+database over verified TLS with durable commits. *Bare INSERT* runs the same statement on an open
+connection and nothing else. Powertools' idempotency writes to a DynamoDB that answers immediately
+and stores nothing. On AWS, its two calls per request add some milliseconds. The sources are in
 `benchmarks/contenders/`.\
 """
 
-# Each part was measured in a loop, where a request takes a third of the CPU that it takes between
-# two waits for a database: the shares are the loop's, the total is the benchmark's.
+# The shares come from a loop without waits for a database, where a request takes a third of its
+# usual CPU. The total comes from the benchmark.
 _REASON = (
-    "Of what a request takes above the bare INSERT, Powertools' resolver and its view of the event "
-    "take 47 %, the service's own code (parsing, rules, answer) 27 %, the line of the log with its "
-    "metrics 17 %, the logger's context 8 %. Done: one line of the log per request in place of two "
-    "(0.12 ms less), that line without Powertools' metrics (0.08 ms less), no JMESPath for the "
-    "correlation ID. Tried and left out, for less than 0.02 ms each: freezing or switching off the "
-    "garbage collector, no logger context, named tuples in place of data classes. What is left "
-    "would mean to do without Powertools' resolver: the CPU would then meet its line, and the p50 "
-    "would still not, for the rest alone is more than half of the bare INSERT."
+    "Above the bare INSERT, Powertools' resolver and its view of the event take 47 % of the "
+    "time, the service's own code (parsing, rules, answer) 27 %, the log line with its "
+    "metrics 17 %, the logger's context 8 %. Done: one log line per request instead of two "
+    "(0.12 ms less), that line without Powertools' metrics (0.08 ms less), no JMESPath for "
+    "the correlation ID. Tried and rejected, for less than 0.02 ms each: freezing or "
+    "disabling the garbage collector, no logger context, named tuples instead of data "
+    "classes. What is left is Powertools' resolver. Without it, the CPU would meet its "
+    "target, and the p50 would not: the rest alone takes more than half of the bare INSERT's "
+    "time."
 )
 
 

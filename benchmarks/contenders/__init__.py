@@ -1,1 +1,1 @@
-"""The same job, `POST /trade` into the same table, as others do it. They run in .venv-bench."""
+"""Other ways to do the same job: `POST /trade` into the same table. They run in .venv-bench."""

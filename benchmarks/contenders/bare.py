@@ -1,4 +1,4 @@
-"""The floor: one parameterised INSERT on a connection that is kept, and nothing else."""
+"""The floor: one parameterised INSERT on an open connection, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def connect() -> Connection[Cursor]:
 
 
 def insert(connection: Connection[Cursor], key: str) -> str:
-    """Insert the same trade under a new ID, which it returns."""
+    """Insert the same trade with a new ID, and return the ID."""
     now = datetime.now(UTC).replace(tzinfo=None)
     trade_id = f"TRADE-{int(now.timestamp() * 1000):012X}{secrets.token_hex(7).upper()}"
     with connection.cursor() as cursor:

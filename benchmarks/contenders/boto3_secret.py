@@ -1,4 +1,4 @@
-"""The bare INSERT with its password read by boto3, to show what boto3 costs a start."""
+"""The bare INSERT with a password that boto3 reads, to show what boto3 costs a cold start."""
 
 from __future__ import annotations
 

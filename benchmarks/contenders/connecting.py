@@ -1,4 +1,4 @@
-"""One INSERT on a connection of its own for each request, with PyMySQL's usual TLS settings."""
+"""One INSERT on a new connection per request, with PyMySQL's usual TLS settings."""
 
 import os
 from typing import Any

@@ -1,7 +1,7 @@
 """FastAPI behind Mangum, with SQLAlchemy's ORM: the usual way to an HTTP API in Python.
 
-It validates with a pydantic model, is idempotent by the table's unique key, writes one line of the
-log and one of metrics per request, and keeps its connection.
+It validates with a pydantic model, is idempotent by the table's unique key, writes one log line and
+one line of metrics per request, and keeps its connection open.
 """
 
 import json
@@ -81,7 +81,7 @@ class Order(BaseModel):
 
 
 class Answer(BaseModel):
-    """What is answered to `POST /trade`."""
+    """The answer to `POST /trade`."""
 
     trade_id: str
     symbol: str

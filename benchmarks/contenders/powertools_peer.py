@@ -1,6 +1,6 @@
 """Powertools' idempotency with its own store, DynamoDB, around the bare INSERT.
 
-The same resolver, logger and metrics as the service; the fields are checked by a few lines.
+It has the service's resolver, logger and metrics. A few lines check the fields.
 """
 
 from __future__ import annotations
