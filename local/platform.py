@@ -1,6 +1,9 @@
 """Starts, stops and shows the platform on this machine: `python -m local.platform up`."""
 
 import argparse
+import fcntl
+import http.client
+import json
 import os
 import shlex
 import shutil
@@ -8,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +21,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.database_server import MariaDBError, MariaDBServer
-from local.emulator.settings import Settings, SettingsError
+from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port_is_free
 from shared.cli.errors import UserError, exit_code
 from shared.naming import (
     check_environment_suffix,
@@ -31,19 +33,31 @@ from shared.naming import (
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 
+_REGION = "us-east-1"
 _TIMEOUT_SECONDS = 60
+_ANSWER_SECONDS = 10  # even a busy emulator says whose it is within this time
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 0.5
 _CLEAR_LINE = "\033[K"
 _LOG_TAIL_LINES = 25
+_NEXT_STEPS = """
+What next?
+  eval "$(make local-env)"   send this shell's tools (make, sam, terraform, boto3) to the platform
+  make outputs               then: show what both halves publish
+  make releases              then: list the releases of the service
+  make deploy-service        then: release your change of the service
+  make deploy-infra          then: apply your change of the data platform
+  make status                show what runs and where
+  make down                  stop it; PURGE=1 also deletes its data"""
 _EXAMPLE_TRADE = '{"symbol":"AAPL","quantity":100}'
 
-# What a sandbox differs in: its curl needs no signature.
+# Unlike on AWS, a curl needs no signature here.
 _SERVICE_PARAMETERS = "ApiAuthorization=NONE"
 
 # The user's settings for real accounts must not reach the local deploys: a profile, an endpoint for
 # one service, FIPS or dual-stack endpoints would each send requests to AWS itself.
 _REAL_ACCOUNT_PREFIX = "AWS_"
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past any proxy
 _NO_PROXY = ("127.0.0.1", "localhost")
 
 
@@ -54,10 +68,15 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
     """
     environment = {k: v for k, v in variables.items() if not k.startswith(_REAL_ACCOUNT_PREFIX)}
     no_file = str(settings.folder / "no-aws-config")
+    region = (variables.get("REGIONS") or _REGION).partition(",")[0]
     return {
         **environment,
         **_past_proxies(variables),
         "AWS_ENDPOINT_URL": settings.url,
+        # Another platform's emulator on this port refuses requests that carry this.
+        "AWS_SDK_UA_APP_ID": settings.identity,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_CONFIG_FILE": no_file,
@@ -65,7 +84,7 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         "AWS_EC2_METADATA_DISABLED": "true",
         # An API that the emulator lacks fails at once instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
-        # The emulator minds no question: the SAM CLI may look often whether a deploy has ended.
+        # Polling the emulator is free, so the SAM CLI polls often.
         "SAM_CLI_POLL_DELAY": "0.2",
         "STATE": "local",
         "SERVICE_PARAMETERS": " ".join(
@@ -73,7 +92,7 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         ),
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
-        # The databases here prove who they are by this authority, and not by Amazon's.
+        # This authority, not Amazon's, signs the certificates of the local databases.
         "RDS_CA_BUNDLE": str(settings.tls / "ca.pem"),
     }
 
@@ -98,7 +117,8 @@ def up() -> None:
     """Start what does not run, deploy both halves, and print how to book a trade.
 
     Raises:
-        UserError: a program or port is missing, or a deploy failed; the text names the log.
+        UserError: a program is missing, the port belongs to something else, another `make up` runs
+            for this folder, or a deploy failed; the text names the log.
     """
     settings = local_settings()
     environment, regions = _environment()
@@ -106,23 +126,25 @@ def up() -> None:
     for program in ("terraform", "sam", "mariadbd"):
         if shutil.which(program, path=_search_path()) is None:
             raise UserError(f"{program} is missing: run `make setup`")
-    variables = aws_variables(settings, os.environ)
-    with _step("emulator"):
-        _start_emulator(settings)
-    for target in ("deploy-infra", "deploy-service"):
-        with _step(target):
-            _make(target, settings, variables)
+    _require_own_emulator(settings)
+    with _alone(settings):
+        variables = aws_variables(settings, os.environ)
+        with _step("emulator"):
+            _start_emulator(settings)
+        for target in ("deploy-infra", "deploy-service"):
+            with _step(target):
+                _make(target, settings, variables)
     print(f"\nThe platform is up after {time.monotonic() - started:.0f} s.")
     for region in regions:
         url = trade_url(settings, region, environment)
         print(f"\nBook a trade in {region}:\n")
         print(f"  curl -sS -X POST {url} -d '{_EXAMPLE_TRADE}'")
         print(f"\nor in the browser: {url.removesuffix('/trade')}/docs")
-    print("\n`make status` shows what runs, `make down` stops it.")
+    print(_NEXT_STEPS)
 
 
 def down() -> None:
-    """Stop every process of the platform; with `PURGE=1` delete its files, too.
+    """Stop every process of the platform; with `PURGE=1` also delete its files.
 
     Raises:
         UserError: a process does not stop.
@@ -133,7 +155,7 @@ def down() -> None:
         with _step("emulator"):
             os.kill(pid, signal.SIGTERM)
             _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
-            # They end by themselves, but not at the same moment.
+            # Functions end on their own, some a moment later.
             _wait(lambda: not _functions_run(settings), "the functions to end")
     # Database servers outlive an emulator that was killed.
     for server in _database_servers(settings):
@@ -147,14 +169,15 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show which parts run and where the API is; with `SERVICE_STAGE`, that of a preview.
+    """Show which parts run and where the API is; with `SERVICE_STAGE`, a preview's.
 
     Raises:
-        UserError: the platform does not run as a whole.
+        UserError: a part does not run, or the port belongs to something else.
     """
     settings = local_settings()
     environment, regions = _environment()
     stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
+    _require_own_emulator(settings)
     pid = _emulator_pid(settings)
     print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
     for server in _database_servers(settings):
@@ -170,9 +193,11 @@ def env() -> None:
     """Print the shell commands that send the standard tools to the platform on this machine.
 
     Raises:
-        UserError: a variable has a value that cannot be used.
+        UserError: a variable has an unusable value, or the port belongs to something else.
     """
-    variables = aws_variables(local_settings(), os.environ)
+    settings = local_settings()
+    _require_own_emulator(settings)
+    variables = aws_variables(settings, os.environ)
     own = {name: value for name, value in variables.items() if os.environ.get(name) != value}
     foreign = sorted(name for name in os.environ if name not in variables)
     if foreign:
@@ -224,7 +249,7 @@ def local_settings() -> Settings:
 
 def _environment() -> tuple[str, tuple[str, ...]]:
     environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
-    return environment, check_regions(os.environ.get("REGIONS", "us-east-1"))
+    return environment, check_regions(os.environ.get("REGIONS", _REGION))
 
 
 def _search_path() -> str:
@@ -233,7 +258,7 @@ def _search_path() -> str:
 
 
 def _start_emulator(settings: Settings) -> None:
-    if _emulator_pid(settings) is not None and _answers(settings):
+    if _owner(settings) == settings.folder:
         return
     if not EMULATOR_PYTHON.exists():
         raise UserError("the emulator is not installed: run `make setup`")
@@ -256,20 +281,68 @@ def _start_emulator(settings: Settings) -> None:
     def ready() -> bool:
         if process.poll() is not None:
             raise UserError(" ".join(_lines(log)[-1:]) or f"the emulator ended at once; see {log}")
-        return _answers(settings)
+        return _owner(settings) == settings.folder
 
     _wait(ready, "the emulator to answer")
 
 
 def _emulator_pid(settings: Settings) -> int | None:
     """The process that the emulator's lock file names, if it still runs."""
+    recorded = _recorded(settings)
+    if recorded is None:
+        return None
+    pid, _ = recorded
     try:
-        pid = int((settings.state / "lock").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    # The number may now belong to another process.
+    return pid if b"local.emulator" in arguments else None
+
+
+def _recorded(settings: Settings) -> tuple[int, int] | None:
+    """Process id and port of the emulator that was last started in the folder."""
+    try:
+        pid, port = map(int, (settings.state / "lock").read_text().split())
     except (OSError, ValueError):
         return None
-    # The number may since have gone to another process.
-    return pid if b"local.emulator" in arguments else None
+    return pid, port
+
+
+def _require_own_emulator(settings: Settings) -> None:
+    """Check that nothing, or this folder's own emulator, listens on the port.
+
+    Raises:
+        UserError: another platform or program has the port, or this folder's emulator another one.
+    """
+    recorded = _recorded(settings)
+    if recorded and _emulator_pid(settings) is not None and recorded[1] != settings.port:
+        raise UserError(
+            f"the platform of {settings.folder} runs on port {recorded[1]}: "
+            f"set LOCAL_PORT_BASE={recorded[1]}, or stop it with `make down` first"
+        )
+    if port_is_free(settings.port):
+        return
+    owner = _owner(settings)
+    if owner is None:
+        raise UserError(
+            f"port {settings.port} is in use by another program: "
+            "choose another one with LOCAL_PORT_BASE"
+        )
+    if owner != settings.folder:
+        raise UserError(
+            f"port {settings.port} belongs to the platform of {owner}: "
+            "choose another one with LOCAL_PORT_BASE, or stop that platform first"
+        )
+
+
+def _owner(settings: Settings) -> Path | None:
+    """The folder whose emulator answers on the port, None if no emulator does."""
+    try:
+        with _DIRECT.open(f"{settings.url}{IDENTITY_PATH}", timeout=_ANSWER_SECONDS) as answer:
+            return Path(json.load(answer)["folder"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
 
 
 def _functions_run(settings: Settings) -> bool:
@@ -280,16 +353,8 @@ def _functions_run(settings: Settings) -> bool:
             if any(part.startswith(folder) for part in file.read_bytes().split(b"\0")):
                 return True
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has just ended
     return False
-
-
-def _answers(settings: Settings) -> bool:
-    try:
-        with urllib.request.urlopen(f"{settings.url}/_ministack/health", timeout=2):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _database_servers(settings: Settings) -> list[MariaDBServer]:
@@ -334,9 +399,28 @@ def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> No
         print(f"\r{_CLEAR_LINE}  {name:<24}", end="", flush=True)
 
 
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Keep a second `make up` of the same folder out.
+
+    Raises:
+        UserError: one is running.
+    """
+    settings.make_folder()
+    with (settings.folder / "up.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another `make up` is running for {settings.folder}: wait until it has ended"
+            ) from None
+        yield
+
+
 def _log_file(settings: Settings, name: str) -> Path:
+    settings.make_folder()
     folder = settings.folder / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     return folder / f"{name}.log"
 
 

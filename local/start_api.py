@@ -1,17 +1,17 @@
-"""`sam local start-api` with the values that are deployed: the service's API on this machine.
+"""`sam local start-api` with the deployed values: the service's API on this machine.
 
     ENVIRONMENT_SUFFIX=dev python -m local.start_api
 
-It uses the platform that `make up` has started or, where AWS_ENDPOINT_URL is set, the one there.
-`sam local` resolves no SSM parameter and hands functions only the variables that the template
-declares. So this writes a copy of the built template with the deployed values as the parameters'
-defaults and the AWS endpoints of the environment (AWS_ENDPOINT_URL and its per-service kin) among
-the functions' variables, and runs `sam local start-api` on that. After a change of code, build
-again: the next request runs it. After a change of the template or of values, start again.
+It uses the platform that `make up` started or, where AWS_ENDPOINT_URL is set, the one there.
+`sam local` resolves no SSM parameters and passes functions only the variables that the template
+declares. So this writes a copy of the built template, with the deployed values as the parameters'
+defaults and the AWS endpoints of the environment (AWS_ENDPOINT_URL and its per-service variants)
+among the functions' variables, and runs `sam local start-api` on the copy. After a change of code,
+build again: the next request runs it. After a change of the template or of values, start again.
 
-What listens on this machine's loopback interface alone (the local platform's emulator and
-database) is out of a container's reach. For such ports a relay listens on the gateway address of
-Docker's bridge, which only containers and this machine reach, and the copy leads there.
+A container cannot reach what listens on this machine's loopback interface only, which the local
+platform's emulator and database do. For their ports, a relay listens on the gateway address of a
+Docker network that exists for this run, and serves the containers of that network only.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from shared.naming import check_environment_suffix, check_regions
 
 DEFAULT_PORT = 3000
 PYTHON = "3.13"  # the functions' runtime
-# The name under which a function finds this machine. The database's certificate has to hold it.
+# The name by which a function finds this machine; the database's certificate contains it.
 HOST_NAME = "host.docker.internal"
 
 _RELAY_BYTES = 64 * 1024
@@ -55,8 +55,21 @@ _PATHS = {"CodeUri", "ContentUri"}  # what `sam build` has written relative to i
 
 
 @dataclass(frozen=True)
+class Network:
+    """A Docker network, the address of this machine in it, and those of its containers."""
+
+    name: str
+    gateway: str
+    addresses: ipaddress.IPv4Network | ipaddress.IPv6Network
+
+    def has_container(self, address: str) -> bool:
+        """Whether an address is a container's: programs of this machine come from the gateway."""
+        return address != self.gateway and ipaddress.ip_address(address) in self.addresses
+
+
+@dataclass(frozen=True)
 class Reachable:
-    """Values that lead a container where the given ones lead this machine."""
+    """Values that lead a container to what the given ones lead this machine to."""
 
     parameters: Mapping[str, str]
     endpoints: Mapping[str, str]
@@ -68,10 +81,10 @@ def reachable(
 ) -> Reachable:
     """What a container is to use for `parameters` and `endpoints` (AWS endpoint URLs).
 
-    Loopback hosts are replaced and their ports relayed; all else stays as it is. A host among the
-    parameters becomes a name, since certificates are for names; its port is another parameter, so
-    every parameter whose name ends with Port is relayed then. The host of a URL becomes the
-    address itself: behind a name, S3 clients would ask for BUCKET.NAME.
+    Loopback hosts are replaced and their ports relayed; everything else stays. A host among the
+    parameters becomes a name, because certificates are for names. Its port is another parameter, so
+    the ports of all parameters whose names end with Port are relayed. The host of a URL becomes the
+    gateway's address: with a name, S3 clients would ask for BUCKET.NAME.
     """
     local = {name: port for name, url in endpoints.items() if (port := _loopback_port(url))}
     ports = set(local.values())
@@ -94,8 +107,8 @@ def local_template(
 ) -> Path:
     """Write the copy of a built template that `sam local` runs, and give its path.
 
-    It has `parameters` as defaults and `variables` declared for all functions. It lies beside the
-    build folder, not in it, so that `sam` can go on with the functions of a later build.
+    It has `parameters` as defaults and declares `variables` for all functions. It is outside the
+    build folder, so that a later build does not delete it under a running `sam`.
     """
     document: dict[str, Any] = _of_no_preview(yaml.safe_load(template.read_text()))
     for name, value in parameters.items():
@@ -113,9 +126,9 @@ def local_template(
 
 
 def _of_no_preview(node: Any) -> Any:
-    """What a template says of an environment's own service.
+    """The template's part for an environment's own service, not for a preview.
 
-    `sam local` cannot choose between two values of which one is an attribute of a secret.
+    `sam local` cannot choose between two values if one is an attribute of a secret.
     """
     match node:
         case {"Fn::If": ["IsPreview", _, otherwise]}:
@@ -128,29 +141,30 @@ def _of_no_preview(node: Any) -> Any:
 
 
 async def serve(
-    options: Iterable[str], endpoints: Mapping[str, str], relay_host: str, ports: Iterable[int]
+    options: Iterable[str], endpoints: Mapping[str, str], network: Network, ports: Iterable[int]
 ) -> None:
     """Run `sam local start-api` with `options` until SIGINT or SIGTERM ends it cleanly.
 
-    Meanwhile what connects to one of `ports` on the address `relay_host` is connected to that port
-    of the loopback interface; functions know that address as `HOST_NAME`.
+    Meanwhile, containers of `network` that connect to one of `ports` on its gateway reach that port
+    of the loopback interface. Functions know the gateway as `HOST_NAME`.
 
     Raises:
-        UserError: `relay_host` is no address of this machine, or `sam` ended by itself.
+        UserError: the gateway is not an address of this machine, or `sam` ended unexpectedly.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     for relayed in ports:
-        await _start_relay(relay_host, relayed)
+        await _start_relay(network, relayed)
     with tempfile.TemporaryDirectory() as temporary:
         sam = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "samcli", "local", "start-api"),
             *options,
             # As in Lambda, a container stays for the next request and keeps its connection.
             "--warm-containers=LAZY",
-            f"--add-host={HOST_NAME}:{relay_host}",
+            f"--docker-network={network.name}",
+            f"--add-host={HOST_NAME}:{network.gateway}",
             env=os.environ
             # Of a variable that the template declares, `sam` prefers the value it finds here.
             | dict(endpoints)
@@ -168,9 +182,12 @@ async def serve(
             raise UserError(f"sam local start-api ended with exit code {ended.result()}")
 
 
-async def _start_relay(host: str, port: int) -> None:
+async def _start_relay(network: Network, port: int) -> None:
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Cancelled when the program ends; Python 3.11 would print that as an error.
+        if not network.has_container(writer.get_extra_info("peername")[0]):
+            writer.close()
+            return
+        # Cancelled at the program's end, which Python 3.11 would print as an error.
         ended = contextlib.suppress(OSError, asyncio.CancelledError)
         with contextlib.closing(writer), ended:
             upstream = await asyncio.open_connection("localhost", port)
@@ -178,12 +195,13 @@ async def _start_relay(host: str, port: int) -> None:
                 await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
 
     try:
-        # Several such relays may run at a time (reuse_port), each for its own `sam`.
-        await asyncio.start_server(relay, host, port, reuse_port=True)
+        await asyncio.start_server(relay, network.gateway, port)
     except OSError as error:
-        # What listens on all addresses needs no relay.
+        # A program that listens on all addresses needs no relay.
         if error.errno != errno.EADDRINUSE:
-            raise UserError(f"cannot listen on {host}:{port} for containers: {error}") from None
+            raise UserError(
+                f"cannot listen on {network.gateway}:{port} for containers: {error}"
+            ) from None
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -229,14 +247,20 @@ def docker(*arguments: str, seconds: float = _DOCKER_SECONDS) -> subprocess.Comp
         return subprocess.CompletedProcess(command, returncode=1, stdout="", stderr="no answer")
 
 
-def _bridge_gateway() -> str:
-    """This machine's address on Docker's bridge network."""
-    inspected = docker("network", "inspect", "bridge", "--format={{json .IPAM.Config}}")
-    if inspected.returncode != 0:
-        raise UserError("Docker has no bridge network; start the engine with its default network")
-    config = json.loads(inspected.stdout)[0]
-    # A new engine does not tell the gateway, which is the subnet's first address by default.
-    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
+@contextlib.contextmanager
+def _own_network() -> Iterator[Network]:
+    """A Docker network for this run."""
+    name = f"trading-start-api-{os.getpid()}"
+    created = docker("network", "create", name)
+    if created.returncode != 0:
+        raise UserError(f"Docker cannot create a network: {created.stderr.strip()}")
+    try:
+        inspected = docker("network", "inspect", name, "--format={{json .IPAM.Config}}")
+        subnet = ipaddress.ip_network(json.loads(inspected.stdout)[0]["Subnet"])
+        # Docker gives the gateway the first address.
+        yield Network(name, str(subnet[1]), subnet)
+    finally:
+        docker("network", "rm", name)
 
 
 def _loopback_port(url: str) -> int | None:
@@ -283,16 +307,16 @@ def main() -> None:
     }
     names = parameter_overrides(BUILT_TEMPLATE, load_contract(), environment)
     values = deployed_values(names, region, environment)
-    gateway = _bridge_gateway()
     endpoints = {
         name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
     }
-    inside = reachable(values, endpoints, gateway)
-    template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
-    options = [f"--template={template}", f"--region={region}", f"--port={port}"]
-    if docker("image", "inspect", base_image()).returncode == 0:
-        options.append("--skip-pull-image")  # its registry may be out of reach
-    asyncio.run(serve(options, inside.endpoints, gateway, inside.ports))
+    with _own_network() as network:
+        inside = reachable(values, endpoints, network.gateway)
+        template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
+        options = [f"--template={template}", f"--region={region}", f"--port={port}"]
+        if docker("image", "inspect", base_image()).returncode == 0:
+            options.append("--skip-pull-image")  # its registry may be out of reach
+        asyncio.run(serve(options, inside.endpoints, network, inside.ports))
 
 
 if __name__ == "__main__":

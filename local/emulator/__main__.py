@@ -1,8 +1,8 @@
 """Run the emulator in the foreground: `python -m local.emulator`.
 
-LOCAL_DIR (default `.local`) is the folder of all its files, LOCAL_PORT_BASE (default 14560) its
-HTTP port; database servers take ports base+10 to base+39. With LOCAL_ENFORCE_IAM=1, IAM policies
-count for every access key but `test`. SIGTERM or Ctrl-C ends it in order.
+LOCAL_DIR (default `.local`) holds all its files. LOCAL_PORT_BASE (default 14560) is its HTTP port;
+database servers take the ports base+10 to base+39. With LOCAL_ENFORCE_IAM=1, IAM policies apply to
+every access key but `test`. SIGTERM or Ctrl-C shuts it down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from local.emulator.settings import Settings, SettingsError, port_is_free
 
 
 def main() -> int:
-    """Run until stopped; the exit code is 1 when it could not start."""
+    """Run until stopped; the exit code is 1 if it could not start."""
+    os.umask(0o077)  # other users of this machine may not read the state
     try:
         settings = Settings.from_environment(os.environ)
         settings.apply(os.environ)
@@ -28,7 +29,7 @@ def main() -> int:
         except BlockingIOError:
             return _refuse(f"an emulator already runs on {settings.folder}")
         lock.truncate(0)
-        lock.write(str(os.getpid()))
+        lock.write(f"{os.getpid()} {settings.port}")
         lock.flush()
         if not port_is_free(settings.port):
             return _refuse(f"port {settings.port} is in use (LOCAL_PORT_BASE chooses another)")
@@ -40,11 +41,11 @@ def main() -> int:
 
 
 def _configure_logging() -> None:
-    # Before ministack, which otherwise logs each request that it knows how to answer.
+    # Before ministack's own configuration, which logs every request.
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s [%(name)s] %(message)s"
     )
-    for talkative in ("kms", "samtranslator"):  # they warn of what is not used here
+    for talkative in ("kms", "samtranslator"):  # warn about features that are not used here
         logging.getLogger(talkative).setLevel(logging.ERROR)
 
 

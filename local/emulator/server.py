@@ -6,20 +6,15 @@ Import it only after the settings have been applied to the environment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
 from local.emulator import databases, gaps
+from local.emulator.guard import Message, Receive, Send, guarded
 from local.emulator.settings import HOST, Settings
 from local.emulator.state import DurableState
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
 
 
 def run(settings: Settings) -> None:
@@ -53,6 +48,6 @@ def run(settings: Settings) -> None:
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     try:
-        asyncio.run(serve(application, config))
+        asyncio.run(serve(guarded(application, settings), config))
     finally:
         servers.stop()

@@ -1,10 +1,11 @@
-"""Where the emulator keeps its files, on which ports it listens, and what ministack needs to know.
+"""The emulator's files, ports and environment.
 
 This module must not import ministack, which reads its environment variables on import.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from collections.abc import Mapping, MutableMapping
@@ -14,30 +15,23 @@ from pathlib import Path
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 
+# Where an emulator answers whose it is, as `{"folder": ..., "pid": ...}`.
+IDENTITY_PATH = "/_platform/identity"
+IDENTITY_PREFIX = "local-platform-"
+
 _DEFAULT_FOLDER = ".local"
 _DEFAULT_PORT_BASE = 14560
 _DATABASE_PORT_OFFSETS = range(10, 40)
-_PORTS = range(1024, 65536)  # those that need no privilege
+_PORTS = range(1024, 65536)  # need no privilege
 
-# Functions run as subprocesses with the emulator's environment. On AWS they have a clean one, and
-# what a user has set for real accounts and networks (profiles, proxies, certificates, log levels)
-# would lead them astray: all but these variables is dropped.
-_KEPT_VARIABLES = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "LOCAL_DIR",
-    "LOCAL_PORT_BASE",
-    "LOGNAME",
-    "PATH",
-    "TZ",
-    "USER",
-)
+# Functions run as subprocesses with the emulator's environment. On AWS they have a clean one: what
+# users set for real accounts and networks (profiles, credentials, proxies, certificates) and their
+# home folder must not reach a function.
+_KEPT_VARIABLES = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
 
 
 class SettingsError(ValueError):
-    """An environment variable has a value that cannot be used."""
+    """An environment variable has an unusable value."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +80,27 @@ class Settings:
         """The endpoint of all emulated services."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def identity(self) -> str:
+        """What commands for this platform have in their User-Agent; other emulators refuse it."""
+        return IDENTITY_PREFIX + hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+
+    def make_folder(self) -> None:
+        """Create the folder; no other user of this machine can read what is in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+
     def apply(self, environment: MutableMapping[str, str]) -> None:
         """Make `environment` what ministack and the functions that it runs need, and no more."""
-        temporary = self.state / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        self.make_folder()
+        home, temporary = self.state / "home", self.state / "tmp"
+        for folder in (home, temporary):
+            folder.mkdir(parents=True, exist_ok=True)
         enforce_iam = environment.get("LOCAL_ENFORCE_IAM") == "1"
         for name in set(environment) - set(_KEPT_VARIABLES):
             del environment[name]
         environment.update(
-            # Whether IAM policies are enforced on all but the key `test`.
+            # Whether IAM policies are enforced for every access key but `test`.
             AUTH="true" if enforce_iam else "false",
             BIND_HOST=HOST,
             GATEWAY_PORT=str(self.port),
@@ -105,8 +111,9 @@ class Settings:
             S3_DATA_DIR=str(self.state / "s3"),
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
+            HOME=str(home),
             TMPDIR=str(temporary),
-            # What functions get: execution credentials are made by ministack for each of them.
+            # For functions; ministack makes execution credentials for each of them.
             AWS_ENDPOINT_URL=self.url,
             AWS_ACCESS_KEY_ID="test",
             AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - opens nothing but the emulator
@@ -121,7 +128,7 @@ class Settings:
 def port_is_free(port: int) -> bool:
     """Whether a server can listen on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: what remains of closed connections does not count.
+        # As servers do: connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

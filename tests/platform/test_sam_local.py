@@ -1,5 +1,6 @@
 """`make start-api`: the service in real Lambda containers, against the platform on this machine."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.start_api import base_image
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,34 @@ def test_without_an_engine_one_line_says_what_to_do() -> None:
     assert "no Docker engine answers" in result.stderr
 
 
+def test_the_relay_serves_the_containers_of_its_run_only(
+    engine: None, platform: Any, tmp_path: Path
+) -> None:
+    with start_api(platform.env, tmp_path / "start-api.log") as url:
+        assert requests.get(url.replace("/trade", "/health"), timeout=60).status_code == 200
+        (network,) = docker("network", "ls", "--quiet", "--filter=name=trading-start-api-")
+        (subnet,) = docker(
+            "network", "inspect", network, "--format={{(index .IPAM.Config 0).Subnet}}"
+        )
+        gateway = str(ipaddress.ip_network(subnet)[1])
+        target = f"{gateway}:{platform.settings.port}"
+        # From this machine, as another user of it would.
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://{target}/", timeout=10)
+        ask = (
+            "import sys, urllib.request, urllib.error\n"
+            f"try: urllib.request.urlopen('http://{target}/_platform/identity', timeout=5)\n"
+            "except OSError as error: sys.exit(f'unreachable {error}')\n"
+        )
+        for joined, reached in (("bridge", False), (network, True)):
+            run = ("docker", "run", "--rm", f"--network={joined}", "--entrypoint=python3.13")
+            asked = subprocess.run(
+                [*run, base_image(), "-c", ask], capture_output=True, text=True, check=False
+            )
+            assert (asked.returncode == 0) is reached, asked.stderr
+    assert not docker("network", "ls", "--quiet", "--filter=name=trading-start-api-")
+
+
 @contextmanager
 def start_api(variables: dict[str, str], log: Path) -> Iterator[str]:
     """Run `make start-api` on a free port, and press Ctrl-C in the end; gives the trade URL."""
@@ -104,13 +134,14 @@ def start_api(variables: dict[str, str], log: Path) -> Iterator[str]:
 
 
 def lambda_containers() -> set[str]:
-    listed = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter=label=sam.cli.container.type=lambda"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(listed.stdout.split())
+    listed = docker("ps", "--all", "--quiet", "--filter=label=sam.cli.container.type=lambda")
+    return set(listed)
+
+
+def docker(*arguments: str) -> list[str]:
+    """The words that a docker command prints."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def listens(port: int) -> bool:

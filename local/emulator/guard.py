@@ -1,0 +1,122 @@
+"""Keeps web pages and other platforms' commands away from the emulator.
+
+The emulator takes requests without a signature, and deployed code runs as the user who started it.
+A web page in that user's browser could send it such requests, read the answers of a permissive
+server, or reach it under a name of its own that resolves to this machine (DNS rebinding). A shell
+with the variables of one platform could change another one that now listens on the same port.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.emulator.settings import IDENTITY_PATH, IDENTITY_PREFIX, Settings
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# https://www.w3.org/TR/fetch-metadata/: `none` is an address that the user typed.
+_OWN_SITES = {"same-origin", "none"}
+_IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
+
+
+def guarded(application: Application, settings: Settings) -> Application:
+    """The application behind the guard, which also answers whose emulator this is."""
+
+    async def guard(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await application(scope, receive, send)
+        elif reason := _refusal(_headers(scope), settings):
+            await _refuse(scope, receive, send, reason)
+        elif scope["path"] == IDENTITY_PATH:
+            whose = {"folder": str(settings.folder), "pid": os.getpid()}
+            await _answer(send, HTTPStatus.OK, whose)
+        else:
+            await application(scope, receive, _without_cross_origin_headers(send))
+
+    return guard
+
+
+def _headers(scope: Message) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _refusal(headers: dict[str, list[str]], settings: Settings) -> str:
+    """Why a request is refused, empty if it is not."""
+    hosts = headers.get("host", [])
+    if len(hosts) != 1 or not _is_address(hosts[0]):
+        return f"Host {', '.join(hosts)!r}: use {settings.url}"
+    for origin in headers.get("origin", []):
+        if origin != f"http://{hosts[0]}":
+            return f"a page of {origin!r} may not call the emulator"
+    for site in headers.get("sec-fetch-site", []):
+        if site not in _OWN_SITES:
+            return "pages of other sites may not lead to the emulator: type its address instead"
+    for agent in headers.get("user-agent", []):
+        for identity in _IDENTITY.findall(agent):
+            if identity != settings.identity:
+                return (
+                    f"this is the platform of {settings.folder}, and the variables of this shell "
+                    'are for another one: run `make up` and `eval "$(make local-env)"` again'
+                )
+    return ""
+
+
+def _is_address(host: str) -> bool:
+    """Whether a Host header is an IP address or `localhost`: a foreign page needs another name."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        ipaddress.ip_address(name)
+    except ValueError:
+        return host.rpartition(":")[0] == "localhost" or host == "localhost"
+    return True
+
+
+def _without_cross_origin_headers(send: Send) -> Send:
+    async def stripped(message: Message) -> None:
+        if "headers" in message:
+            message["headers"] = [
+                (name, value)
+                for name, value in message["headers"]
+                if not name.lower().startswith(b"access-control-")
+            ]
+        await send(message)
+
+    return stripped
+
+
+async def _refuse(scope: Message, receive: Receive, send: Send, reason: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        return
+    # Both spellings: AWS's protocols do not agree on one.
+    error = {"__type": "AccessDeniedException", "message": reason, "Message": reason}
+    await _answer(send, HTTPStatus.FORBIDDEN, error)
+
+
+async def _answer(send: Send, status: HTTPStatus, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status.value,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

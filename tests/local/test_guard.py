@@ -1,0 +1,248 @@
+"""Who the emulator answers: this platform's own tools and pages, and nobody else."""
+
+from __future__ import annotations
+
+import functools
+import html
+import http.client
+import http.server
+import io
+import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.emulator.settings import Settings
+from tests.local.test_emulator import ROOT, Emulator, running_emulator, until
+from tests.platform.browser import browser
+
+PARAMETERS = "Action=CreateTopic&Version=2010-03-31&Name="
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("guard") / "local") as running:
+        yield running
+
+
+def create(emulator: Emulator, name: str, **headers: str) -> int:
+    """The status of a plain form post that creates a topic."""
+    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
+    connection.request("POST", "/", PARAMETERS + name, {**form, **headers})
+    return connection.getresponse().status
+
+
+SIGNATURE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request, Signature=0"
+
+
+def topics(emulator: Emulator) -> set[str]:
+    listed = emulator.client("sns").list_topics()["Topics"]
+    return {topic["TopicArn"].rpartition(":")[2] for topic in listed}
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("rebound", {"Host": "attacker.example"}),
+        ("rebound-with-port", {"Host": "attacker.example:14560"}),
+        ("like-localhost", {"Host": "localhost.attacker.example"}),
+        ("no-host", {"Host": ""}),
+        ("foreign-origin", {"Origin": "https://attacker.example"}),
+        ("hidden-origin", {"Origin": "null"}),
+        ("other-local-port", {"Origin": "http://127.0.0.1:3000"}),
+        ("cross-site", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+        ("same-site", {"Sec-Fetch-Site": "same-site"}),
+    ],
+)
+def test_a_request_from_another_site_changes_nothing(
+    emulator: Emulator, name: str, headers: dict[str, str]
+) -> None:
+    assert create(emulator, name, **headers) == 403
+    assert name not in topics(emulator)
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("no-browser", {}),
+        ("typed", {"Sec-Fetch-Site": "none"}),
+        ("same-origin", {"Sec-Fetch-Site": "same-origin"}),
+    ],
+)
+def test_own_requests_are_answered_without_cross_origin_headers(
+    emulator: Emulator, name: str, headers: dict[str, str]
+) -> None:
+    for host in (f"127.0.0.1:{emulator.port}", f"localhost:{emulator.port}"):
+        own = {"Host": host, "Origin": f"http://{host}", **headers}
+        assert create(emulator, name, **own) == 200
+    assert name in topics(emulator)
+    answer = requests.get(f"{emulator.url}/?{PARAMETERS}{name}", timeout=10)
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:
+    """The page posts a hidden form by itself, and fetches the same."""
+    form = "".join(
+        f'<input name="{field}" value="{html.escape(value)}">'
+        for field, value in (part.split("=") for part in f"{PARAMETERS}by-form".split("&"))
+    )
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text(
+        f'<form id="f" method="post" action="{emulator.url}/" target="frame">{form}</form>'
+        '<iframe name="frame" onload="window.loads = (window.loads ?? 0) + 1"></iframe>'
+        f"<script>document.getElementById('f').submit();"
+        f"fetch('{emulator.url}/?{PARAMETERS}by-fetch').then(a => a.text())"
+        ".then(text => window.read = text, error => window.read = 'refused: ' + error)</script>"
+    )
+    handler = functools.partial(Silent, directory=str(site))
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        browser(tmp_path / "profile") as page,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for host in ("127.0.0.1", "localhost"):  # the same site, and another one
+            page.open(f"http://{host}:{server.server_port}/index.html")
+            read = page.wait_for(f"location.hostname === '{host}' && window.read")
+            assert read.startswith("refused: ")
+            page.wait_for("window.loads >= 2")
+        page.open(f"{emulator.url}/?{PARAMETERS}typed")
+        page.wait_for("document.body?.innerText.includes('TopicArn')")
+        server.shutdown()
+    assert not topics(emulator) & {"by-form", "by-fetch"}
+    assert "typed" in topics(emulator)
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *_arguments: Any) -> None:  # noqa: A002
+        """Keep the tests' output clean."""
+
+
+def test_a_function_sees_neither_the_users_home_nor_the_users_settings(
+    emulator: Emulator,
+) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr(
+            "index.py",
+            "import os, pathlib\n"
+            "def handler(event, context):\n"
+            "    return {'home': str(pathlib.Path.home()), 'names': sorted(os.environ)}\n",
+        )
+    client = emulator.client("lambda")
+    client.create_function(
+        FunctionName="nosy",
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role="arn:aws:iam::000000000000:role/any",
+        Code={"ZipFile": code.getvalue()},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="nosy")
+    seen = json.loads(client.invoke(FunctionName="nosy")["Payload"].read())
+    assert Path(seen["home"]).is_relative_to(emulator.folder)
+    own = {name for name in os.environ if not name.startswith(("AWS_", "PYTHON"))}
+    assert own & set(seen["names"]) <= {"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ"}
+
+
+def test_other_users_of_the_machine_can_read_no_state(emulator: Emulator) -> None:
+    emulator.client("ssm").put_parameter(Name="/secret", Value="v", Type="SecureString")
+    files = [file for file in (emulator.folder / "emulator").rglob("*") if not file.is_symlink()]
+    assert any(file.suffix == ".json" for file in files)
+    readable = [file for file in files if stat.S_IMODE(file.stat().st_mode) & 0o077]
+    assert not readable
+    assert stat.S_IMODE(emulator.folder.stat().st_mode) == 0o700
+
+
+def platform(command: str, folder: Path, port: int) -> subprocess.CompletedProcess[str]:
+    """Run a command of the platform for a folder and a port."""
+    return subprocess.run(
+        [sys.executable, "-m", "local.platform", command],
+        cwd=ROOT,
+        env={**os.environ, "LOCAL_DIR": str(folder), "LOCAL_PORT_BASE": str(port)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "status", "env"])
+def test_the_platform_of_another_clone_on_the_port_is_one_clear_line(
+    emulator: Emulator, tmp_path: Path, command: str
+) -> None:
+    done = platform(command, tmp_path / "other", emulator.port)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert str(emulator.folder) in line
+    assert "LOCAL_PORT_BASE" in line
+
+
+@pytest.mark.parametrize("command", ["up", "status", "env"])
+def test_an_unknown_program_on_the_port_is_one_clear_line(tmp_path: Path, command: str) -> None:
+    handler = functools.partial(Silent, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # Database ports are above the base, which must leave room for them.
+        done = platform(command, tmp_path / "own", min(server.server_port, 65000))
+        server.shutdown()
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "in use by another program" in line
+
+
+def test_the_port_of_the_folders_own_emulator_is_recorded(emulator: Emulator) -> None:
+    done = platform("status", emulator.folder, emulator.port + 1)
+    assert done.returncode == 1
+    assert f"set LOCAL_PORT_BASE={emulator.port}" in done.stderr
+
+
+def test_the_variables_of_another_clone_change_nothing(emulator: Emulator, tmp_path: Path) -> None:
+    """A shell keeps the variables of its clone; the port has since gone to another clone."""
+    with running_emulator(tmp_path / "first") as first:
+        variables = platform("env", first.folder, first.port).stdout
+        script = (
+            "import boto3; sns = boto3.client('sns'); print(sns.meta.region_name);"
+            "sns.create_topic(Name='mine')"
+        )
+        run = f"{variables}\n{shlex.quote(sys.executable)} -c {shlex.quote(script)}"
+        own = subprocess.run(["bash", "-euc", run], capture_output=True, text=True, check=True)
+        assert own.stdout == "us-east-1\n"
+        assert topics(first) == {"mine"}
+    moved = re.sub(rf"127\.0\.0\.1:{first.port}", f"127.0.0.1:{emulator.port}", run)
+    other = subprocess.run(["bash", "-euc", moved], capture_output=True, text=True, check=False)
+    assert other.returncode != 0
+    assert f"this is the platform of {emulator.folder}" in other.stderr
+    assert "mine" not in topics(emulator)
+
+
+def test_a_second_up_of_one_folder_ends(tmp_path: Path, emulator: Emulator) -> None:
+    settings = Settings(tmp_path / "local", emulator.port + 5)
+    settings.make_folder()
+    holder = (
+        "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, settings.folder / "up.lock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        done = platform("up", settings.folder, settings.port)
+        first.communicate()
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "another `make up` is running" in line
+    until(lambda: first.poll() is not None, "the first one to end")
