@@ -67,10 +67,17 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
     The same `make deploy-infra` and `make deploy-service` that AWS gets then deploy to it.
     """
     environment = {k: v for k, v in variables.items() if not k.startswith(_REAL_ACCOUNT_PREFIX)}
+    return {**environment, **_own_variables(settings, variables)}
+
+
+def _own_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
+    """What the platform sets in an environment."""
     no_file = str(settings.folder / "no-aws-config")
     region = (variables.get("REGIONS") or _REGION).partition(",")[0]
+    parameters = variables.get("SERVICE_PARAMETERS", "")
+    if not parameters.startswith(_SERVICE_PARAMETERS):  # as after `eval "$(make local-env)"`
+        parameters = f"{_SERVICE_PARAMETERS} {parameters}".strip()
     return {
-        **environment,
         **_past_proxies(variables),
         "AWS_ENDPOINT_URL": settings.url,
         # Another platform's emulator on this port refuses requests that carry this.
@@ -87,9 +94,7 @@ def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str,
         # Polling the emulator is free, so the SAM CLI polls often.
         "SAM_CLI_POLL_DELAY": "0.2",
         "STATE": "local",
-        "SERVICE_PARAMETERS": " ".join(
-            filter(None, (_SERVICE_PARAMETERS, variables.get("SERVICE_PARAMETERS")))
-        ),
+        "SERVICE_PARAMETERS": parameters,
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
         # This authority, not Amazon's, signs the certificates of the local databases.
@@ -197,11 +202,10 @@ def env() -> None:
     """
     settings = local_settings()
     _require_own_emulator(settings)
-    variables = aws_variables(settings, os.environ)
-    own = {name: value for name, value in variables.items() if os.environ.get(name) != value}
-    foreign = sorted(name for name in os.environ if name not in variables)
-    if foreign:
-        print(f"unset {' '.join(foreign)}")
+    own = _own_variables(settings, os.environ)
+    foreign = [name for name in os.environ if name.startswith(_REAL_ACCOUNT_PREFIX)]
+    if unwanted := sorted(set(foreign) - own.keys()):
+        print(f"unset {' '.join(unwanted)}")
     for name, value in own.items():
         print(f"export {name}={shlex.quote(value)}")
 
