@@ -133,13 +133,15 @@ def test_status_names_what_runs_and_where(platform: Platform) -> None:
 
 
 def test_the_printed_variables_send_any_tool_to_the_platform(platform: Platform) -> None:
-    variables = platform.make("--no-print-directory", "local-env").stdout
+    make = "make --no-print-directory"
     found = subprocess.run(
-        ["bash", "-euc", f"{variables}\nmake --no-print-directory outputs JSON=1"],
+        ["bash", "-euc", f'eval "$({make} local-env)"\n{make} outputs JSON=1'],
         cwd=ROOT,
         env={
             **os.environ,
             "ENVIRONMENT_SUFFIX": platform.environment,
+            "LOCAL_DIR": str(platform.settings.folder),
+            "LOCAL_PORT_BASE": str(platform.settings.port),
             "AWS_PROFILE": "of-the-real-account",
         },
         stdout=subprocess.PIPE,
