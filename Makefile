@@ -15,6 +15,9 @@ export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
 # Relative: the folder of the checkout may have a space in its name.
 PY := .venv/bin/python
+# What is given to this make is not meant for those that the tests start. Three processes share two
+# cores: one of them nearly always waits for Terraform.
+PYTEST := env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=3 --no-loadscope-reorder
 
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
@@ -170,11 +173,40 @@ check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=â€
 drift: tools ## Say who must act: reality, Terraform's state, the contract and the service compared
 	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status
 
+.PHONY: check
+check: .venv/.installed ## Check both halves in less than a minute: before each commit
+	@local/prerequisites.sh node
+	@$(MAKE) --silent lint-python lint-template
+	@$(PYTEST) --quiet -m "pure and not slow"
+
 .PHONY: test
-test: setup .venv-checks/.installed .venv-cdktn/.installed .venv-bench/.installed ## Run all tests (or those that ARGS names)
-	@local/prerequisites.sh chromium
-	@# What is given here is not for those that the tests call.
-	@env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=3 --no-loadscope-reorder $(or $(ARGS),--cov)
+test: .venv/.installed ## Run all tests, or those that ARGS names: installs what they need
+	@local/prerequisites.sh node
+	@$(PYTEST) --install $(or $(ARGS),--cov)
+
+.PHONY: test-infra
+test-infra: .venv/.installed ## Run the tests of the platform team's half that take seconds
+	@local/prerequisites.sh node
+	@$(PYTEST) --install -m "not slow" tests/infra tests/shared tests/contract
+
+.PHONY: test-service
+test-service: .venv/.installed ## Run the tests of the app team's half that take seconds
+	@local/prerequisites.sh node
+	@$(PYTEST) --install -m "not slow" tests/service tests/shared tests/contract
+
+.PHONY: watch
+watch: .venv/.installed ## Run the tests that ARGS names each time a file is saved
+	@$(PY) -m tests.support.watch $(ARGS)
+
+# What tests/conftest.py installs for the tests that are marked so.
+.PHONY: need-emulator need-database need-terraform need-browser need-platform
+need-emulator: .venv-emulator/.installed need-database
+need-database: ; @local/prerequisites.sh mariadb
+need-terraform: ; @local/prerequisites.sh terraform
+need-browser: ; @local/prerequisites.sh chromium
+need-platform: need-emulator need-terraform
+.PHONY: need-checks need-cdktn need-bench need-load
+need-checks need-cdktn need-bench need-load: need-%: .venv-%/.installed
 
 .PHONY: audit
 audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
@@ -194,22 +226,44 @@ load: .venv-load/.installed ## Book trades as fast as an API answers (URL=â€¦, U
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
 
+.PHONY: format
+format: .venv/.installed ## Format the Python code and mend what ruff can mend
+	@ruff check --quiet --fix --exit-zero .
+	@ruff format .
+
 .PHONY: lint
-lint: tools .venv-checks/.installed ## Lint, type-check and scan both halves
-	@local/prerequisites.sh shellcheck
-	ruff check .
-	ruff format --check .
+lint: lint-python lint-scripts lint-service lint-infra ## Lint, type-check and scan both halves
+
+.PHONY: lint-python
+lint-python: .venv/.installed
+	@ruff check . || { echo "error: ruff found problems: \`make format\` mends those marked [*]" >&2; exit 1; }
+	@ruff format --quiet --check . || { \
+		echo "error: these files are not formatted: run \`make format\`" >&2; \
+		ruff format --check . | grep "^Would reformat" >&2; exit 1; }
 	mypy
+
+.PHONY: lint-template
+lint-template: .venv/.installed
+	cfn-lint service/template.yaml
+
+.PHONY: lint-scripts
+lint-scripts: .venv-checks/.installed
+	@local/prerequisites.sh shellcheck
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv-checks/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	.venv-checks/bin/zizmor --offline --quiet .github
 	shellcheck local/*.sh tests/docker/*.sh requirements/*.sh .ci/run
 	bandit --quiet --configfile pyproject.toml --recursive infra shared service/deploy service/tools service/src local docs
+
+.PHONY: lint-service
+lint-service: lint-template .venv-checks/.installed
 	$(PY) -m service.tools.migration_check
-	cfn-lint service/template.yaml
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet
+
+.PHONY: lint-infra
+lint-infra: tools .venv-checks/.installed
 	$(PY) -m infra.commands.terraform validate
 	REGIONS=$$($(PY) -c 'from shared.regions import REGIONS; print(*REGIONS, sep=",")') \
 		$(PY) -m infra.commands.scan tests/infra/environments/*.toml

@@ -1,7 +1,49 @@
-"""How the tests share two cores: waiting for Terraform in one process, computing in another."""
+"""What each test needs, how long it takes, and how the tests share two cores."""
+
+import sys
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.needs import NEEDS, install, need_of
+
+# What the tests that use a fixture need.
+_FIXTURES = {
+    "aws": ("emulator", "terraform"),
+    "emulated_account": ("emulator",),
+    "emulator": ("emulator",),
+    "lives": ("emulator", "terraform"),
+    "platform": ("platform",),
+    "server": ("database",),
+}
+# What the tests of a file or folder need besides.
+_FILES = {
+    "tests/benchmarks": ("bench",),
+    "tests/faults": ("database", "emulator"),
+    "tests/infra/test_leaving_cdktf.py": ("cdktn",),
+    "tests/infra/test_review.py": ("terraform",),
+    "tests/infra/test_scan.py": ("checks",),
+    "tests/infra/test_terraform.py": ("terraform",),
+    "tests/local/test_emulator.py": ("emulator", "terraform"),
+    "tests/local/test_region_failover.py": ("emulator", "checks"),
+    "tests/local/test_restore.py": ("emulator", "checks"),
+    "tests/platform/test_documentation_page.py": ("browser",),
+    "tests/platform/test_load.py": ("load",),
+    "tests/platform/test_runbooks.py": ("checks",),
+    "tests/security/test_audit.py": ("checks",),
+}
+# What takes long: whole environments are applied, restored or broken, or all of CDKTF is loaded.
+_SLOW = (
+    "tests/faults",
+    "tests/infra/test_apply.py",
+    "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
+    "tests/local/test_restore.py",
+    "tests/platform",
+)
+
+_running: list[pytest.Item] = []
+_installed: set[str] = set()
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
@@ -17,8 +59,83 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
     return _ByFile(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--install`, which the targets of the Makefile give."""
+    parser.addoption(
+        "--install",
+        action="store_true",
+        help="install what a test needs before the first test that needs it",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known, and watch which processes the tests start."""
+    for name, meaning in NEEDS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", "pure: needs nothing but .venv and Node.js")
+    config.addinivalue_line("markers", "slow: takes minutes; only `make test` runs it")
+    sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start first what waits longest, and run last what takes the shared platform apart."""
+    """Mark the tests. Start first what waits longest; take the shared platform apart last."""
+    for item in items:
+        _mark(item)
     items.sort(key=lambda item: "faults" not in item.path.parts)
     items.sort(key=lambda item: "platform" not in item.path.parts)
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Install what a test needs, and hold the test to what it is marked for."""
+    missing = _needs(item) - _installed
+    if missing and item.config.getoption("install"):
+        try:
+            install(missing)
+        except RuntimeError as error:
+            pytest.exit(str(error), returncode=2)
+        _installed.update(missing)
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.pop()
+
+
+def _mark(item: pytest.Item) -> None:
+    fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+    for name in fixtures:
+        for need in _FIXTURES.get(name, ()):
+            item.add_marker(need)
+    for path, names in _FILES.items():
+        if _is_in(item, path):
+            for need in names:
+                item.add_marker(need)
+    if not _needs(item):
+        item.add_marker("pure")
+    if any(_is_in(item, path) for path in _SLOW):
+        item.add_marker("slow")
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    return {marker.name for marker in item.iter_markers()} & NEEDS.keys()
+
+
+def _is_in(item: pytest.Item, path: str) -> bool:
+    """Whether a test is, or belongs to, what a path or an id of pytest names."""
+    return item.nodeid == path or item.nodeid.startswith((f"{path}/", f"{path}::", f"{path}["))
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse to start a process that the running test is not marked for."""
+    if event != "subprocess.Popen" or not _running:
+        return
+    command, item = arguments[1], _running[-1]
+    need = need_of([command] if isinstance(command, str) else command)
+    if need and not {need, "platform"} & _needs(item):
+        raise RuntimeError(
+            f"{item.nodeid} starts {command!r} and is not marked `{need}`: "
+            "add its file or fixture to the tables in tests/conftest.py"
+        )

@@ -1,14 +1,11 @@
 """The deployed API answers as its OpenAPI document says."""
 
-import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import unsupported_method
 
 from service.tools import openapi
 from tests.platform.conftest import Platform
 from tests.service.documented import check_answer, examples
-
-pytestmark = pytest.mark.platform
 
 schema = schemathesis.openapi.from_dict(openapi.document())
 

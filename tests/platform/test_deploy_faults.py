@@ -30,8 +30,6 @@ from tests.platform.conftest import REGION, ROOT, Platform
 from tests.platform.test_local_platform import book, published
 from tests.ports import free_port
 
-pytestmark = pytest.mark.platform
-
 MICROBURST = ROOT / ".venv-emulator" / "bin" / "microburst"
 
 

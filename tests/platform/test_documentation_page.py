@@ -13,8 +13,6 @@ import requests
 from tests.platform.browser import Page, browser
 from tests.platform.conftest import Platform
 
-pytestmark = pytest.mark.platform
-
 POST = ".opblock-post"
 
 

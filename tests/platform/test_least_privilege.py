@@ -11,8 +11,6 @@ from infra.policies.infra_deployer import infra_deployer
 from infra.policies.service_boundary import boundary_arn
 from tests.platform.conftest import ACCOUNT, REGION, Platform, as_user
 
-pytestmark = pytest.mark.platform
-
 
 @pytest.fixture(scope="module")
 def platform_team(platform: Platform) -> Platform:

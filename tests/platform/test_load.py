@@ -2,12 +2,8 @@
 
 import re
 
-import pytest
-
 from tests.platform.conftest import Platform
 from tests.platform.test_local_platform import trades
-
-pytestmark = pytest.mark.platform
 
 
 def test_a_load_test_reports_and_finds_every_acknowledged_trade(platform: Platform) -> None:

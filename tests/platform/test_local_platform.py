@@ -20,8 +20,6 @@ from shared.contract.loader import load_contract
 from tests.platform.conftest import Platform, processes_naming
 from tests.ports import free_port_base
 
-pytestmark = pytest.mark.platform
-
 
 def published(platform: Platform) -> dict[str, str]:
     """The contract's values, by logical name."""

@@ -3,12 +3,9 @@
 import json
 from typing import Any
 
-import pytest
 import requests
 
 from tests.platform.conftest import Platform
-
-pytestmark = pytest.mark.platform
 
 
 def test_one_request_is_found_among_all_that_the_function_logged(platform: Platform) -> None:

@@ -18,8 +18,6 @@ from tests.pipelines.workflows import Job, jobs
 from tests.platform.conftest import REGION, ROOT, Platform
 from tests.platform.test_least_privilege import ACCOUNT
 
-pytestmark = pytest.mark.platform
-
 # The jobs that run here, in this order.
 HERE = (
     "checks/contract",

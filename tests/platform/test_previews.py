@@ -18,8 +18,6 @@ from shared.contract.loader import load_contract
 from shared.naming import service_stack_name
 from tests.platform.conftest import REGION, Platform
 
-pytestmark = pytest.mark.platform
-
 STAGES = ("pr-1", "pr-12")
 SCHEMAS = {"": "trading", **{stage: f"preview-{stage}" for stage in STAGES}}
 

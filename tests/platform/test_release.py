@@ -19,8 +19,6 @@ from service.deploy.commands import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import REGION, ROOT, Platform
 
-pytestmark = pytest.mark.platform
-
 ORDER = {"symbol": "AAPL", "quantity": 100}
 
 

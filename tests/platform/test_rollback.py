@@ -4,14 +4,11 @@ import re
 import subprocess
 import sys
 
-import pytest
 import requests
 
 from service.deploy.commands import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import ROOT, Platform
-
-pytestmark = pytest.mark.platform
 
 BUILT_CODE = BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "api.py"
 

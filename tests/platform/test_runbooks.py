@@ -15,8 +15,6 @@ from tests.platform.test_previews import wrong_master_password
 from tests.platform.test_rollback import health, release_other_code
 from tests.runbooks import commands, run
 
-pytestmark = pytest.mark.platform
-
 
 @pytest.fixture(scope="module", autouse=True)
 def as_it_was(platform: Platform) -> Iterator[None]:

@@ -24,8 +24,6 @@ ENGINE_FOLDER = ROOT / ".cache" / "docker"
 START_SECONDS = 120
 STOP_SECONDS = 60
 
-pytestmark = pytest.mark.platform
-
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[None]:

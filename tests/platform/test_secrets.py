@@ -12,8 +12,6 @@ import requests
 
 from tests.platform.conftest import REGION, ROOT, Platform
 
-pytestmark = pytest.mark.platform
-
 # What stands in for Secrets Manager, and for RDS's own knowledge of its master user.
 VAULTS = ("secretsmanager.json", "rds.json")
 # What stands in for Aurora's backups. MariaDB logs the statement that sets a password as it is;
