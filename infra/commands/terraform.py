@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.commands.consumers import consumption, consumption_changes
 from infra.commands.preflight import check_destroy
+from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if command == "destroy":
             environment.check_destroyable()
             check_destroy(environment)
+        if command in ("plan", "apply"):
+            print(f"==> {environment.described}", flush=True)
+            check_zones(environment)
         synthesize(environment)
         if command in _RESULTS and len(environment.regions) > 1:
             waves = environment.waves()

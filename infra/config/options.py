@@ -6,6 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infra.config.aurora import (
+    ENGINE_VERSIONS,
+    LTS_VERSION,
+    RESERVED_USERS,
+    RESERVED_WORDS,
+    SCALES_TO_ZERO_FROM,
+    SYSTEM_SCHEMAS,
+    version_number,
+)
 from infra.config.capacity import PROVISIONED, Capacity, connection_budget, serverless_capacity
 from infra.config.validation import OneOf, Section
 from shared.regions import REGIONS
@@ -17,7 +26,16 @@ _GLOBAL_REGIONS_MIN = 2
 _GLOBAL_ACU_MIN = 8
 _INSTANCES_MAX = 16
 _SHORTEST_RECOVERY_DAYS = 7
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+_SHORTEST_WINDOW_MINUTES = 30
+# RFC 1918. AWS itself uses other ranges that are not public: link-local, loopback, 100.64.0.0/10.
+# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+_PRIVATE = tuple(
+    IPv4Network(range_) for range_ in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+)
 
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _LETTERS = sorted({letter for region in REGIONS.values() for letter in region.zones})
 _ZoneLetter = Annotated[str, OneOf(_LETTERS)]
 _RegionName = Annotated[str, OneOf(REGIONS)]
@@ -39,9 +57,11 @@ class RegionOptions(Section):
             network = IPv4Network(self.cidr)
         except ValueError as error:
             raise ValueError(f"cidr {self.cidr!r}: {error}") from None
-        if network.prefixlen != _VPC_PREFIX or not network.is_private:
+        private = any(network.subnet_of(range_) for range_ in _PRIVATE)
+        if network.prefixlen != _VPC_PREFIX or not private:
             raise ValueError(
-                f"cidr {self.cidr!r}: use a private /{_VPC_PREFIX}, as in 10.10.0.0/16"
+                f"cidr {self.cidr!r}: use a /{_VPC_PREFIX} of 10.0.0.0/8, 172.16.0.0/12 or "
+                "192.168.0.0/16"
             )
         return self
 
@@ -76,17 +96,24 @@ class StorageConfig(Section):
     access_logging: bool = False
 
 
+def _window(key: str, text: str) -> tuple[int, int]:
+    """Start and end of a window within one day, in minutes since 0:00 UTC."""
+    (*start_day, hour, minute), (*end_day, end_hour, end_minute) = (
+        time.split(":") for time in text.split("-")
+    )
+    start, end = int(hour) * 60 + int(minute), int(end_hour) * 60 + int(end_minute)
+    if start_day != end_day or start > end:
+        raise ValueError(f"{key} {text!r}: start and end on the same day, in UTC")
+    if end - start < _SHORTEST_WINDOW_MINUTES:
+        raise ValueError(f"{key} {text!r}: use at least {_SHORTEST_WINDOW_MINUTES} minutes")
+    return start, end
+
+
 class DatabaseConfig(Section):
     """The Aurora MySQL cluster: one writer and `readers`, provisioned or serverless."""
 
     # An LTS version: the longest support without a minor upgrade.
-    engine_version: Annotated[
-        str,
-        Field(
-            pattern=r"^8\.0\.mysql_aurora\.3\.[0-9]{2}\.[0-9]$",
-            examples=["8.0.mysql_aurora.3.10.0"],
-        ),
-    ] = "8.0.mysql_aurora.3.10.0"
+    engine_version: Annotated[str, OneOf(ENGINE_VERSIONS)] = LTS_VERSION
     serverless: bool = False
     instance_class: Annotated[str, OneOf(PROVISIONED)] = "db.r5.large"
     # In ACUs. With a minimum of 0, an instance pauses `auto_pause_seconds` after the last
@@ -100,13 +127,13 @@ class DatabaseConfig(Section):
     connection_share_percent: Annotated[int, Field(ge=10, le=90)] = 80
     backup_retention_days: Annotated[int, Field(ge=1, le=35)] = 7
     # UTC: at night in all regions, and outside the exchanges' hours.
-    backup_window: Annotated[
-        str, Field(pattern=r"^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$", examples=["07:00-08:00"])
-    ] = "07:00-08:00"
+    backup_window: Annotated[str, Field(pattern=f"^{_TIME}-{_TIME}$", examples=["07:00-08:00"])] = (
+        "07:00-08:00"
+    )
     maintenance_window: Annotated[
         str,
         Field(
-            pattern=r"^[a-z]{3}:[0-9]{2}:[0-9]{2}-[a-z]{3}:[0-9]{2}:[0-9]{2}$",
+            pattern=f"^{_DAY}:{_TIME}-{_DAY}:{_TIME}$",
             examples=["sun:08:30-sun:09:30"],
         ),
     ] = "sun:08:30-sun:09:30"
@@ -140,6 +167,14 @@ class DatabaseConfig(Section):
                 f"performance_insights true: {self.instance_class} does not support it; use false "
                 "or another instance_class"
             )
+        if self.pauses and version_number(self.engine_version) < version_number(
+            SCALES_TO_ZERO_FROM
+        ):
+            raise ValueError(
+                f"min_capacity 0: {self.engine_version} cannot pause; use 0.5 or more, or an "
+                f"engine_version from {SCALES_TO_ZERO_FROM} on"
+            )
+        self._check_names()
         self._check_windows()
         if self.global_regions:
             self._check_global()
@@ -208,13 +243,19 @@ class DatabaseConfig(Section):
                 "one, as in db.r6g.large"
             )
 
+    def _check_names(self) -> None:
+        if self.name in SYSTEM_SCHEMAS | RESERVED_WORDS:
+            raise ValueError(f"name {self.name!r}: MySQL reserves it; use another, as in trading")
+        if self.master_username in RESERVED_USERS | RESERVED_WORDS:
+            raise ValueError(
+                f"master_username {self.master_username!r}: it is reserved; use another, as in "
+                "platform_admin"
+            )
+
     def _check_windows(self) -> None:
+        backup = _window("backup_window", self.backup_window)
+        maintenance = _window("maintenance_window", self.maintenance_window)
         # AWS rejects windows that overlap.
-        backup = self.backup_window.split("-")
-        maintenance = [time.partition(":")[2] for time in self.maintenance_window.split("-")]
-        for name, (start, end) in (("backup", backup), ("maintenance", maintenance)):
-            if not start < end <= "23:59":
-                raise ValueError(f"{name}_window: start and end on the same day, in UTC")
         if backup[0] < maintenance[1] and maintenance[0] < backup[1]:
             raise ValueError("backup_window: move it, because it overlaps maintenance_window")
 

@@ -276,7 +276,9 @@ class Database(Construct):
             instance_class="db.serverless" if config.serverless else config.instance_class,
             db_parameter_group_name=parameter_group,
             availability_zone=zone,
-            auto_minor_version_upgrade=True,
+            # AWS would patch the cluster past `engine_version`, and each later plan would fail.
+            # https://github.com/terraform-aws-modules/terraform-aws-rds-aurora/issues/228
+            auto_minor_version_upgrade=False,
             copy_tags_to_snapshot=True,
             performance_insights_enabled=config.performance_insights,
             performance_insights_kms_key_id=self._key_arn if config.performance_insights else None,
@@ -284,6 +286,11 @@ class Database(Construct):
             **monitoring,
             # They are spread over the zones when they are created; a further zone moves none.
             lifecycle=lifecycle(ignore_changes=["availability_zone"]),
+        )
+        accept(
+            instance,
+            "CKV_AWS_226",
+            "database.engine_version decides the version: patches come by raising it",
         )
         if not config.performance_insights:
             accept(instance, "CKV_AWS_353", "database.performance_insights is off here")

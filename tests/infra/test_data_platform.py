@@ -466,6 +466,14 @@ def test_backups_and_logs_are_kept_as_long_as_the_profile_says(
     assert {group["retention_in_days"] for group in groups} == {logs}
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_only_the_file_raises_the_engine_version(name: str) -> None:
+    for stack in variant(name).values():
+        assert stack.only("aws_rds_cluster")["engine_version"] == "8.0.mysql_aurora.3.10.6"
+        for instance in stack.resources("aws_rds_cluster_instance").values():
+            assert instance["auto_minor_version_upgrade"] is False
+
+
 @pytest.mark.parametrize("name", ["standard", "production", "everything"])
 def test_instances_are_watched_from_inside(name: str) -> None:
     stack = one(name)

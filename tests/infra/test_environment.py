@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlglot.dialects.mysql import MySQL
 
+from infra.config.aurora import ENGINE_VERSIONS, RESERVED_WORDS, version_number
 from infra.config.capacity import PROVISIONED, connection_budget, serverless_capacity
 from infra.config.environment import ENVIRONMENTS, EnvironmentConfig, load_environment
 from infra.config.naming import bucket_name, key_alias, log_group_name, resource_name
@@ -89,6 +92,27 @@ def test_a_link_that_leads_nowhere_is_not_taken_for_no_file(tmp_path: Path) -> N
     (tmp_path / "qa.toml").symlink_to(tmp_path / "gone.toml")
     with pytest.raises(UserError, match="it cannot be read: No such file"):
         load_environment({"ENVIRONMENT_FILE": str(tmp_path / "qa.toml")})
+
+
+def test_the_engine_versions_are_those_that_cfn_lint_knows() -> None:
+    folder = files("cfnlint.data.schemas.extensions.aws_rds_dbcluster")
+
+    def versions(name: str) -> set[str]:
+        text = (folder / f"{name}.json").read_text()
+        return set(re.findall(r'"(8\.0\.mysql_aurora\.3\.[0-9.]+)"', text))
+
+    known = versions("engine_version") - versions("engine_version_deprecated")
+    assert set(ENGINE_VERSIONS) == known
+    assert list(ENGINE_VERSIONS) == sorted(ENGINE_VERSIONS, key=version_number)
+
+
+def test_the_default_version_is_the_newest_patch_of_the_version_with_long_support() -> None:
+    patches = [version for version in ENGINE_VERSIONS if ".3.10." in version]
+    assert DatabaseConfig().engine_version == patches[-1]
+
+
+def test_the_reserved_words_are_those_that_sqlglot_quotes_for_mysql() -> None:
+    assert set(MySQL.Generator.RESERVED_KEYWORDS) == RESERVED_WORDS
 
 
 def test_a_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -242,7 +266,46 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             '[database]\nbackup_window = "23:30-00:30"',
-            "database.backup_window: start and end on the same day",
+            "database.backup_window '23:30-00:30': start and end on the same day",
+        ),
+        (
+            '[database]\nbackup_window = "07:00-07:29"',
+            "database.backup_window '07:00-07:29': use at least 30 minutes",
+        ),
+        (
+            '[database]\nbackup_window = "24:00-24:30"',
+            "database.backup_window '24:00-24:30': use a text as in 07:00",
+        ),
+        (
+            '[database]\nmaintenance_window = "sun:05:00-sun:05:10"',
+            "database.maintenance_window 'sun:05:00-sun:05:10': use at least 30 minutes",
+        ),
+        (
+            '[database]\nmaintenance_window = "sun:05:00-mon:06:00"',
+            "database.maintenance_window 'sun:05:00-mon:06:00': start and end on the same day",
+        ),
+        (
+            '[database]\nmaintenance_window = "son:05:00-son:06:00"',
+            "database.maintenance_window 'son:05:00-son:06:00': use a text as in sun:",
+        ),
+        ('[database]\nname = "innodb"', "database.name 'innodb': MySQL reserves it"),
+        ('[database]\nname = "rank"', "database.name 'rank': MySQL reserves it"),
+        (
+            '[database]\nmaster_username = "rdsadmin"',
+            "database.master_username 'rdsadmin': it is reserved",
+        ),
+        (
+            '[database]\nmaster_username = "trade_app"',
+            "database.master_username 'trade_app': it is reserved",
+        ),
+        (
+            '[database]\nengine_version = "8.0.mysql_aurora.3.10.99"',
+            "database.engine_version '8.0.mysql_aurora.3.10.99': use one of 8.0.mysql_aurora.3.04",
+        ),
+        (
+            "[database]\nserverless = true\nmin_capacity = 0\n"
+            'engine_version = "8.0.mysql_aurora.3.04.6"',
+            "database.min_capacity 0: 8.0.mysql_aurora.3.04.6 cannot pause; use 0.5 or more",
         ),
         (
             '[database]\nbackup_window = "08:00-09:00"',
@@ -313,7 +376,14 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ),
         (
             '[regions.us-east-1]\ncidr = "10.0.0.0/8"',
-            "regions.us-east-1.cidr '10.0.0.0/8': use a private /16",
+            "regions.us-east-1.cidr '10.0.0.0/8': use a /16 of 10.0.0.0/8",
+        ),
+        *(
+            (
+                f'[regions.us-east-1]\ncidr = "{cidr}"',
+                f"regions.us-east-1.cidr '{cidr}': use a /16 of 10.0.0.0/8, 172.16.0.0/12 or 192",
+            )
+            for cidr in ("169.254.0.0/16", "127.0.0.0/16", "100.64.0.0/16", "172.32.0.0/16")
         ),
         (
             '[regions.us-east-1]\nbackup_region = "us-east-1"',

@@ -18,7 +18,7 @@ from infra.main import synthesize
 from infra.terraform import program as program_module
 from infra.terraform.backend import stack_folder
 from shared.cli.errors import UserError
-from tests.local.test_emulator import until
+from tests.local.test_emulator import Emulator, until
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,10 @@ def test_a_failing_terraform_is_named_with_the_stack() -> None:
 
 
 def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    aws: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "unit.toml"
     file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
