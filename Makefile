@@ -282,15 +282,20 @@ bench-quick: setup .venv-bench/.installed build-service ## The same in under thr
 diagram: tools ## Draw docs/architecture.svg from both halves
 	@$(PY) -m docs.diagram
 
+COMPILE := uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate
+
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@for name in bootstrap dev emulator checks cdktn bench load; do \
-		uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-			--no-header --no-annotate -o requirements/$$name.txt requirements/$$name.in; \
+		$(COMPILE) -o requirements/$$name.txt requirements/$$name.in; \
+	done
+	@# Each half by itself, in the versions that both are tested with.
+	@for name in infra service; do \
+		$(COMPILE) -c requirements/dev.txt -o requirements/$$name.txt requirements/$$name.in; \
 	done
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
-	@uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
+	@$(COMPILE) $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
 		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
 .PHONY: clean
@@ -302,13 +307,21 @@ clean: ## Delete virtual environments, build outputs and caches
 tools: .venv/.installed
 	@local/prerequisites.sh node terraform
 
-.venv/.installed: requirements/bootstrap.txt requirements/dev.txt
+# For the workflows, which install what one half needs before they sign in.
+.PHONY: install-infra install-service
+install-infra:
+	@$(MAKE) --silent REQUIREMENTS=infra tools
+install-service:
+	@$(MAKE) --silent REQUIREMENTS=service .venv/.installed
+
+REQUIREMENTS := dev
+.venv/.installed: requirements/bootstrap.txt requirements/$(REQUIREMENTS).txt
 	@local/prerequisites.sh python
 	@echo "Installing .venv"
 	@python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@.venv/bin/uv pip sync --quiet --no-config --require-hashes --python .venv/bin/python \
-		requirements/bootstrap.txt requirements/dev.txt
+		requirements/bootstrap.txt requirements/$(REQUIREMENTS).txt
 	@touch $@
 
 .venv-%/.installed: requirements/%.txt .venv/.installed

@@ -22,7 +22,19 @@ READ = re.compile(
     r"\$\(([A-Z][A-Z_]+)\)|^(?:export )?([A-Z][A-Z_]+) \?=|(?<![A-Z_])([A-Z][A-Z_]+)="
 )
 # What it sets itself, what make or the shell brings, and what another example has.
-OWN = {"CURDIR", "LOCK", "MAKE", "MAKEFILE_LIST", "PATH", "PY", "PYTEST", "PYTHONPATH", "VENV"}
+OWN = {
+    "COMPILE",
+    "CURDIR",
+    "LOCK",
+    "MAKE",
+    "MAKEFILE_LIST",
+    "PATH",
+    "PY",
+    "PYTEST",
+    "PYTHONPATH",
+    "REQUIREMENTS",
+    "VENV",
+}
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(`+)[^`]+\1")
 COMMENT = re.compile(r"(?<=\s)#.*$", re.MULTILINE)

@@ -74,6 +74,15 @@ def test_a_job_takes_a_role_that_trusts_it(job: Job) -> None:
         assert job.subject in pipeline_roles(environment)[role].subjects
 
 
+@pytest.mark.parametrize("job", SIGNED_IN, ids=str)
+def test_a_job_signs_in_after_it_has_installed_what_its_half_needs(job: Job) -> None:
+    # Code that comes from elsewhere is installed while there is no token to steal.
+    order = [step.get("run", step.get("uses", "")).split("@")[0] for step in job.steps]
+    half = "infra" if job.workflow.name == "infra" else "service"
+    install = "make tools" if job.workflow.name == "drift" else f"make install-{half}"
+    assert order[:3] == ["actions/checkout", install, "./.github/actions/sign-in"]
+
+
 def test_nothing_but_a_plan_reaches_production_without_approval_and_after_dev() -> None:
     found = [
         job
@@ -158,10 +167,12 @@ def test_every_file_of_a_half_and_of_the_contract_starts_its_workflow_and_no_oth
     workflow: str, event: str, half: str
 ) -> None:
     patterns = workflows()[workflow].paths(event)
-    for file in tracked(half, "shared", "requirements", "Makefile", f"{FOLDER}/actions"):
+    pins = ("requirements/bootstrap.txt", f"requirements/{half}.txt")
+    for file in tracked(half, "shared", *pins, "Makefile", f"{FOLDER}/actions"):
         assert any(matches(file, pattern) for pattern in patterns), file
     other = {"infra": "service", "service": "infra"}[half]
-    for file in tracked(other, "docs", "tests", "README.md"):
+    others = (f"requirements/{other}.txt", "requirements/dev.txt", "requirements/emulator.txt")
+    for file in tracked(other, *others, "docs", "tests", "README.md"):
         assert not any(matches(file, pattern) for pattern in patterns), file
     # A filter for what is not there is a mistake.
     for pattern in patterns:
