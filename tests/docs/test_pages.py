@@ -42,6 +42,11 @@ ROW = re.compile(r"^\| `(.+?)` \|", re.MULTILINE)
 # What stands before the target: options, and variables such as `REGIONS=a,b`.
 MAKE = re.compile(r"\bmake((?:\s+(?:--?[a-z-]+|[A-Z_]+=\S+))*)\s+([a-z][a-z-]*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# A file of the project in a page's text, maybe with a test: `tests/docs/test_pages.py::test_x`.
+FOLDERS = ".github|benchmarks|docs|infra|local|requirements|service|shared|tests"
+FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)(?:::\w+)?`")
+# A command makes them, or a reader of the page does.
+MADE = {"infra/.gen", "infra/cdktf.out", "shared/contract-v1.toml"}
 
 
 def targets(text: str) -> set[str]:
@@ -66,6 +71,11 @@ def leads(page: Path, text: str, link: str) -> bool:
     return not anchor or anchor in anchors(target.read_text() if path else text)
 
 
+def missing(text: str) -> list[str]:
+    """The files of the project that a page names, and that are not there."""
+    return [file for file in FILE.findall(text) if not (ROOT / file).exists() and file not in MADE]
+
+
 def broken(page: Path, text: str) -> list[str]:
     """The links of a page that lead nowhere; those to other sites are not looked at."""
     links = LINK.findall(INLINE.sub("", FENCED.sub("", text)))
@@ -79,12 +89,14 @@ def test_a_page_names_what_is_there(page: Path) -> None:
     text = page.read_text()
     assert targets(text) <= TARGETS
     assert broken(page, text) == []
+    assert missing(text) == []
 
 
 def test_what_is_not_there_is_found() -> None:
     text = "# A\n`REGIONS=a make --silent JSON=1 no-such`, make up, [x](#a) [y](#no) [z](none.md)"
     assert targets(text) == {"no-such"}
     assert broken(ROOT / "README.md", text) == ["#no", "none.md"]
+    assert missing("`infra/main.py`, `tests/no.py::test_x`, `/infra/no`") == ["tests/no.py"]
 
 
 def variables(makefile: str) -> set[str]:
