@@ -18,12 +18,16 @@ from trading.errors import (
     InvalidCursor,
     InvalidParameter,
     InvalidTrade,
+    InvalidVoid,
     KeyMismatch,
     KeyReused,
+    NotYourTrade,
+    ReadTimedOut,
     TradeNotFound,
     TradingError,
 )
-from trading.fields import Field
+from trading.fields import Field, Text
+from trading.models import SUCCESS
 
 FILE = Path(__file__).parents[1] / "openapi.json"
 
@@ -42,17 +46,11 @@ def document() -> dict[str, Any]:
         "paths": {
             "/trade": {"post": _post_trade(), "get": _find_trade()},
             "/trade/{trade_id}": {
-                "parameters": [
-                    {
-                        "name": "trade_id",
-                        "in": "path",
-                        "required": True,
-                        "schema": fields.TRADE_ID.schema(),
-                    }
-                ],
+                "parameters": [_trade_id()],
                 "get": _get_trade(),
                 "delete": _void_trade(),
             },
+            "/trade/{trade_id}/void": {"parameters": [_trade_id()], "post": _void_any_trade()},
             "/trades": {"get": _list_trades()},
             "/positions": {"get": _list_positions()},
             "/health": {"get": _health("health", "Whether the service runs.", "ok", [])},
@@ -74,16 +72,16 @@ def _post_trade() -> dict[str, Any]:
         "operationId": "postTrade",
         "summary": "Book a trade.",
         "description": "With a key, the trade is booked exactly once however often the request is "
-        "sent: the first answer comes back, marked as a replay. Without one, each request is a "
-        "new trade.",
+        "sent: further requests are answered with the booked trade, marked as a replay. Without "
+        "one, each request is a new trade.",
         "parameters": [
             {
                 "name": fields.KEY_HEADER,
                 "in": "header",
                 "required": False,
                 "description": "The same as the field `client_order_id`; if both are given, they "
-                "must be equal.",
-                "schema": _plain(fields.CLIENT_ORDER_ID),
+                "must be equal. The key may stand in double quotes.",
+                "schema": _quotable(fields.CLIENT_ORDER_ID),
             }
         ],
         "requestBody": {
@@ -107,7 +105,13 @@ def _post_trade() -> dict[str, Any]:
                 },
                 "content": {
                     "application/json": {
-                        "schema": {"oneOf": [_reference("BookedTrade"), _reference("ValidOrder")]}
+                        "schema": {
+                            "oneOf": [
+                                _reference("BookedTrade"),
+                                _reference("ReplayedTrade"),
+                                _reference("ValidOrder"),
+                            ]
+                        }
                     }
                 },
             },
@@ -125,7 +129,7 @@ def _find_trade() -> dict[str, Any]:
         "parameters": _query(fields.FIND_TRADE),
         "responses": {
             "200": _json("The trade.", _reference("Trade")),
-            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+            **_problems(InvalidParameter, TradeNotFound, ReadTimedOut, DatabaseUnavailable),
         },
     }
 
@@ -137,7 +141,7 @@ def _get_trade() -> dict[str, Any]:
         "parameters": _query(fields.GET_TRADE),
         "responses": {
             "200": _json("The trade.", _reference("Trade")),
-            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+            **_problems(InvalidParameter, TradeNotFound, ReadTimedOut, DatabaseUnavailable),
         },
     }
 
@@ -145,12 +149,38 @@ def _get_trade() -> dict[str, Any]:
 def _void_trade() -> dict[str, Any]:
     return {
         "operationId": "voidTrade",
-        "summary": "Void a trade for good.",
+        "summary": "Void one of the caller's own trades for good.",
         "description": "Voiding a void trade changes nothing and is answered the same.",
         "responses": {
             "200": _json("The void trade.", _reference("Trade")),
-            **_problems(InvalidParameter, TradeNotFound, DatabaseUnavailable),
+            **_problems(InvalidParameter, NotYourTrade, TradeNotFound, DatabaseUnavailable),
         },
+    }
+
+
+def _void_any_trade() -> dict[str, Any]:
+    return {
+        "operationId": "voidAnyTrade",
+        "summary": "Void a trade of any caller for good, with a reason.",
+        "description": "Voiding a void trade changes nothing and is answered the same. An IAM "
+        "policy can withhold this route from callers.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _reference("Voiding")}},
+        },
+        "responses": {
+            "200": _json("The void trade.", _reference("Trade")),
+            **_problems(InvalidVoid, InvalidParameter, TradeNotFound, DatabaseUnavailable),
+        },
+    }
+
+
+def _trade_id() -> dict[str, Any]:
+    return {
+        "name": "trade_id",
+        "in": "path",
+        "required": True,
+        "schema": fields.TRADE_ID.schema(),
     }
 
 
@@ -161,7 +191,7 @@ def _list_trades() -> dict[str, Any]:
         "parameters": _query(fields.LIST_TRADES),
         "responses": {
             "200": _json("A page of trades.", _reference("TradePage")),
-            **_problems(InvalidParameter, InvalidCursor, DatabaseUnavailable),
+            **_problems(InvalidParameter, InvalidCursor, ReadTimedOut, DatabaseUnavailable),
         },
     }
 
@@ -173,7 +203,7 @@ def _list_positions() -> dict[str, Any]:
         "parameters": _query(fields.LIST_POSITIONS),
         "responses": {
             "200": _json("The positions, by symbol.", _reference("Positions")),
-            **_problems(InvalidParameter, DatabaseUnavailable),
+            **_problems(InvalidParameter, ReadTimedOut, DatabaseUnavailable),
         },
     }
 
@@ -194,6 +224,15 @@ def _schemas() -> dict[str, Any]:
     answered = {name: _answered(field) for name, field in fields.ANSWERED_ORDER.items()}
     text = {"type": "string"}
     time = fields.Instant("A time in UTC, to the microsecond.").schema()
+    who = {**text, "description": "ARN of who booked the trade; `anonymous` without authorisation."}
+    booked = {
+        "trade_id": fields.TRADE_ID.schema(),
+        "symbol": _plain(fields.SYMBOL),
+        "quantity": _plain(fields.QUANTITY),
+        "region": {**text, "example": "us-east-1"},
+        "environment": {**text, "example": "dev"},
+        "db_endpoint": {**text, "description": "The database that holds the trade."},
+    }
     return {
         "Order": {
             "type": "object",
@@ -201,17 +240,8 @@ def _schemas() -> dict[str, Any]:
             "required": [name for name, field in fields.ORDER.items() if field.required],
             "properties": order,
         },
-        "BookedTrade": _object(
-            {
-                "trade_id": fields.TRADE_ID.schema(),
-                "symbol": _plain(fields.SYMBOL),
-                "quantity": _plain(fields.QUANTITY),
-                "status": {"type": "string", "enum": ["SUCCESS"]},
-                "region": {**text, "example": "us-east-1"},
-                "environment": {**text, "example": "dev"},
-                "db_endpoint": {**text, "description": "The database that holds the trade."},
-            }
-        ),
+        "BookedTrade": _object({**booked, "status": {"type": "string", "enum": [SUCCESS]}}),
+        "ReplayedTrade": _object({**booked, "status": _plain(fields.STATUS), "principal": who}),
         "ValidOrder": _object({**answered, "status": {"type": "string", "enum": ["VALID"]}}),
         "Trade": _object(
             {
@@ -222,15 +252,15 @@ def _schemas() -> dict[str, Any]:
                 "account": _nullable(
                     {**text, "description": "AWS account of who booked the trade."}
                 ),
-                "principal": {
-                    **text,
-                    "description": "ARN of who booked the trade; `anonymous` without "
-                    "authorisation.",
-                },
+                "principal": who,
                 "voided_at": _nullable({**time, "description": "When the trade was voided."}),
                 "voided_by": _nullable({**text, "description": "ARN of who voided the trade."}),
+                "void_reason": _nullable(
+                    {**text, "description": "Why, if the trade was voided with a reason."}
+                ),
             }
         ),
+        "Voiding": _object({name: field.schema() for name, field in fields.VOIDING.items()}),
         "TradePage": {
             "type": "object",
             "additionalProperties": False,
@@ -307,7 +337,7 @@ def _problem_response(status: int, errors: list[type[TradingError]]) -> dict[str
         "description": said,
         "content": {"application/problem+json": {"schema": _reference("Problem")}},
     }
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and errors != [ReadTimedOut]:
         response["description"] = f"{said} {_OUTCOME_UNKNOWN}"
     if status == DatabaseUnavailable.status:
         response["headers"] = {
@@ -343,6 +373,15 @@ def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(field: Field) -> dict[str, Any]:
     """A field in an answer, where nothing has a default."""
     return {name: value for name, value in field.schema().items() if name != "default"}
+
+
+def _quotable(field: Text) -> dict[str, Any]:
+    """A text that may stand in double quotes."""
+    return {
+        **_plain(field),
+        "maxLength": field.max_length + 2,
+        "pattern": f'^({field.pattern}|"{field.pattern}")$',
+    }
 
 
 def _answered(field: Field) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -38,6 +38,7 @@ MASTER_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:master
 ALICE = {
     "accountId": "111122223333",
     "caller": "AROAALICE:session-1",
+    "accessKey": "ASIAALICE",
     "userArn": "arn:aws:sts::111122223333:assumed-role/alice/session-1",
 }
 BOB = {
@@ -184,7 +185,7 @@ class Call(Protocol):
         method: str = "POST",
         path: str = "/trade",
         query: dict[str, list[str]] | None = None,
-        key: str | None = None,
+        key: str | Sequence[str] | None = None,
         identity: dict[str, str] | None = None,
         is_base64_encoded: bool = False,
         remaining_seconds: float = 30,
@@ -213,7 +214,7 @@ def call(service: None) -> Call:
         method: str = "POST",
         path: str = "/trade",
         query: dict[str, list[str]] | None = None,
-        key: str | None = None,
+        key: str | Sequence[str] | None = None,
         identity: dict[str, str] | None = None,
         is_base64_encoded: bool = False,
         remaining_seconds: float = 30,
@@ -222,7 +223,9 @@ def call(service: None) -> Call:
         event.update(body=body, httpMethod=method, path=path, isBase64Encoded=is_base64_encoded)
         event["multiValueQueryStringParameters"] = query
         if key is not None:
-            event["headers"]["idempotency-key"] = key
+            keys = [key] if isinstance(key, str) else list(key)
+            event["headers"]["idempotency-key"] = keys[-1]
+            event["multiValueHeaders"]["idempotency-key"] = keys
         event["requestContext"]["identity"].update(identity or {})
         answer = api.handler(event, context(remaining_seconds))
         return answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"]

@@ -71,7 +71,11 @@ PAYLOADS = (
     "1_000",
     "1e2",
     "9" * 30,
-    "A" * 17,
+    "A" * 33,
+    '"',
+    '""',
+    '"key',
+    'a", "b',
     "A" * 5000,
 )
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -88,7 +92,7 @@ TOKENS = (
     *("[" * 4000, '{"a":' * 1500, '"100"', '"1e2"', '"0.0"', '"-0"', '"1.0000000"'),
     *('"\\ud800"', '"\\u0000"', '"\\x"', '"\t"', '"AAPL\\n"', '"BUY "', '"buy"'),
 )
-keys = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
+keys = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
 NAMES = tuple(fields.ORDER)
 
 
@@ -188,7 +192,8 @@ def headers(draw: st.DrawFn, stock: Stock) -> dict[str, str] | None:
     )
     if draw(st.booleans()):
         name = draw(st.sampled_from(("Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY")))
-        value = draw(st.one_of(keys, st.sampled_from(stock.keys), hostile_text))
+        key = st.one_of(keys, st.sampled_from(stock.keys))
+        value = draw(st.one_of(key, key.map('"{}"'.format), hostile_text))
         found = {**(found or {}), name: value}
     return found
 
@@ -267,6 +272,7 @@ ROUTES = (
     *(("POST", "/trade"),) * 6,
     ("GET", "/trade"),
     *(("GET", "/trade/{}"), ("DELETE", "/trade/{}"), ("GET", "/trades")) * 2,
+    *(("POST", "/trade/{}/void"),) * 2,
     ("GET", "/positions"),
     ("GET", "/health"),
     ("GET", "/health/ready"),
@@ -286,7 +292,9 @@ def events(
         )
     if draw(rarely):
         path = draw(st.one_of(hostile_text, hostile_text.map("/trade/{}/".format)))
-    body = draw(bodies(stock)) if method == "POST" or draw(rarely) else None
+    good_reason = st.builds(lambda r: written([("reason", r)]), good(fields.VOID_REASON))
+    kinds = st.one_of(good_reason, bodies(stock)) if path.endswith("/void") else bodies(stock)
+    body = draw(kinds) if method == "POST" or draw(rarely) else None
     is_base64_encoded = draw(st.sampled_from((False, False, False, True)))
     if is_base64_encoded and body is not None and not draw(rarely):
         body = encoded(body, draw(st.sampled_from(("utf-8", "utf-8", "utf-16", "utf-32-be"))))

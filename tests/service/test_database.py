@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
+import signal
 import socket
 import threading
 import time
@@ -24,12 +26,20 @@ from pymysql.err import MySQLError, OperationalError
 from local.database_server import MariaDBServer, ensure_tls_files
 from tests.endpoint import Cut, Endpoint
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
+from trading import database as database_module
 from trading.database import Database, Deadline, connect
-from trading.errors import DatabaseUnavailable
-from trading.models import Order, Trade
+from trading.errors import DatabaseUnavailable, ReadTimedOut
+from trading.models import Order, Position, Trade, Void
 from trading.secret import CURRENT, PENDING, Credentials, CredentialStore, SecretUnavailable
 from trading.settings import Address
 from trading.store import TradeStore
+
+# A read that no server finishes within its limit; the values of the real one are sent along.
+_MANY = ", ".join(f"information_schema.collations {alias}" for alias in "abcdef")
+ENDLESS = (
+    "/*M! SET STATEMENT max_statement_time=0.05 FOR */ SELECT /*+ MAX_EXECUTION_TIME(50) */ "
+    f"COUNT(*) FROM {_MANY} WHERE CONCAT_WS(',', a.id, b.id, c.id, d.id, e.id, f.id, {{}}) <> ''"
+)
 
 
 def trade(number: int = 0, **order: object) -> Trade:
@@ -128,10 +138,11 @@ def test_a_void_whose_answer_is_lost_keeps_its_first_time(
         store.add(trade(1))
         endpoint.cut_next(Cut.BEFORE_ANSWER)
         at = datetime.now(UTC).replace(tzinfo=None)
-        void = store.void(trade(1).trade_id, at=at, by="bob")
+        found = store.void(trade(1).trade_id, Void(at, CALLER), within=None)
         assert not endpoint.has_cuts_left
-    assert void is not None
-    assert (void.status, void.voided_at, void.voided_by) == ("VOID", at, "bob")
+    assert found is not None
+    assert found.void is not None
+    assert (found.status, found.void.at) == ("VOID", at)
 
 
 def test_a_writer_that_became_read_only_is_left_for_the_new_one(
@@ -331,6 +342,104 @@ def test_a_slow_statement_ends_with_the_requests_time(
     mine = store_at(address, secrets).add(trade(3, client_order_id="key"))
     assert mine.trade_id in (trade(2).trade_id, trade(3).trade_id)
     assert booked(schema) == int(is_kept) + 1
+
+
+@contextmanager
+def endless_reads(address: Address) -> Iterator[Cursor]:
+    """A connection with which a read of trades was made one of 10^10 rows."""
+    with connect(address, ADMIN) as connection, connection.cursor() as cursor:
+        cursor.execute("RENAME TABLE trades TO real_trades")
+        cursor.execute("CREATE TABLE numbers (number INT) AS SELECT 1 AS number")
+        for _ in range(9):
+            cursor.execute("INSERT INTO numbers SELECT * FROM numbers")
+        cursor.execute(
+            "CREATE VIEW trades AS SELECT real_trades.* FROM real_trades "
+            "JOIN numbers a JOIN numbers b JOIN numbers c JOIN numbers d "
+            "WHERE a.number + RAND() > 0"
+        )
+        try:
+            yield cursor
+        finally:
+            cursor.execute("DROP VIEW trades")
+            cursor.execute("DROP TABLE numbers")
+            cursor.execute("RENAME TABLE real_trades TO trades")
+
+
+@pytest.mark.parametrize("is_consistent", [False, True])
+def test_a_read_that_takes_too_long_is_stopped_before_its_answer_and_not_repeated(
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
+    is_consistent: bool,
+) -> None:
+    database = Database(address, CredentialStore(secrets.fetch))
+    TradeStore(database, database, Deadline.after(20)).add(trade(1))
+    with endless_reads(address) as cursor:
+        store = TradeStore(database, database, Deadline.after(3))
+        started = time.monotonic()
+        with pytest.raises(ReadTimedOut, match="Nothing was changed"):
+            store.positions(None, consistent=is_consistent)
+        assert time.monotonic() - started < 3
+        assert statements_of_the_app(cursor) == []
+    assert "database retry" not in logs.getvalue()
+    assert store_at(address, secrets).positions(None, consistent=True) == [Position("AAPL", 100)]
+
+
+def test_a_read_that_nobody_stops_is_given_up_and_not_repeated(
+    server: MariaDBServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 1)
+    store = store_at(address, secrets)
+    store.add(trade(1))
+    pid = server.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ReadTimedOut):
+            store.find(trade(1).trade_id, consistent=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert "database retry" not in logs.getvalue()
+    assert store.find(trade(1).trade_id, consistent=True) is not None
+
+
+@pytest.mark.parametrize("key", [None, "key-1"])
+def test_a_change_whose_row_cannot_be_read_in_time_has_an_unknown_outcome(
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str | None,
+) -> None:
+    store = store_at(address, secrets)
+    first = trade(1, client_order_id=key)
+    store.add(first)
+    # The server is given no time for reads.
+    monkeypatch.setattr(
+        database_module,
+        "_limited",
+        lambda sql, _seconds: ENDLESS.format(", ".join(["%s"] * sql.count("%s"))),
+    )
+    with pytest.raises(DatabaseUnavailable, match="may have been made or not"):
+        store.add(first)
+    with pytest.raises(DatabaseUnavailable, match="may have been made or not"):
+        store.void(first.trade_id, Void(first.created_at, CALLER), within=None)
+    assert rows(schema, "SELECT status FROM trades") == [("VOID",)]
+
+
+def statements_of_the_app(cursor: Cursor) -> list[tuple[Any, ...]]:
+    """What the server is doing for the service's user."""
+    cursor.execute(
+        "SELECT info FROM information_schema.processlist "
+        "WHERE user = 'trade_app' AND info IS NOT NULL"
+    )
+    return list(cursor.fetchall())
 
 
 def test_a_connection_made_in_a_hurry_is_not_kept_for_requests_with_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -11,7 +12,18 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from tests.service.conftest import ALICE, BOB, CALLER, Call, Secrets, rows, store_at
+from tests.service.conftest import (
+    ALICE,
+    BOB,
+    CALLER,
+    ROOT,
+    Call,
+    Secrets,
+    context,
+    rows,
+    store_at,
+)
+from trading import api
 from trading.errors import KeyReused
 from trading.models import Order
 from trading.settings import Address
@@ -52,6 +64,10 @@ def test_without_a_key_each_request_is_a_trade(call: Call, schema: Connection[Cu
         ((KEYED, None), (KEYED, None)),
         ((ORDER, "key-1"), (KEYED, None)),
         ((KEYED, "key-1"), (ORDER, "key-1")),
+        # The form of the IETF's draft, and a header that a proxy sent twice.
+        ((ORDER, '"key-1"'), (KEYED, "key-1")),
+        ((ORDER, "key-1"), (ORDER, ["key-1", '"key-1"'])),
+        ((ORDER, "k" * 128), (ORDER, "k" * 128)),
         # The same request in other words.
         ((ORDER, "key-1"), ('{"side":"BUY", "quantity":1e2, "symbol":"AAPL"}', "key-1")),
         (
@@ -60,27 +76,30 @@ def test_without_a_key_each_request_is_a_trade(call: Call, schema: Connection[Cu
         ),
     ],
 )
-def test_a_repeated_request_gets_the_first_answer_marked_as_a_replay(
+def test_a_repeated_request_gets_the_trade_that_is_booked_marked_as_a_replay(
     call: Call,
     schema: Connection[Cursor],
-    first: tuple[str, str | None],
-    second: tuple[str, str | None],
+    first: tuple[str, str | list[str] | None],
+    second: tuple[str, str | list[str] | None],
 ) -> None:
     status, document, headers = call(first[0], key=first[1])
     assert status == 200
     assert "Idempotency-Replayed" not in headers
     status, again, headers = call(second[0], key=second[1])
     assert status == 200
-    assert again == document
+    assert again == {**document, "principal": "anonymous"}
     assert headers["Idempotency-Replayed"] == ["true"]
     assert booked(schema) == 1
 
 
-def test_a_replay_after_a_void_is_still_the_first_answer(call: Call) -> None:
-    _, document, _ = call(KEYED)
-    call(method="DELETE", path=f"/trade/{document['trade_id']}")
-    _, again, headers = call(KEYED)
-    assert again == document
+def test_a_replay_says_whose_trade_it_is_and_that_it_is_void(call: Call) -> None:
+    """A colleague's key must not answer as if there were a trade."""
+    _, document, _ = call(KEYED, identity=ALICE)
+    call(method="DELETE", path=f"/trade/{document['trade_id']}", identity=ALICE)
+    colleague = {name: value.replace("session-1", "carol") for name, value in ALICE.items()}
+    status, again, headers = call(KEYED, identity=colleague)
+    assert status == 200
+    assert again == {**document, "status": "VOID", "principal": ALICE["userArn"]}
     assert headers["Idempotency-Replayed"] == ["true"]
 
 
@@ -112,7 +131,28 @@ def test_a_header_and_a_field_that_differ_are_refused(
     assert booked(schema) == 0
 
 
-@pytest.mark.parametrize("key", ["", "with space", "ä", "x" * 65, "a,b"])
+@pytest.mark.parametrize("keys", [["key-1", "key-2"], ["key-2", "key-1"]])
+def test_two_headers_that_differ_are_refused(
+    call: Call, schema: Connection[Cursor], keys: list[str]
+) -> None:
+    status, problem, _ = call(ORDER, key=keys)
+    assert (status, problem["code"]) == (400, "KEY_MISMATCH")
+    assert booked(schema) == 0
+
+
+def test_a_gateway_without_lists_of_headers_is_understood(
+    call: Call, schema: Connection[Cursor]
+) -> None:
+    event = json.loads((ROOT / "service" / "events" / "post_trade_with_key.json").read_text())
+    del event["multiValueHeaders"]
+    for _ in range(2):
+        assert api.handler(event, context())["statusCode"] == 200
+    assert booked(schema) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["", "with space", "ä", "x" * 129, "a,b", '"', '""', '"a', 'a"', '""a""']
+)
 def test_a_header_that_is_no_key_is_refused(call: Call, key: str) -> None:
     status, problem, _ = call(ORDER, key=key)
     assert (status, problem["code"]) == (400, "INVALID_PARAMETER")
@@ -134,6 +174,16 @@ def test_a_role_that_is_assumed_anew_is_the_same_caller(
     assert rows(schema, "SELECT account, principal FROM trades") == [
         (ALICE["accountId"], ALICE["userArn"])
     ]
+
+
+def test_keys_can_be_those_of_a_session(
+    call: Call, schema: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLER_SCOPE", "session")
+    api.environment.cache_clear()
+    colleague = {name: value.replace("session-1", "carol") for name, value in ALICE.items()}
+    ids = {call(KEYED, identity=identity)[1]["trade_id"] for identity in (ALICE, colleague, ALICE)}
+    assert len(ids) == booked(schema) == 2
 
 
 def test_duplicates_at_the_same_time_are_booked_once(

@@ -95,10 +95,11 @@ class Book:
         found = self._snapshot()
         replayed = "Idempotency-Replayed" in answer["multiValueHeaders"]
         expected = self.stored
-        if status == 200 and event["httpMethod"] == "POST":
+        is_void = event["httpMethod"] == "DELETE" or "/void" in event["path"]
+        if status == 200 and is_void:
+            expected = self._after_void(event, found)
+        elif status == 200 and event["httpMethod"] == "POST":
             expected = self._after_post(event, document, found, replayed)
-        elif status == 200 and event["httpMethod"] == "DELETE":
-            expected = self._after_delete(event, found)
         if found != self.stored:
             self.restore()
         assert found == sorted(expected, key=itemgetter("trade_id"))
@@ -129,19 +130,31 @@ class Book:
             return self.stored
         return [*self.stored, {**booked, "created_at": row["created_at"]}]
 
-    def _after_delete(self, event: Event, found: list[Row]) -> list[Row]:
-        trade_id = event["path"].removeprefix("/trade/").rstrip("/")
+    def _after_void(self, event: Event, found: list[Row]) -> list[Row]:
+        trade_id, _, is_any = event["path"].removeprefix("/trade/").rstrip("/").partition("/")
         assert trade_id in self.stock.trade_ids
+        by = caller_of(event)
         expected = []
         for row in self.stored:
-            if row["trade_id"] == trade_id and row["status"] == "SUCCESS":
-                (voided_at,) = (r["voided_at"] for r in found if r["trade_id"] == trade_id)
-                assert voided_at is not None
-                voided_by = caller_of(event)["principal"]
-                void = {"status": "VOID", "voided_at": voided_at, "voided_by": voided_by}
-                expected.append({**row, **void})
-            else:
+            if row["trade_id"] != trade_id:
                 expected.append(row)
+                continue
+            assert is_any or row["caller"] == by["caller"]
+            if row["status"] == "VOID":
+                expected.append(row)
+                continue
+            (voided_at,) = (r["voided_at"] for r in found if r["trade_id"] == trade_id)
+            assert voided_at is not None
+            void = {
+                "status": "VOID",
+                "voided_at": voided_at,
+                "voided_by": by["principal"],
+                "voided_caller": by["caller"],
+                "voided_access_key": by["access_key"],
+                "voided_request_id": by["request_id"],
+                "void_reason": members_of(event)["reason"] if is_any else None,
+            }
+            expected.append({**row, **void})
         return expected
 
 
@@ -177,17 +190,22 @@ def check_logs(log: str) -> None:
         assert secret not in log
 
 
-def order_of(event: Event) -> dict[str, Any]:
-    """The order of an accepted request, read without the service's help."""
+def members_of(event: Event) -> dict[str, Any]:
+    """The body of an accepted request, read without the service's help."""
     body = event["body"]
     text = base64.b64decode(body).decode() if event["isBase64Encoded"] else body
     members: list[tuple[str, Any]] = json.loads(
         text, parse_float=Decimal, object_pairs_hook=lambda pairs: pairs
     )
-    order = dict(members)
-    assert len(order) == len(members)
+    assert len(dict(members)) == len(members)
+    return dict(members)
+
+
+def order_of(event: Event) -> dict[str, Any]:
+    """The order of an accepted request."""
+    order = members_of(event)
     assert order.keys() <= set(hostile.NAMES)
-    assert re.fullmatch(r"[A-Z0-9.-]{1,16}", order["symbol"], re.ASCII)
+    assert re.fullmatch(r"[A-Z0-9./& -]{1,32}", order["symbol"], re.ASCII)
     assert type(order["quantity"]) in (int, Decimal)
     assert 1 <= order["quantity"] <= 10**9
     return order
@@ -198,19 +216,23 @@ def key_of(event: Event, order: dict[str, Any]) -> str | None:
     sent = [v for n, v in (event["headers"] or {}).items() if n.lower() == "idempotency-key"]
     if "client_order_id" in order:
         sent.append(order["client_order_id"])
-    return sent[0] if sent else None
+    return sent[0].strip('"') if sent else None
 
 
 def caller_of(event: Event) -> dict[str, str | None]:
     """Who sent a request, by the columns that record it."""
     identity = event["requestContext"]["identity"]
     caller = identity.get("caller")
+    request = {"request_id": event["requestContext"]["extendedRequestId"]}
     if not caller:
-        return {"caller": "anonymous", "account": None, "principal": "anonymous"}
+        nobody = {"caller": "anonymous", "account": None, "principal": "anonymous"}
+        return {**nobody, "access_key": None, **request}
     return {
         "caller": caller.split(":")[0] if caller.startswith("AROA") else caller,
         "account": identity["accountId"],
         "principal": identity.get("userArn") or caller,
+        "access_key": identity.get("accessKey"),
+        **request,
     }
 
 
@@ -241,6 +263,13 @@ def test_no_value_of_a_field_fails_and_what_is_booked_is_what_was_sent(book: Boo
     assert book.statuses.keys() == {200, 400}
 
 
+def test_no_reason_of_a_void_fails_and_it_is_kept_as_it_was_sent(book: Book) -> None:
+    event = {**hostile.EVENT, "path": f"{book.paths[0]}/void"}
+    for value in (*hostile.TOKENS, *(json.dumps(payload) for payload in hostile.PAYLOADS)):
+        book.check({**event, "body": hostile.written([("reason", value)])})
+    assert book.statuses.keys() == {200, 400}
+
+
 def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
     """Each hostile text in each place that has a name or a value."""
     for text in hostile.PAYLOADS:
@@ -258,8 +287,9 @@ def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
             f"/trade/{text}",
             f"/trade/{text}/",
             f"{book.paths[0]}{text}",
+            f"{book.paths[0]}/void{text}",
         ):
-            for method in ("GET", "DELETE", text):
+            for method in ("GET", "DELETE", "POST", text):
                 book.check({**hostile.EVENT, "httpMethod": method, "path": path})
 
 

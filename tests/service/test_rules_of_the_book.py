@@ -17,7 +17,7 @@ from trading.database import connect
 from trading.models import Order
 from trading.secret import ARCHIVE, CURRENT
 from trading.settings import Address
-from trading.trades import book_trade, void_trade
+from trading.trades import book_trade, void_own_trade
 
 BOOK = (
     "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, principal, "
@@ -47,7 +47,7 @@ def trade_ids(schema: Connection[Cursor], address: Address, secrets: Secrets) ->
     valid, void = (
         book_trade(Order("AAPL", number), CALLER, store).trade.trade_id for number in (1, 2)
     )
-    void_trade(void, CALLER, store)
+    void_own_trade(void, CALLER, store)
     return valid, void
 
 

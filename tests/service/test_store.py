@@ -14,7 +14,18 @@ from tests.service.conftest import ADMIN, CALLER, rows
 from tests.service.hostile import sample
 from trading import fields
 from trading.database import Database, Deadline, connect
-from trading.models import BUY, SELL, SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade
+from trading.models import (
+    BUY,
+    SELL,
+    SUCCESS,
+    VOID,
+    Caller,
+    Order,
+    PagePosition,
+    Position,
+    Trade,
+    Void,
+)
 from trading.models import TradeFilter as Filter
 from trading.secret import CredentialStore
 from trading.settings import Address
@@ -22,6 +33,7 @@ from trading.store import Statement, TradeStore, page_statement, positions_state
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456)
 ALL = Filter()
+BY_BOB = Void(NOON, Caller("AIDABOB", None, "bob", "AKIABOB", "request"), "wrong price")
 
 
 def trade(number: int, *, at: datetime = NOON, caller: Caller = CALLER, **order: object) -> Trade:
@@ -46,6 +58,8 @@ def test_a_trade_comes_back_as_it_was_kept(schema: Connection[Cursor], address: 
         trade(2, side=SELL, price=Decimal("189.25"), client_order_id="key"),
         trade(3, quantity=1_000_000_000, price=Decimal("999999999999.999999")),
         trade(4, caller=Caller("anonymous", None, "anonymous")),
+        trade(5, caller=dataclasses.replace(CALLER, access_key="ASIA", request_id="request")),
+        trade(6, symbol="SPXW  260116C00150000", client_order_id="k" * 128),
     ):
         store.add(kept)
         assert store.find(kept.trade_id, consistent=True) == kept
@@ -87,7 +101,7 @@ def test_filters_select_and_combine(schema: Connection[Cursor], address: Address
     store.add(trade(1))
     store.add(trade(2, side=SELL))
     store.add(trade(3, symbol="MSFT", at=NOON + timedelta(seconds=1)))
-    store.void(trade(3).trade_id, at=NOON, by="bob")
+    store.void(trade(3).trade_id, BY_BOB, within=None)
 
     def found(wanted: Filter) -> list[int]:
         return ids(store.page(wanted, after=None, limit=10, consistent=True))
@@ -162,14 +176,32 @@ def test_a_void_trade_stays_void_with_its_first_time_and_person(
 ) -> None:
     store = store_of(address)
     store.add(trade(1))
-    first = store.void(trade(1).trade_id, at=NOON, by="bob")
-    again = store.void(trade(1).trade_id, at=NOON + timedelta(days=1), by="eve")
-    assert (
-        first
-        == again
-        == dataclasses.replace(trade(1), status=VOID, voided_at=NOON, voided_by="bob")
-    )
-    assert store.void("TRADE-0", at=NOON, by="bob") is None
+    first = store.void(trade(1).trade_id, BY_BOB, within=None)
+    later = Void(NOON + timedelta(days=1), CALLER)
+    again = store.void(trade(1).trade_id, later, within=None)
+    assert first == again == dataclasses.replace(trade(1), void=BY_BOB)
+    assert store.void("TRADE-0", BY_BOB, within=None) is None
+
+
+def test_the_void_of_a_scope_leaves_the_trades_of_others(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    store = store_of(address)
+    store.add(trade(1))
+    assert store.void(trade(1).trade_id, BY_BOB, within="AIDABOB") == trade(1)
+    mine = store.void(trade(1).trade_id, BY_BOB, within=CALLER.scope)
+    assert mine == dataclasses.replace(trade(1), void=BY_BOB)
+
+
+def test_a_void_by_a_release_that_recorded_less_is_read(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    store = store_of(address)
+    store.add(trade(1))
+    with schema.cursor() as cursor:
+        cursor.execute("UPDATE trades SET status = 'VOID', voided_at = %s, voided_by = 'bob'", NOON)
+    found = store.find(trade(1).trade_id, consistent=True)
+    assert found == dataclasses.replace(trade(1), void=Void(NOON, Caller("", None, "bob")))
 
 
 def test_positions_are_bought_less_sold_without_void_trades(
@@ -182,7 +214,7 @@ def test_positions_are_bought_less_sold_without_void_trades(
     store.add(trade(4, symbol="MSFT", quantity=7, side=SELL))
     store.add(trade(5, symbol="IBM"))
     for number in (3, 5):
-        store.void(trade(number).trade_id, at=NOON, by="bob")
+        store.void(trade(number).trade_id, BY_BOB, within=None)
     assert store.positions(None, consistent=True) == [Position("AAPL", 70), Position("MSFT", -7)]
     assert store.positions("MSFT", consistent=True) == [Position("MSFT", -7)]
     assert store.positions("NONE", consistent=True) == []

@@ -33,7 +33,56 @@ def test_all_fields_are_read() -> None:
 
 def test_a_header_is_another_name_for_the_key() -> None:
     body = b'{"symbol":"AAPL","quantity":1}'
-    assert parse_order(body, "key")[0] == Order("AAPL", 1, client_order_id="key")
+    assert parse_order(body, ["key"])[0] == Order("AAPL", 1, client_order_id="key")
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        *("AAPL", "BRK.B", "7203.T", "0700.HK", "600519", "BTC/USD", "EUR/USD", "BTC-USD", "M&M"),
+        # https://www.theocc.com: the underlying, filled up with spaces; date; call or put; price
+        *("SPXW  260116C06900000", "F     260116P00012500", "ABCDEF260116C00150000"),
+        "A" * 32,
+    ],
+)
+def test_symbols_are_those_that_exchanges_use(symbol: str) -> None:
+    assert order(json.dumps({"symbol": symbol, "quantity": 1}).encode()).symbol == symbol
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["A B", " AAPL", "AAPL ", "BTC//USD", "/USD", "USD/", "SPXW  260116X06900000", "AAPL  260116"],
+)
+def test_no_other_text_with_such_signs_is_a_symbol(symbol: str) -> None:
+    with pytest.raises(InvalidTrade, match="'symbol' must be 1 to 32"):
+        order(json.dumps({"symbol": symbol, "quantity": 1}).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-01-31T09:30:00Z", datetime(2026, 1, 31, 9, 30)),
+        ("2026-01-31T09:30:00+00:00", datetime(2026, 1, 31, 9, 30)),
+        ("2026-01-31T09:30:00+01:00", datetime(2026, 1, 31, 8, 30)),
+        ("2026-01-31T23:30:00.25-05:30", datetime(2026, 2, 1, 5, 0, 0, 250_000)),
+    ],
+)
+def test_times_with_an_offset_are_the_same_moment_in_utc(text: str, utc: datetime) -> None:
+    assert fields.FILTERS["from"].parse(text) == utc
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-01-31T09:30:00", "2026-01-31T09:30:00 01:00", "2026-01-31T09:30:00+0100"),
+        *("2026-01-31T09:30:00+24:00", "2026-02-30T09:30:00+01:00"),
+        # In UTC, these are before the first and after the last day of the calendar.
+        *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"),
+    ],
+)
+def test_times_without_a_clear_moment_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a time such as .*%2B"):
+        fields.FILTERS["from"].parse(text)
 
 
 @pytest.mark.parametrize("price", ["1", "0.5", "999999999999.999999", "189.250000"])
@@ -82,12 +131,15 @@ def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
         (b'{"symbol":"AAPL","symbol":"MSFT","quantity":1}', "twice"),
         (b'{"symbol":1,"quantity":1}', "'symbol' must be a string"),
         (b'{"symbol":null,"quantity":1}', "'symbol' must be a string"),
-        (b'{"symbol":"","quantity":1}', "'symbol' must be 1 to 16"),
-        (b'{"symbol":"aapl","quantity":1}', "'symbol' must be 1 to 16"),
-        (b'{"symbol":"AAPL\\n","quantity":1}', "'symbol' must be 1 to 16"),
-        (b'{"symbol":"A..B","quantity":1}', "'symbol' must be 1 to 16"),
-        ('{"symbol":"ÄAPL","quantity":1}'.encode(), "'symbol' must be 1 to 16"),
-        (b'{"symbol":"AAAAAAAAAAAAAAAAA","quantity":1}', "'symbol' must be 1 to 16"),
+        (b'{"symbol":"","quantity":1}', "'symbol' must be 1 to 32"),
+        (b'{"symbol":"aapl","quantity":1}', "'symbol' must be 1 to 32"),
+        (b'{"symbol":"AAPL\\n","quantity":1}', "'symbol' must be 1 to 32"),
+        (b'{"symbol":"A..B","quantity":1}', "'symbol' must be 1 to 32"),
+        ('{"symbol":"ÄAPL","quantity":1}'.encode(), "'symbol' must be 1 to 32"),
+        (
+            b'{"symbol":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","quantity":1}',
+            "'symbol' must be 1 to 32",
+        ),
         (b'{"symbol":"AAPL","quantity":"1"}', "'quantity' must be a number"),
         (b'{"symbol":"AAPL","quantity":true}', "'quantity' must be a number"),
         (b'{"symbol":"AAPL","quantity":null}', "'quantity' must be a number"),

@@ -14,6 +14,7 @@ from pymysql.cursors import Cursor
 from pymysql.err import OperationalError
 
 from trading.secret import ARCHIVE, CURRENT, PENDING, Credentials
+from trading.store import VOID_COLUMNS
 
 APP_USER = "trade_app"
 ARCHIVE_USER = "trade_archive"
@@ -35,7 +36,7 @@ APP_RIGHTS = frozenset(
     {
         Right("SELECT"),
         Right("INSERT"),
-        *(Right("UPDATE", column) for column in ("status", "voided_at", "voided_by")),
+        *(Right("UPDATE", column) for column in VOID_COLUMNS),
     }
 )
 ARCHIVE_RIGHTS = frozenset({Right("SELECT")})

@@ -15,9 +15,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from trading import fields, paging, snapshot, telemetry
 from trading.database import Database, Deadline
 from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
-from trading.models import SUCCESS, Caller, Order, PagePosition, Trade, TradeFilter
+from trading.models import Caller, Order, PagePosition, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
-from trading.settings import Settings, load_settings
+from trading.settings import ROLE, Settings, load_settings
 from trading.store import TradeStore
 from trading.telemetry import logger, measured, traced
 from trading.trades import (
@@ -26,7 +26,9 @@ from trading.trades import (
     found,
     parse_order,
     parse_query,
-    void_trade,
+    parse_reason,
+    void_any_trade,
+    void_own_trade,
 )
 
 # API Gateway waits 29 s, and a first request includes the start of its execution environment.
@@ -80,8 +82,7 @@ snapshot.prepare(forget=environment.cache_clear)
 @app.post("/trade")
 def post_trade() -> Response[str]:
     """Book a trade."""
-    key = app.current_event.headers.get(fields.KEY_HEADER)
-    order, validate_only = parse_order(_body(), key)
+    order, validate_only = parse_order(_body(), _keys())
     if validate_only:
         return _answer({**_order_document(order), "status": "VALID"})
     booking = book_trade(order, _caller(), _store())
@@ -93,17 +94,20 @@ def post_trade() -> Response[str]:
         telemetry.count(telemetry.TRADES_ACCEPTED)
         telemetry.tell("trade booked", trade_id=trade_id)
     settings = environment().settings
-    # The first answer, also for a trade that was voided since.
     document = {
         "trade_id": trade_id,
         "symbol": order.symbol,
         "quantity": order.quantity,
-        "status": SUCCESS,
+        "status": booking.trade.status,
         "region": settings.region,
         "environment": settings.environment,
         "db_endpoint": settings.writer.host,
     }
-    return _answer(document, {"Idempotency-Replayed": "true"} if booking.is_replay else {})
+    if not booking.is_replay:
+        return _answer(document)
+    # The trade may be another person's of the same role, and void by now.
+    document["principal"] = booking.trade.caller.principal
+    return _answer(document, {"Idempotency-Replayed": "true"})
 
 
 @app.get("/trade")
@@ -126,11 +130,16 @@ def get_trade(trade_id: str) -> Response[str]:
 
 @app.delete("/trade/<trade_id>")
 def delete_trade(trade_id: str) -> Response[str]:
-    """Void a trade."""
+    """Void a trade of the caller's own."""
     _query({})
-    trade = void_trade(trade_id, _caller(), _store())
-    telemetry.tell("trade voided", trade_id=trade.trade_id)
-    return _answer(_trade_document(trade))
+    return _answer_void(void_own_trade(trade_id, _caller(), _store()))
+
+
+@app.post("/trade/<trade_id>/void")
+def post_void(trade_id: str) -> Response[str]:
+    """Void a trade of any caller, with a reason."""
+    _query({})
+    return _answer_void(void_any_trade(trade_id, parse_reason(_body()), _caller(), _store()))
 
 
 @app.get("/trades")
@@ -176,7 +185,9 @@ def ready() -> Response[str]:
 @app.exception_handler(TradingError)  # type: ignore[untyped-decorator]
 def on_trading_error(error: TradingError) -> Response[str]:
     """Tell the caller what is wrong with the request, or that the database is unavailable."""
-    if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and app.current_event.http_method == "POST":
+    event = app.current_event
+    is_booking = event.http_method == "POST" and event.path.rstrip("/") == "/trade"
+    if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and is_booking:
         telemetry.count(telemetry.TRADES_REJECTED)
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
     return _problem(error.status, error.code, str(error), error.headers)
@@ -223,17 +234,37 @@ def _store(most_seconds: float = _REQUEST_SECONDS) -> TradeStore:
 
 def _caller() -> Caller:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
-    identity = app.current_event.request_context.identity
+    context = app.current_event.request_context
+    identity = context.identity
+    # Callers can choose the request ID, but not the extended one.
+    request_id = context.extended_request_id
     if not identity.caller:
-        return Caller("anonymous", None, "anonymous")
-    # An assumed role is AROA…:session, and the session's name may change each time.
-    role, _, _session = identity.caller.partition(":")
-    scope = role if role.startswith("AROA") else identity.caller
-    return Caller(scope, identity.account_id, identity.user_arn or identity.caller)
+        return Caller("anonymous", None, "anonymous", None, request_id)
+    return Caller(
+        _scope(identity.caller),
+        identity.account_id,
+        identity.user_arn or identity.caller,
+        identity.access_key,
+        request_id,
+    )
+
+
+def _scope(caller: str) -> str:
+    # An assumed role is AROA…:session. The session's name may change each time.
+    is_role = environment().settings.caller_scope == ROLE and caller.startswith("AROA")
+    return caller.partition(":")[0] if is_role else caller
 
 
 def _query(known: Mapping[str, fields.Field]) -> dict[str, Any]:
     return parse_query(known, app.current_event.multi_value_query_string_parameters)
+
+
+def _keys() -> list[str]:
+    """Every value of the key's header, of which `headers` would hide all but the last."""
+    name = fields.KEY_HEADER.lower()
+    event = app.current_event
+    sent = event.get("multiValueHeaders") or {n: [v] for n, v in event.headers.items()}
+    return [value for header, values in sent.items() if header.lower() == name for value in values]
 
 
 def _body() -> bytes:
@@ -255,6 +286,7 @@ def _order_document(order: Order) -> dict[str, Any]:
 
 
 def _trade_document(trade: Trade) -> dict[str, Any]:
+    void = trade.void
     return {
         "trade_id": trade.trade_id,
         "created_at": fields.instant(trade.created_at),
@@ -262,9 +294,15 @@ def _trade_document(trade: Trade) -> dict[str, Any]:
         **_order_document(trade.order),
         "account": trade.caller.account,
         "principal": trade.caller.principal,
-        "voided_at": None if trade.voided_at is None else fields.instant(trade.voided_at),
-        "voided_by": trade.voided_by,
+        "voided_at": None if void is None else fields.instant(void.at),
+        "voided_by": None if void is None else void.by.principal,
+        "void_reason": None if void is None else void.reason,
     }
+
+
+def _answer_void(trade: Trade) -> Response[str]:
+    telemetry.tell("trade voided", trade_id=trade.trade_id)
+    return _answer(_trade_document(trade))
 
 
 def _answer(

@@ -9,23 +9,25 @@ import functools
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from trading.errors import DatabaseUnavailable
+from trading.errors import DatabaseUnavailable, ReadTimedOut
 from trading.secret import Credentials, CredentialStore, SecretUnavailable
 from trading.settings import Address
 from trading.telemetry import DATABASE_RETRIES, count, logger
 
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
+# So much earlier than the connection gives up, the server stops a read.
+_STOPPING_SECONDS = 0.5
 
 # Before the n-th retry: a random time of at most _BACKOFF_SECONDS * 2**n.
 # https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
@@ -67,6 +69,13 @@ _CURES = {
     1836: _Cure.RECONNECT,
     # The password was changed.
     1045: _Cure.RENEW_CREDENTIALS,
+}
+
+# The server has stopped a read.
+_STOPPED = {
+    3024,  # MAX_EXECUTION_TIME (MySQL)
+    1317,  # the same, in some phases of a statement
+    1969,  # max_statement_time (MariaDB)
 }
 
 
@@ -149,6 +158,35 @@ class Database:
                 logger.warning("database retry", repetition=repetitions, reason=str(error))
                 time.sleep(pause)
 
+    def read(
+        self, sql: str, values: Sequence[object], deadline: Deadline
+    ) -> Sequence[tuple[Any, ...]]:
+        """The rows of a SELECT, which the server stops before the request gives up.
+
+        A statement that a client no longer waits for goes on at the server. If it were repeated,
+        each caller would load the database several times over.
+
+        Raises:
+            ReadTimedOut: the statement took too long.
+            DatabaseUnavailable: no retry of another error succeeded in time.
+            pymysql.err.MySQLError: a retry cannot help.
+        """
+
+        def work(cursor: Cursor) -> Sequence[tuple[Any, ...]]:
+            seconds = min(deadline.remaining(), self._patience) - _STOPPING_SECONDS
+            try:
+                cursor.execute(_limited(sql, seconds), values)
+                return cursor.fetchall()
+            except MySQLError as error:
+                if error.args[0] in _STOPPED:
+                    raise ReadTimedOut from error
+                if isinstance(error.__context__, TimeoutError):
+                    self._close()
+                    raise ReadTimedOut from error
+                raise
+
+        return self.run(work, deadline)
+
     def _open(self, deadline: Deadline) -> Connection[Cursor]:
         left = deadline.remaining()
         patience = min(left, STATEMENT_SECONDS)
@@ -186,6 +224,20 @@ class Database:
         connection, self._connection = self._connection, None
         if connection is not None and connection.open:
             connection.close()
+
+
+def _limited(select: str, seconds: float) -> str:
+    """A SELECT that the server stops after a time, in the words of MySQL and of MariaDB.
+
+    Each of them takes the other's words for a comment.
+    https://dev.mysql.com/doc/refman/8.0/en/optimizer-hints.html#optimizer-hints-execution-time
+    https://mariadb.com/kb/en/aborting-statements/
+    """
+    milliseconds = max(1, int(seconds * 1000))
+    return (
+        f"/*M! SET STATEMENT max_statement_time={milliseconds / 1000} FOR */ "
+        f"SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ {select.removeprefix('SELECT ')}"
+    )
 
 
 @functools.cache

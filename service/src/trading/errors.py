@@ -33,10 +33,24 @@ class InvalidCursor(TradingError):
 
 
 class KeyMismatch(TradingError):
-    """The header Idempotency-Key and the field client_order_id differ."""
+    """The request has two different keys, in Idempotency-Key headers or client_order_id."""
 
     status = 400
     code = "KEY_MISMATCH"
+
+
+class InvalidVoid(TradingError):
+    """The body does not say why the trade is voided."""
+
+    status = 400
+    code = "INVALID_VOID"
+
+
+class NotYourTrade(TradingError):
+    """Another caller booked the trade: voiding it needs its own route, and a right to that."""
+
+    status = 403
+    code = "NOT_YOUR_TRADE"
 
 
 class RouteNotFound(TradingError):
@@ -69,6 +83,20 @@ class KeyReused(TradingError):
 
     status = 422
     code = "KEY_REUSED"
+
+
+class ReadTimedOut(TradingError):
+    """The read took longer than a request may, and was stopped. It changed nothing."""
+
+    status = 504
+    code = "READ_TIMED_OUT"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The read took longer than a request may and was stopped. Nothing was changed. The "
+            "same request would take as long again: ask for less, by a symbol or by 'from' and "
+            "'to'."
+        )
 
 
 class DatabaseUnavailable(TradingError):

@@ -18,7 +18,8 @@ from typing import Any
 
 from trading.models import BUY, SELL, SUCCESS, VOID
 
-_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_INSTANT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](\.[0-9]{{1,6}})?(Z|[+-]{_CLOCK})"
 _INSTANT_EXAMPLE = "2026-01-31T09:30:00Z"
 
 
@@ -173,13 +174,17 @@ class Flag(Field):
 
 @dataclass(frozen=True)
 class Instant(Field):
-    """A point in time, in UTC."""
+    """A point in time, in UTC or with an offset from it."""
 
     def parse(self, value: object) -> datetime:  # noqa: D102
         if isinstance(value, str) and re.fullmatch(_INSTANT, value):
-            with contextlib.suppress(ValueError):  # no such day
-                return datetime.fromisoformat(value).replace(tzinfo=None)
-        raise ValueError(f"must be a time in UTC such as {_INSTANT_EXAMPLE}")
+            # There is no such day, or none in UTC that the calendar has.
+            with contextlib.suppress(ValueError, OverflowError):
+                return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+        raise ValueError(
+            f"must be a time such as {_INSTANT_EXAMPLE} or 2026-01-31T10:30:00+01:00 (in a URL, "
+            "write + as %2B)"
+        )
 
     def _type(self) -> dict[str, Any]:
         return {
@@ -227,10 +232,11 @@ MAX_PAGE = 200
 
 SYMBOL = Text(
     "The instrument.",
-    pattern=r"[A-Z][A-Z0-9]*([.-][A-Z0-9]+)*",
-    max_length=16,
-    rule="1 to 16 capital letters and digits, beginning with a letter, with single dots or "
-    "hyphens between",
+    # At the end, what OCC's option symbols have after an underlying that is filled up to 6 letters.
+    pattern=r"[A-Z0-9]+([./&-][A-Z0-9]+)*( {1,5}[0-9]{6}[CP][0-9]{8})?",
+    max_length=32,
+    rule="1 to 32 capital letters and digits, with single . - / or & between them, or an option "
+    "symbol of OCC",
     example="AAPL",
 )
 SIDE = Choice("Whether the caller buys or sells.", values=(BUY, SELL))
@@ -242,9 +248,9 @@ QUANTITY = Whole("Number of units.", required=True, minimum=1, maximum=1_000_000
 PRICE = Amount("Price of one unit.", integer_digits=12, decimals=6, example="189.25")
 CLIENT_ORDER_ID = Text(
     "The caller's own name for the trade, unique among the trades of this caller.",
-    pattern=r"[A-Za-z0-9._:-]+",
-    max_length=64,
-    rule="1 to 64 letters, digits, dots, underscores, colons and hyphens",
+    pattern=r"[A-Za-z0-9._:-]{1,128}",
+    max_length=128,
+    rule="1 to 128 letters, digits, dots, underscores, colons and hyphens",
     example="desk-7:2026-01-31:0001",
 )
 TRADE_ID = Text(
@@ -267,6 +273,17 @@ ORDER: Mapping[str, Field] = {
     "client_order_id": CLIENT_ORDER_ID,
     "validate_only": Flag("Check the request and book nothing."),
 }
+# The body of POST /trade/{trade_id}/void.
+VOID_REASON = Text(
+    "Why the trade is voided.",
+    required=True,
+    # Neither control characters nor halves of surrogate pairs.
+    pattern=r"[^\x00-\x1F\x7F\uD800-\uDFFF]+",
+    max_length=200,
+    rule="1 to 200 characters without line breaks",
+    example="wrong quantity",
+)
+VOIDING: Mapping[str, Field] = {"reason": VOID_REASON}
 # This header of POST /trade means the same as `client_order_id`.
 KEY_HEADER = "Idempotency-Key"
 

@@ -26,13 +26,28 @@ class Order:
 class Caller:
     """Who sent a request, as API Gateway authenticated them.
 
-    A `client_order_id` is unique within a `scope`, which stays the same when a role is assumed
-    again under another session name. `principal` is the full ARN, for the record.
+    A `client_order_id` is unique within a `scope`, and a caller's own trades are those of its
+    scope. `principal` is the full ARN. `access_key` finds the caller in CloudTrail, and
+    `request_id`, which callers cannot choose, finds the request in the access log.
     """
 
     scope: str
     account: str | None
     principal: str
+    access_key: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Void:
+    """When, by whom and why a trade was voided.
+
+    A void by an older release has no scope, and the account is not stored.
+    """
+
+    at: datetime
+    by: Caller
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +58,12 @@ class Trade:
     created_at: datetime
     order: Order
     caller: Caller
-    status: str = SUCCESS
-    voided_at: datetime | None = None
-    voided_by: str | None = None
+    void: Void | None = None
+
+    @property
+    def status(self) -> str:
+        """`SUCCESS`, or `VOID` once the trade is voided."""
+        return SUCCESS if self.void is None else VOID
 
 
 @dataclass(frozen=True)

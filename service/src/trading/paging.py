@@ -12,6 +12,7 @@ from trading.errors import InvalidCursor
 from trading.models import PagePosition, TradeFilter
 
 _MAC_BYTES = 16
+_ALWAYS_SIGNED = ("symbol", "side", "status", "since", "before")
 
 
 def encode(place: PagePosition, wanted: TradeFilter, key: str) -> str:
@@ -43,5 +44,20 @@ def decode(cursor: str, wanted: TradeFilter, key: str) -> PagePosition:
 
 
 def _mac(payload: bytes, wanted: TradeFilter, key: str) -> bytes:
-    message = b"\0".join((b"cursor", payload, repr(wanted).encode()))
+    message = b"\0".join((b"cursor", payload, _signed(wanted).encode()))
     return hmac.digest(key.encode(), message, hashlib.sha256)[:_MAC_BYTES]
+
+
+def _signed(wanted: TradeFilter) -> str:
+    """The filters in a form that stays the same in all releases.
+
+    During a release, callers take cursors of one release to the other. The first five filters are
+    always written, as the first release did. A later one is written only if it is given, so that
+    cursors without it are the same with a release that does not know it.
+    """
+    written = {
+        name: value
+        for name, value in vars(wanted).items()
+        if name in _ALWAYS_SIGNED or value is not None
+    }
+    return f"TradeFilter({', '.join(f'{name}={value!r}' for name, value in written.items())})"

@@ -8,6 +8,8 @@ from pathlib import Path
 # `make build-service` puts it there: service/tools/rds_ca.py.
 _CA_FILE = Path(__file__).with_name("rds-ca.pem")
 
+ROLE, SESSION = "role", "session"
+
 
 @dataclass(frozen=True)
 class Address:
@@ -70,6 +72,8 @@ class Settings:
     writer: Address
     reader: Address
     app_secret_arn: str
+    # Whether keys and trades belong to a role or to one of its sessions.
+    caller_scope: str = ROLE
     preview: Preview | None = None
 
 
@@ -101,5 +105,6 @@ def load_settings(variables: Mapping[str, str] = os.environ) -> Settings:
         writer=address("DATABASE_WRITER_ENDPOINT"),
         reader=address("DATABASE_READER_ENDPOINT"),
         app_secret_arn=variables["DATABASE_APP_SECRET_ARN"],
+        caller_scope=variables.get("CALLER_SCOPE", ROLE),
         preview=preview,
     )

@@ -7,41 +7,63 @@ the only one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from pymysql.constants import ER
-from pymysql.cursors import Cursor
 from pymysql.err import IntegrityError
 
 from trading.database import Database, Deadline
-from trading.models import SUCCESS, VOID, Caller, Order, PagePosition, Position, Trade, TradeFilter
+from trading.errors import DatabaseUnavailable, ReadTimedOut
+from trading.models import (
+    SUCCESS,
+    VOID,
+    Caller,
+    Order,
+    PagePosition,
+    Position,
+    Trade,
+    TradeFilter,
+    Void,
+)
 
 _ORDER = tuple(field.name for field in dataclasses.fields(Order))
-# Each column of the table, and what of a trade it holds. A field of an order has a column of its
+# Each column of the table, and what it holds of a trade. A field of an order has a column of its
 # own name.
-_HOLDS = {
+_BOOKED = {
     "trade_id": "trade_id",
     "created_at": "created_at",
     **{name: f"order.{name}" for name in _ORDER},
     "caller": "caller.scope",
     "account": "caller.account",
     "principal": "caller.principal",
+    "access_key": "caller.access_key",
+    "request_id": "caller.request_id",
     "status": "status",
-    "voided_at": "voided_at",
-    "voided_by": "voided_by",
 }
-COLUMNS = tuple(_HOLDS)
-_row = attrgetter(*_HOLDS.values())
+# The same of a void.
+_VOIDED = {
+    "voided_at": "at",
+    "voided_by": "by.principal",
+    "voided_caller": "by.scope",
+    "voided_access_key": "by.access_key",
+    "voided_request_id": "by.request_id",
+    "void_reason": "reason",
+}
+COLUMNS = (*_BOOKED, *_VOIDED)
+VOID_COLUMNS = ("status", *_VOIDED)
+_booked = attrgetter(*_BOOKED.values())
+_voided = attrgetter(*_VOIDED.values())
 
 _NAMES = ", ".join(COLUMNS)
 _INSERT_TRADE = (
-    f"INSERT INTO trades ({_NAMES}) "  # noqa: S608 - column names only
-    f"VALUES ({', '.join(['%s'] * len(COLUMNS))})"
+    f"INSERT INTO trades ({', '.join(_BOOKED)}) "  # noqa: S608 - column names only
+    f"VALUES ({', '.join(['%s'] * len(_BOOKED))})"
 )
 _SELECT_TRADE = f"SELECT {_NAMES} FROM trades WHERE "  # noqa: S608 - column names only
+_BY_ID = "trade_id = %s"
+_BY_KEY = "caller = %s AND client_order_id = %s"
 # An index alone finds the page. Only its own rows are then looked up, not those a filter drops.
 _SELECT_PAGE = (
     f"SELECT {_NAMES} FROM trades JOIN (SELECT trade_id FROM trades WHERE "  # noqa: S608
@@ -49,7 +71,7 @@ _SELECT_PAGE = (
     "ORDER BY created_at DESC, trade_id DESC"
 )
 _VOID_TRADE = (
-    "UPDATE trades SET status = %s, voided_at = %s, voided_by = %s "
+    f"UPDATE trades SET {', '.join(f'{name} = %s' for name in VOID_COLUMNS)} "  # noqa: S608
     "WHERE trade_id = %s AND status = %s"
 )
 _SUM_POSITIONS = (
@@ -85,16 +107,16 @@ class TradeStore:
         """
         try:
             self._writer.run(
-                lambda cursor: cursor.execute(_INSERT_TRADE, _row(trade)), self._deadline
+                lambda cursor: cursor.execute(_INSERT_TRADE, _booked(trade)), self._deadline
             )
         except IntegrityError as error:
             if error.args[0] != ER.DUP_ENTRY:
                 raise
             key = trade.order.client_order_id
             booked = (
-                self.find(trade.trade_id, consistent=True)
+                self._written(_BY_ID, (trade.trade_id,))
                 if key is None
-                else self.find_by_client_order_id(trade.caller, key, consistent=True)
+                else self._written(_BY_KEY, (trade.caller.scope, key))
             )
             if booked is None:
                 raise
@@ -105,9 +127,10 @@ class TradeStore:
         """The trade of that ID.
 
         Raises:
+            ReadTimedOut: the read took too long.
             DatabaseUnavailable: the database did not answer in time.
         """
-        return self._find("trade_id = %s", (trade_id,), consistent)
+        return self._find(_BY_ID, (trade_id,), consistent)
 
     def find_by_client_order_id(
         self, caller: Caller, client_order_id: str, *, consistent: bool
@@ -115,11 +138,10 @@ class TradeStore:
         """The caller's trade of that client_order_id.
 
         Raises:
+            ReadTimedOut: the read took too long.
             DatabaseUnavailable: the database did not answer in time.
         """
-        return self._find(
-            "caller = %s AND client_order_id = %s", (caller.scope, client_order_id), consistent
-        )
+        return self._find(_BY_KEY, (caller.scope, client_order_id), consistent)
 
     def page(
         self, wanted: TradeFilter, *, after: PagePosition | None, limit: int, consistent: bool
@@ -127,27 +149,31 @@ class TradeStore:
         """The newest trades after a place in their order; at most `limit`.
 
         Raises:
+            ReadTimedOut: the read took too long.
             DatabaseUnavailable: the database did not answer in time.
         """
         rows = self._fetch(page_statement(wanted, after, limit), consistent)
         return [_trade(row) for row in rows]
 
-    def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
+    def void(self, trade_id: str, void: Void, *, within: str | None) -> Trade | None:
         """Void a trade unless it is void already. Return it, or None if there is none.
+
+        With a scope in `within`, the trade of another scope is returned as it is.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
         """
-        self._writer.run(
-            lambda cursor: cursor.execute(_VOID_TRADE, (VOID, at, by, trade_id, SUCCESS)),
-            self._deadline,
-        )
-        return self.find(trade_id, consistent=True)
+        statement, values = _VOID_TRADE, [VOID, *_voided(void), trade_id, SUCCESS]
+        if within is not None:
+            statement, values = f"{statement} AND caller = %s", [*values, within]
+        self._writer.run(lambda cursor: cursor.execute(statement, values), self._deadline)
+        return self._written(_BY_ID, (trade_id,))
 
     def positions(self, symbol: str | None, *, consistent: bool) -> list[Position]:
         """The positions of all symbols, or of one.
 
         Raises:
+            ReadTimedOut: the read took too long.
             DatabaseUnavailable: the database did not answer in time.
         """
         rows = self._fetch(positions_statement(symbol), consistent)
@@ -159,7 +185,7 @@ class TradeStore:
         Raises:
             DatabaseUnavailable: it did not answer in time.
         """
-        self._fetch(("SELECT 1", ()), consistent=True)
+        self._writer.run(lambda cursor: cursor.execute("SELECT 1"), self._deadline)
 
     def _find(self, where: str, values: Sequence[object], consistent: bool) -> Trade | None:
         statement = _SELECT_TRADE + where, values
@@ -170,11 +196,14 @@ class TradeStore:
         return _trade(rows[0]) if rows else None
 
     def _fetch(self, statement: Statement, consistent: bool) -> Sequence[tuple[Any, ...]]:
-        def work(cursor: Cursor) -> Sequence[tuple[Any, ...]]:
-            cursor.execute(*statement)
-            return cursor.fetchall()
+        return (self._writer if consistent else self._reader).read(*statement, self._deadline)
 
-        return (self._writer if consistent else self._reader).run(work, self._deadline)
+    def _written(self, where: str, values: Sequence[object]) -> Trade | None:
+        """The trade that a change has met; if it cannot be read, the outcome is not known."""
+        try:
+            return self._find(where, values, consistent=True)
+        except ReadTimedOut as error:
+            raise DatabaseUnavailable from error
 
 
 def page_statement(wanted: TradeFilter, after: PagePosition | None, limit: int) -> Statement:
@@ -197,7 +226,28 @@ def positions_statement(symbol: str | None) -> Statement:
 
 
 def _trade(row: tuple[Any, ...]) -> Trade:
-    values = dict(zip(COLUMNS, row, strict=True))
-    order = Order(**{name: values.pop(name) for name in _ORDER})
-    caller = Caller(values.pop("caller"), values.pop("account"), values.pop("principal"))
-    return Trade(order=order, caller=caller, **values)
+    value = dict(zip(COLUMNS, row, strict=True))
+    return Trade(
+        value["trade_id"],
+        value["created_at"],
+        Order(**{name: value[name] for name in _ORDER}),
+        Caller(
+            value["caller"],
+            value["account"],
+            value["principal"],
+            value["access_key"],
+            value["request_id"],
+        ),
+        None if value["voided_at"] is None else _void(value),
+    )
+
+
+def _void(value: Mapping[str, Any]) -> Void:
+    by = Caller(
+        value["voided_caller"] or "",
+        None,
+        value["voided_by"],
+        value["voided_access_key"],
+        value["voided_request_id"],
+    )
+    return Void(value["voided_at"], by, value["void_reason"])

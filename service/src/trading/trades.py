@@ -2,15 +2,23 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, Protocol
 
 from trading import fields
-from trading.errors import InvalidParameter, InvalidTrade, KeyMismatch, KeyReused, TradeNotFound
-from trading.models import Caller, Order, Trade
+from trading.errors import (
+    InvalidParameter,
+    InvalidTrade,
+    InvalidVoid,
+    KeyMismatch,
+    KeyReused,
+    NotYourTrade,
+    TradeNotFound,
+)
+from trading.models import Caller, Order, Trade, Void
 
 MAX_BODY_BYTES = 8 * 1024
 
@@ -21,8 +29,8 @@ class Book(Protocol):
     def add(self, trade: Trade) -> Trade:
         """Store a trade, or return the caller's trade that has its client_order_id already."""
 
-    def void(self, trade_id: str, *, at: datetime, by: str) -> Trade | None:
-        """Void a trade unless it is void, and return it; None if there is none."""
+    def void(self, trade_id: str, void: Void, *, within: str | None) -> Trade | None:
+        """Void a trade, of one scope or of any. Return it, or None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +41,39 @@ class Booking:
     is_replay: bool
 
 
-def parse_order(body: bytes, key: str | None = None) -> tuple[Order, bool]:
-    """Read the body and the Idempotency-Key header of `POST /trade`.
+def parse_order(body: bytes, keys: Sequence[str] = ()) -> tuple[Order, bool]:
+    """Read the body and the Idempotency-Key headers of `POST /trade`.
 
     Returns:
         The order, and whether to check it only.
 
     Raises:
         InvalidTrade: the body is not a JSON object with valid fields.
-        InvalidParameter: the header is not a valid key.
-        KeyMismatch: header and `client_order_id` differ.
+        InvalidParameter: a header is not a valid key.
+        KeyMismatch: two headers differ, or a header and `client_order_id`.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise InvalidTrade(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
-    document = _parse_json(body)
-    if not isinstance(document, dict):
-        raise InvalidTrade('The body must be a JSON object such as {"symbol":"AAPL","quantity":1}.')
     try:
-        values = fields.read(fields.ORDER, document)
+        values = _parse_body(body, fields.ORDER, '{"symbol":"AAPL","quantity":1}')
     except ValueError as error:
-        raise InvalidTrade(f"The field {error}.") from None
+        raise InvalidTrade(str(error)) from None
     validate_only = values.pop("validate_only")
-    if key is not None:
+    for key in keys:
         values["client_order_id"] = _key(key, values["client_order_id"])
     return Order(**values), validate_only
+
+
+def parse_reason(body: bytes) -> str:
+    """Read the body of `POST /trade/{trade_id}/void`.
+
+    Raises:
+        InvalidVoid: the body is not a JSON object with a reason.
+    """
+    try:
+        values = _parse_body(body, fields.VOIDING, '{"reason":"wrong quantity"}')
+    except ValueError as error:
+        raise InvalidVoid(str(error)) from None
+    reason: str = values["reason"]
+    return reason
 
 
 def parse_query(
@@ -86,7 +103,7 @@ def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
     Raises:
         KeyReused: the caller booked another order under the same client_order_id.
     """
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = _now()
     trade = Trade(new_trade_id(now), now, order, caller)
     booked = book.add(trade)
     if booked.order != order:
@@ -97,15 +114,31 @@ def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
     return Booking(booked, is_replay=booked.trade_id != trade.trade_id)
 
 
-def void_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
-    """Void a trade for good. A trade that is void already does not change.
+def void_own_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
+    """Void one of the caller's own trades for good. A trade that is void already does not change.
+
+    Raises:
+        TradeNotFound: there is no such trade.
+        NotYourTrade: another caller booked it.
+    """
+    void = Void(_now(), caller)
+    trade = found(book.void(check_trade_id(trade_id), void, within=caller.scope))
+    if trade.caller.scope != caller.scope:
+        raise NotYourTrade(
+            "Another caller booked the trade, and it was not voided. Who may void any trade uses "
+            f"POST /trade/{trade_id}/void and gives a reason."
+        )
+    return trade
+
+
+def void_any_trade(trade_id: str, reason: str, caller: Caller, book: Book) -> Trade:
+    """Void a trade of any caller for good. A trade that is void already does not change.
 
     Raises:
         TradeNotFound: there is no such trade.
     """
-    now = datetime.now(UTC).replace(tzinfo=None)
-    trade = book.void(check_trade_id(trade_id), at=now, by=caller.principal)
-    return found(trade)
+    void = Void(_now(), caller, reason)
+    return found(book.void(check_trade_id(trade_id), void, within=None))
 
 
 def found(trade: Trade | None) -> Trade:
@@ -141,40 +174,67 @@ def new_trade_id(now: datetime) -> str:
     return f"TRADE-{milliseconds:012X}{secrets.token_hex(7).upper()}"
 
 
-def _key(header: str, client_order_id: str | None) -> str:
+def _key(header: str, other: str | None) -> str:
+    # The IETF's draft writes a key as a quoted string; many clients send it without quotes.
+    # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    is_quoted = len(header) > 1 and header[0] == header[-1] == '"'
     try:
-        key = fields.CLIENT_ORDER_ID.parse(header)
+        key = fields.CLIENT_ORDER_ID.parse(header[1:-1] if is_quoted else header)
     except ValueError as error:
         raise InvalidParameter(f"The header {fields.KEY_HEADER!r} {error}.") from None
-    if client_order_id not in (None, key):
+    if other not in (None, key):
         raise KeyMismatch(
             f"The header {fields.KEY_HEADER!r} and the field 'client_order_id' are two names for "
-            "one key: give one of them, or both the same."
+            "one key, but the request has two different keys: send one."
         )
     return key
 
 
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _parse_body(body: bytes, known: Mapping[str, fields.Field], example: str) -> dict[str, Any]:
+    """Read a JSON object; a ValueError says to the caller what is wrong."""
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
+    document = _parse_json(body)
+    if not isinstance(document, dict):
+        raise ValueError(f"The body must be a JSON object such as {example}.")
+    try:
+        return fields.read(known, document)
+    except ValueError as error:
+        raise ValueError(f"The field {error}.") from None
+
+
 def _parse_json(body: bytes) -> Any:
     try:
+        text = body.decode("utf-8")
         # Decimal keeps 0.1 exact; a float would not.
         return json.loads(
-            body.decode("utf-8"),
+            text,
             parse_float=Decimal,
             parse_constant=_not_a_number,
             object_pairs_hook=_object_without_duplicates,
         )
+    except _InvalidBody:
+        raise
     # ValueError covers bad UTF-8 and integers with more digits than Python converts.
     # InvalidOperation is an exponent outside of Decimal's range.
     except (ValueError, RecursionError, InvalidOperation):
-        raise InvalidTrade("The body is not valid JSON.") from None
+        raise _InvalidBody("The body is not valid JSON.") from None
+
+
+class _InvalidBody(ValueError):
+    """The text says what is wrong with the body."""
 
 
 def _not_a_number(constant: str) -> NoReturn:
-    raise InvalidTrade(f"The body is not valid JSON: {constant} is not a number.")
+    raise _InvalidBody(f"The body is not valid JSON: {constant} is not a number.")
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        raise InvalidTrade("The body names a field twice.")
+        raise _InvalidBody("The body names a field twice.")
     return document
