@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from local.platform import aws_variables, enter_environment, local_settings
-from service.deploy.commands import BUILT_TEMPLATE
+from service.deploy.build import BUILT_TEMPLATE
 from service.deploy.deployed import deployed_values
 from shared.cli.errors import UserError, exit_code
 from shared.contract.loader import load_contract

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config.options import RegionOptions, Settings
-from infra.config.profiles import DEFAULT_PROFILE, PROFILES, settings_of
+from infra.config.profiles import DEFAULT_PROFILE, PRODUCTION, PROFILES, settings_of
 from infra.config.regions import RegionConfig
 from infra.config.validation import read_section, suggest
 from shared.cli.errors import UserError
@@ -75,6 +75,11 @@ class EnvironmentConfig:
         first = tuple(region for region in self.regions if region.region in primary)
         others = tuple(region for region in self.regions if region.region not in primary)
         return tuple(wave for wave in (first, others) if wave)
+
+    @property
+    def production(self) -> bool:
+        """Whether real trades are booked here: the profile says so, and nothing else does."""
+        return self.profile == PRODUCTION
 
     def with_profile(self, profile: str) -> "EnvironmentConfig":
         """The same environment with a plain profile, to compare profiles."""

@@ -2,6 +2,9 @@
 
 from shared.naming import PLATFORM, REGION_CODES
 
+# The database user that the service works as. The service reads it as DatabaseAppUser.
+APP_USER = "trade_app"
+
 # Longest name that AWS takes, in characters, for each kind of resource named here.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html

@@ -6,6 +6,8 @@ from typing import Any
 from infra.config.options import Settings
 from infra.config.validation import read_section, refuse_idle_keys
 
+# The profile of environments where real trades are booked.
+PRODUCTION = "production"
 DEFAULT_PROFILE = "standard"
 
 # Each profile's options where they differ from the defaults, by section.
@@ -25,7 +27,7 @@ PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "standard": {},
     # Survives the loss of a zone, keeps old backups, and refuses to delete data.
-    "production": {
+    PRODUCTION: {
         "network": {"nat": "per-az"},
         "storage": {"access_logging": True},
         "database": {"backup_retention_days": 35},

@@ -5,6 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
+from infra.config.naming import APP_USER
 from infra.config.options import DatabaseConfig, Settings
 from infra.config.place import Place
 from infra.constructs.global_database import GlobalDatabase
@@ -62,8 +63,7 @@ _INSTANCE_PARAMETERS = {
 # A failover reverses the replication, and upgrades go through the global cluster.
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/rds_global_cluster
 _CHANGED_BY_THE_GLOBAL_DATABASE = ("replication_source_identifier", "engine_version")
-_APP_USER = "trade_app"
-_APP_SECRET = "User trade_app of the trade database; value set by the migration"  # noqa: S105
+_APP_SECRET = f"User {APP_USER} of the trade database; value set by the migration"
 _LOG_EXPORTS = ("audit", "error", "slowquery")
 
 
@@ -112,7 +112,7 @@ class Database(Construct):
             for number in range(1, self.config.readers + 2)
         ]
         self.app_secret = (
-            global_database.secret("app-secret", _APP_USER, _APP_SECRET)
+            global_database.secret("app-secret", APP_USER, _APP_SECRET)
             if global_database
             else self._secret()
         )
@@ -247,7 +247,7 @@ class Database(Construct):
         secret = SecretsmanagerSecret(
             self,
             "app-secret",
-            name=f"{self.cluster_identifier}/database/{_APP_USER}",
+            name=f"{self.cluster_identifier}/database/{APP_USER}",
             description=_APP_SECRET,
             kms_key_id=self._key_arn,
             # With 0, the name is free again right after a destroy.

@@ -1,5 +1,6 @@
 """The permissions boundary of the roles that a service may create."""
 
+from infra.config.naming import APP_USER
 from infra.config.place import Place
 from infra.policies.statements import (
     SERVICE,
@@ -10,6 +11,7 @@ from infra.policies.statements import (
     deny,
     document,
     hook,
+    preview_folder,
     preview_secrets,
     service_functions,
     with_environment_key,
@@ -126,17 +128,22 @@ def _data(place: Place) -> list[Statement]:
             in_a_function,
         ),
         # Previews delete their objects for good; the environment's objects keep their versions.
-        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{bucket}/previews/*"], in_a_function),
+        allow(
+            "PreviewData",
+            ["s3:DeleteObjectVersion"],
+            [f"{bucket}/{preview_folder('*')}*"],
+            in_a_function,
+        ),
         allow(
             "PreviewDataVersions",
             ["s3:ListBucketVersions"],
             [bucket],
-            {"StringLike": {"s3:prefix": "previews/*"}, **in_a_function},
+            {"StringLike": {"s3:prefix": preview_folder("*")}, **in_a_function},
         ),
         allow(
             "Database",
             ["rds-db:connect"],
-            [place.arn("rds-db", "dbuser:*/trade_app")],
+            [place.arn("rds-db", f"dbuser:*/{APP_USER}")],
             in_a_function,
         ),
         allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),

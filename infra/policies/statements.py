@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.config.naming import state_key_alias
 from infra.config.place import Place
+from shared.contract.loader import load_contract
 from shared.naming import PLATFORM
 
 Document = Mapping[str, object]
@@ -78,8 +79,13 @@ def service_functions(place: Place) -> str:
 
 def hook(place: Place, preview: str = "") -> str:
     """The ARN of the function that checks a release before it takes calls."""
-    # CodeDeploy only calls functions whose names start like this.
-    return place.arn("lambda", f"function:CodeDeployHook_trade_{place.environment}{preview}")
+    name = load_contract().name("smoke_check", environment=f"{place.environment}{preview}")
+    return place.arn("lambda", f"function:{name}")
+
+
+def preview_folder(stage: str) -> str:
+    """The folder of a preview's objects in the data bucket; `*` stands for all previews."""
+    return load_contract().name("preview_folder", stage=stage)
 
 
 def preview_secrets(place: Place) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from infra.config.environment import EnvironmentConfig
+from infra.config.naming import APP_USER
 from infra.config.place import Place
 from infra.config.regions import RegionConfig
 from infra.constructs.access import Access
@@ -67,6 +68,7 @@ class DataPlatform(Stack):
             **_database_values(database, access),
             "AlarmTopicArn": observability.topic.arn,
             "ServiceBoundaryArn": rights.boundary.arn,
+            "Production": str(environment.production).lower(),
         }
         Publication(
             self,
@@ -257,4 +259,6 @@ def _database_values(database: Database, access: Database | DatabaseProxy) -> Ma
         "DatabaseClusterId": database.cluster.cluster_identifier,
         "DatabaseResourceId": access.resource_id,
         "DatabaseConnectionBudget": str(database.config.connection_budget),
+        "DatabaseAppUser": APP_USER,
+        "DatabaseProxied": str(database.config.proxy).lower(),
     }

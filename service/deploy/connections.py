@@ -1,20 +1,28 @@
-"""How many of the database's connections a service may take."""
+"""How many functions may run at the same time: the limits of the database and of the account."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import boto3
+
+from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.contract.template import declared_parameters
 
 RESERVED_CONCURRENCY = "ReservedConcurrency"
 
+# Lambda keeps at least this many of the account's concurrent executions unreserved. Older accounts
+# have a minimum of 100; new ones, whose limit may be 10, have this one.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+_UNRESERVED_MIN = 10
+
 
 def check_reserved_concurrency(reserved: int, budget: int, beside: int = 0) -> None:
-    """Do nothing if `reserved` functions at a time get along with the connections in `budget`.
+    """Do nothing if the database has a connection for each of `reserved` functions.
 
-    Each function holds one connection; `beside` are reserved by other copies of the service. Lambda
-    reads a reservation of 0 in the template as none; then nothing but the account's limit counts,
-    and nothing is checked.
+    `budget` is how many connections there are, and `beside` how many functions other copies of the
+    service have reserved. The template takes 0 for no reservation: then the account's limit alone
+    counts, and nothing is checked.
 
     Raises:
         UserError: the functions could take more connections than the data platform has for them.
@@ -23,19 +31,40 @@ def check_reserved_concurrency(reserved: int, budget: int, beside: int = 0) -> N
         others = f", {beside} of them reserved by other copies of the service" if beside else ""
         raise UserError(
             f"{RESERVED_CONCURRENCY} {reserved}: the database has connections for {budget} "
-            f"functions at a time{others}; lower it, or have the platform team raise the budget "
-            "(database.instance_class, max_capacity or proxy in infra/environments)"
+            f"functions at a time{others}; lower it, or ask the platform team for a larger database"
         )
 
 
 def reserved_concurrency(template: Path, given: Mapping[str, str]) -> int:
-    """The reserved concurrency that a release has: the one given, or the template's; 0 for none.
+    """The reserved concurrency of a release: the given one, or the template's; 0 for none.
 
     Raises:
-        UserError: what is given is no number of functions.
+        UserError: the given one is not a number of functions.
     """
     declaration = declared_parameters(template).get(RESERVED_CONCURRENCY, {})
     value = given.get(RESERVED_CONCURRENCY, str(declaration.get("Default", 0)))
     if not value.isdecimal():
         raise UserError(f"{RESERVED_CONCURRENCY} {value!r}: use a whole number, 0 for no limit")
     return int(value)
+
+
+def check_account_concurrency(wanted: int, held: int, region: str) -> None:
+    """Do nothing if Lambda would let a function reserve `wanted` concurrent executions.
+
+    `held` is what the function has reserved now.
+
+    Raises:
+        UserError: the account's limit in the region is too low, or Lambda does not answer.
+    """
+    if wanted <= held:
+        return
+    with answering(region, "Lambda"):
+        client = boto3.client("lambda", region_name=region)
+        limits = client.get_account_settings()["AccountLimit"]
+    free = limits["UnreservedConcurrentExecutions"] + held - _UNRESERVED_MIN
+    if wanted > free:
+        raise UserError(
+            f"{RESERVED_CONCURRENCY} {wanted}: the account's limit in {region} is "
+            f"{limits['ConcurrentExecutions']} concurrent executions, of which {max(free, 0)} can "
+            "be reserved; lower it (0 reserves none), or ask AWS for a higher limit"
+        )

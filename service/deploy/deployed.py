@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import boto3
 
+from service.deploy.target import Copy
 from shared.cli.aws import answering, find_stack
 from shared.cli.errors import UserError
+from shared.contract.loader import load_contract
 from shared.contract.published import read_published
 
 
@@ -14,8 +16,8 @@ from shared.contract.published import read_published
 class DeployedStack:
     """What CloudFormation says of the service's stack in a region.
 
-    `parameters` are as they were given: a name for each that comes from SSM. `resolved` are the
-    values, by these names, that the service was released with.
+    `parameters` are as they were given: the name of the SSM parameter for each that comes from SSM.
+    `resolved` are the values that the service was released with, by these names.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html
     """
 
@@ -65,7 +67,7 @@ def deployed_stack(name: str, region: str) -> DeployedStack | None:
         UserError: AWS does not answer.
     """
     stack = find_stack(name, region)
-    # A stack in review has a change set that was never carried out.
+    # A stack in review has a change set that nobody has executed.
     if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
         return None
     parameters = stack.get("Parameters", [])
@@ -81,6 +83,29 @@ def deployed_stack(name: str, region: str) -> DeployedStack | None:
     )
 
 
+def service_stack(copy: Copy) -> tuple[DeployedStack, str]:
+    """The stack of a copy of the service, and the bucket of its packages.
+
+    Raises:
+        UserError: it is not deployed, or AWS does not answer.
+    """
+    stack = deployed_stack(copy.stack, copy.region)
+    if stack is None:
+        raise UserError(f"{copy.stack} is not deployed: run `make deploy-service`")
+    return stack, artifact_bucket(copy)
+
+
+def artifact_bucket(copy: Copy) -> str:
+    """The bucket of the deployment packages of the copy's environment.
+
+    Raises:
+        UserError: there is no data platform, or AWS does not answer.
+    """
+    contract = load_contract()
+    names = {"bucket": contract.path(contract["ArtifactBucketName"], copy.environment)}
+    return deployed_values(names, copy.region, copy.environment)["bucket"]
+
+
 def deployed_values(names: Mapping[str, str], region: str, environment: str) -> dict[str, str]:
     """The value of each SSM parameter in `names`, by the same key.
 
@@ -92,6 +117,6 @@ def deployed_values(names: Mapping[str, str], region: str, environment: str) -> 
     if missing:
         raise UserError(
             f"there is no data platform for the environment {environment} in {region} "
-            f"({missing[0]} is not there): run `make deploy-infra` first"
+            f"({missing[0]} does not exist): run `make deploy-infra` first"
         )
     return {key: found[path].value for key, path in names.items()}

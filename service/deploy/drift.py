@@ -1,22 +1,17 @@
-"""Says what the service was released with that is not so any more."""
+"""Says how what the service was released with differs from what there is now."""
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from service.deploy.deployed import DeployedStack, deployed_stack
 from service.deploy.history import ALIAS, current_release, list_releases
+from service.deploy.parameters import HOW_CALLERS_MOVE, changed_parameters, release_parameters
 from service.deploy.stack_status import why_not
+from service.deploy.target import Copy, Target
 from shared.cli.errors import UserError, exit_code
-from shared.contract.loader import VERSION_NAME, Contract
+from shared.contract.loader import VERSION_NAME, load_contract, version_path
 from shared.contract.published import read_published, version_problem
 from shared.contract.template import requirement_in
-from shared.naming import (
-    check_environment_suffix,
-    check_regions,
-    check_service_stage,
-    service_stack_name,
-)
 
 
 def main() -> None:
@@ -25,24 +20,23 @@ def main() -> None:
     Raises:
         UserError: there is something, or AWS does not answer.
     """
-    environment = check_environment_suffix(os.environ.get("ENVIRONMENT_SUFFIX", "dev"))
-    stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
+    target = Target.from_environment()
     drifted = []
-    for region in check_regions(os.environ.get("REGIONS", "us-east-1")):
-        name = service_stack_name(region, environment, stage)
-        stack = deployed_stack(name, region)
+    for copy in target.copies:
+        stack = deployed_stack(copy.stack, copy.region)
         if stack is None:
-            print(f"{name}: not deployed", flush=True)
+            print(f"{copy.stack}: not deployed", flush=True)
             continue
-        stuck = list(stack_findings(stack, region))
+        stuck = list(stack_findings(stack, copy.region))
         findings = [
-            *value_findings(stack, region, environment),
-            *(stuck or alias_findings(stack, region)),
+            *value_findings(stack, copy.region, copy.environment),
+            *(stuck or parameter_findings(stack, copy, target.parameters)),
+            *([] if stuck else alias_findings(stack, copy.region)),
         ]
         for finding in findings or ["no drift"]:
-            print(f"{name}: {finding}", flush=True)
+            print(f"{copy.stack}: {finding}", flush=True)
         if findings:
-            drifted.append(name)
+            drifted.append(copy.stack)
     if drifted:
         raise UserError(f"{', '.join(drifted)}: see above who must act")
 
@@ -54,29 +48,53 @@ def value_findings(stack: DeployedStack, region: str, environment: str) -> Itera
         UserError: AWS does not answer.
     """
     requirement = requirement_in(stack.template(region), stack.name)
-    # Of the major version that this service lives on; there may be others.
-    version_path = Contract(requirement.smallest, ()).version_path(environment)
-    found = read_published([version_path, *stack.resolved], region)
-    version = found[version_path].value if version_path in found else "none"
+    # Of the major version that this service requires; there may be others.
+    version_name = version_path(environment, requirement.smallest.major)
+    found = read_published([version_name, *stack.resolved], region)
+    version = found[version_name].value if version_name in found else "none"
     if problem := version_problem(version, requirement):
-        who = "service must be released anew" if "too new" in problem else "infra must be applied"
+        who = "service must be redeployed" if "too new" in problem else "infra must be applied"
         yield f"{who}: {VERSION_NAME} is {problem}"
     for path, value in stack.resolved.items():
-        name = path.removeprefix(version_path.removesuffix(VERSION_NAME))
+        name = path.removeprefix(version_name.removesuffix(VERSION_NAME))
         if path not in found:
-            yield f"infra must be applied: {name} is gone, which the service was released with"
+            yield f"infra must be applied: {name} is gone, but the service was released with it"
         elif found[path].value != value:
             yield f"service must be redeployed: {name} changed ({value} -> {found[path].value})"
 
 
+def parameter_findings(
+    stack: DeployedStack, copy: Copy, chosen: Mapping[str, str]
+) -> Iterator[str]:
+    """How the deployed parameters differ from what the next release would give them.
+
+    Raises:
+        UserError: AWS does not answer.
+    """
+    if stack.changes:
+        return
+    contract = load_contract()
+    name = contract.path(contract["Production"], copy.environment)
+    published = read_published([name], copy.region)
+    production = name in published and published[name].value == "true"
+    wanted = release_parameters(chosen, copy.environment, copy.stage, production=production)
+    # A rollback moves callers without CodeDeploy; the next release has it again.
+    wanted.pop(HOW_CALLERS_MOVE)
+    for parameter, (deployed, value) in changed_parameters(stack.parameters, wanted).items():
+        yield (
+            f"service must be redeployed: parameter {parameter} is {deployed!r}, but its sources "
+            f"say {value!r}"
+        )
+
+
 def stack_findings(stack: DeployedStack, region: str) -> Iterator[str]:
-    """Whether a release has failed so that the stack takes no other one."""
+    """Whether a release has failed so that the stack can take no other one."""
     if not stack.changes and (problem := why_not(stack.name, region, stack.status)):
-        yield f"service must be mended: {problem}"
+        yield f"service must be repaired: {problem}"
 
 
 def alias_findings(stack: DeployedStack, region: str) -> Iterator[str]:
-    """Whether somebody has moved callers to another version than that which was released.
+    """Whether somebody has moved callers to a version other than the released one.
 
     Raises:
         UserError: AWS does not answer.

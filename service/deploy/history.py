@@ -1,6 +1,6 @@
-"""The releases of the service in a region: which there were, and which has the callers.
+"""The releases of the service in a region, and where the callers are.
 
-A release is a version of the trade function, whose description says what it was made of.
+A release is a version of the trade function. Its description says what it was made of.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a release was made of, as its version's description has it.
+    """What a release was made of, as the description of its version says.
 
-    `released` is a time of UTC. `restores` is the version that it is again, if it is a rollback.
+    `released` is when it was started, in UTC. `restores` is the version that a rollback restores.
     """
 
     commit: str = _UNKNOWN
@@ -44,7 +44,7 @@ class Origin:
 
     @classmethod
     def parse(cls, description: str) -> Origin:
-        """What a description says; that of a version published by hand says nothing."""
+        """Read a description; that of a version published by hand says nothing."""
         said = dict(word.split("=", 1) for word in description.split() if "=" in word)
         known = {name: said[name] for name in ("commit", "contract", "released") if name in said}
         restores = said.get("restores", "")
@@ -58,10 +58,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Release:
-    """A version; `calls` is its share of the calls in per cent.
+    """A version; `calls` is its share of the calls in percent.
 
-    `current` is the one that the stack has. It has all calls, unless CodeDeploy is moving callers
-    to it, or somebody has moved them by hand.
+    `current` is the one in the stack. It has all calls, unless CodeDeploy is moving callers to it,
+    or somebody has moved them by hand.
     """
 
     version: int
@@ -71,7 +71,7 @@ class Release:
 
     @property
     def first(self) -> int:
-        """The version that was released like this first."""
+        """The version that was first released like this."""
         return self.origin.restores or self.version
 
 
@@ -102,7 +102,7 @@ def list_releases(stack: DeployedStack, region: str) -> list[Release]:
     ]
     if not versions:
         raise UserError(f"{stack.name} is {stack.status} and has no release")
-    # In the course of a release there are two, of which the stack is to have the newer one.
+    # During a release the stack has two; it will keep the newer one.
     function, current = resources[_FUNCTION], max(versions)
     with answering(region):
         client = boto3.client("lambda", region_name=region)
@@ -126,17 +126,16 @@ def list_releases(stack: DeployedStack, region: str) -> list[Release]:
 
 
 def current_release(releases: Sequence[Release]) -> Release:
-    """The one of the releases that the stack has."""
+    """The release that is in the stack."""
     (current,) = (release for release in releases if release.current)
     return current
 
 
 def release_to_restore(releases: Sequence[Release], kept: Collection[int], to: str) -> Release:
-    """The release that a rollback goes to: the version `to`, or without it what was live before.
+    """The release that a rollback goes to: the version `to`, or else what was live before.
 
-    Before a release that is itself a rollback comes what was before the release that it restored:
-    one rollback after another goes further back, and never forward again. Before any other release
-    may come a rollback, and so not the release that this was from.
+    From a rollback, it goes to what was live before the release that was restored. So repeated
+    rollbacks go further back, and never forward again.
 
     Raises:
         UserError: there is none, it is the current one, or its package is not kept.
@@ -152,7 +151,9 @@ def release_to_restore(releases: Sequence[Release], kept: Collection[int], to: s
             if release.first == current.first:
                 raise UserError(f"TO {to!r}: this is what is released now")
             if release.version not in kept:
-                raise UserError(f"TO {to!r}: of this version there is no package to release again")
+                raise UserError(
+                    f"TO {to!r}: its package is not kept; `make releases` lists those that are"
+                )
             return release
     raise UserError(f"TO {to!r}: there is no such version; `make releases` lists them")
 
@@ -163,7 +164,7 @@ def release_table(releases: Sequence[Release], kept: Collection[int]) -> str:
         (
             str(release.version),
             f"{release.calls} %" if release.calls else "",
-            release.origin.released,
+            "" if _refused(release, kept) else release.origin.released,
             release.origin.commit,
             release.origin.contract,
             _remark(release, kept),
@@ -173,7 +174,18 @@ def release_table(releases: Sequence[Release], kept: Collection[int]) -> str:
     return table([("VERSION", "CALLS", "RELEASED", "COMMIT", "CONTRACT", ""), *rows])
 
 
+def _refused(release: Release, kept: Collection[int]) -> bool:
+    """Whether a version never became a release: a release that succeeds keeps its package.
+
+    Packages of old releases were deleted, and that of the current one may be on its way.
+    """
+    newer = bool(kept) and release.version > min(kept)
+    return newer and release.version not in kept and not release.current
+
+
 def _remark(release: Release, kept: Collection[int]) -> str:
+    if _refused(release, kept):
+        return "refused"
     if release.version not in kept:
         return "no package"
     return f"version {release.first} again" if release.origin.restores else ""

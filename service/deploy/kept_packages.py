@@ -1,6 +1,6 @@
-"""What it takes to release something again, kept in the artifact bucket without end of its own.
+"""Packages of earlier releases, kept in the artifact bucket so that they can be released again.
 
-Package and code lie beside each other there, and go when the service is removed.
+They lie under the same prefix as the code that they name, and go when the service is removed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from shared.cli.aws import answering
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-# How many releases can be gone back to.
+# How many releases a rollback can go back to.
 KEPT = 20
 
 
 @dataclass(frozen=True)
 class Package:
-    """A release without its source: nothing has to be built to release it again.
+    """What it takes to release something again without its source.
 
-    `build` is the digest of what was built, `parameters` are the template's as they were given, and
-    `template` is as CloudFormation got it: it names the functions' code in the bucket.
+    `build` is the digest of what was built. `parameters` are the template's as they were given.
+    `template` is the one that CloudFormation got: it names the functions' code in the bucket.
     """
 
     build: str
@@ -49,7 +49,7 @@ def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
 
 
 def keep_package(stack: DeployedStack, bucket: str, region: str, version: int, build: str) -> None:
-    """Keep what is deployed, under its version, and drop the oldest packages.
+    """Keep the package of what is deployed under its version, and delete the oldest packages.
 
     Raises:
         UserError: AWS does not answer.

@@ -2,17 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 
+from service.deploy.sam import run_sam
+from service.deploy.target import Target
 from shared.cli.errors import UserError, exit_code
-from shared.naming import (
-    check_environment_suffix,
-    check_regions,
-    check_service_stage,
-    service_stack_name,
-)
 
 # What `FUNCTION` names instead of a function to get the API's access log.
 API = "api"
@@ -31,16 +26,15 @@ def sam_arguments(variables: Mapping[str, str]) -> list[str]:
     Raises:
         UserError: a variable has a value that cannot be used; the text says which ones can.
     """
-    environment = check_environment_suffix(variables.get("ENVIRONMENT_SUFFIX") or "dev")
-    stage = check_service_stage(variables.get("SERVICE_STAGE", ""))
-    regions = check_regions(variables.get("REGIONS") or "us-east-1")
-    if len(regions) > 1:
+    copies = Target.from_environment(variables).copies
+    if len(copies) > 1:
         raise UserError("REGIONS: logs are shown for one region; name one, as in us-east-1")
-    (region,) = regions
-    stack = service_stack_name(region, environment, stage)
+    (copy,) = copies
     function = variables.get("FUNCTION") or "TradeFunction"
-    source = f"--cw-log-group=/aws/apigateway/{stack}" if function == API else f"--name={function}"
-    arguments = ["logs", f"--stack-name={stack}", f"--region={region}", source]
+    source = (
+        f"--cw-log-group=/aws/apigateway/{copy.stack}" if function == API else f"--name={function}"
+    )
+    arguments = ["logs", f"--stack-name={copy.stack}", f"--region={copy.region}", source]
     arguments.append(f"--start-time={_ago(variables.get('SINCE') or '10m')}")
     if request := variables.get("REQUEST_ID"):
         if not _REQUEST_ID.fullmatch(request):
@@ -65,11 +59,9 @@ def main() -> None:
         UserError: a variable has a value that cannot be used, or SAM failed and has said why.
     """
     try:
-        finished = subprocess.run(["sam", *sam_arguments(os.environ)], check=False)
+        run_sam(*sam_arguments(os.environ))
     except KeyboardInterrupt:
         return
-    if finished.returncode != 0:
-        raise UserError("sam logs failed; its output above says why")
 
 
 if __name__ == "__main__":

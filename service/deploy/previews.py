@@ -11,15 +11,11 @@ from typing import Any
 import boto3
 
 from service.deploy.connections import RESERVED_CONCURRENCY
+from service.deploy.target import Target
 from shared.cli.aws import answering
 from shared.cli.errors import exit_code
 from shared.cli.table import table
-from shared.naming import (
-    check_environment_suffix,
-    check_regions,
-    service_stack_name,
-    service_stage,
-)
+from shared.naming import service_stack_name, service_stage
 
 _URL = "ApiGatewayUrl"
 
@@ -115,15 +111,18 @@ def main(variables: Mapping[str, str] = os.environ) -> None:
     Raises:
         UserError: a variable has a value that cannot be used, or CloudFormation does not answer.
     """
-    environment = check_environment_suffix(variables.get("ENVIRONMENT_SUFFIX", "dev"))
-    regions = check_regions(variables.get("REGIONS", "us-east-1"))
-    previews = [preview for region in regions for preview in find_previews(region, environment)]
+    target = Target.from_environment(variables)
+    previews = [
+        preview
+        for region in target.regions
+        for preview in find_previews(region, target.environment)
+    ]
     if variables.get("JSON") == "1":
         print(json.dumps([asdict(p) for p in previews], indent=2, default=datetime.isoformat))
     elif previews:
         print(listing(previews, datetime.now(UTC)))
     else:
-        print(f"{environment} has no previews in {', '.join(regions)}")
+        print(f"{target.environment} has no previews in {', '.join(target.regions)}")
 
 
 if __name__ == "__main__":

@@ -28,33 +28,33 @@ def stack_status(stack: str, region: str) -> str | None:
 
 
 def why_not(stack: str, region: str, status: str | None) -> str | None:
-    """Why a stack of this status takes no release, and what helps; None if it takes one.
+    """Why a stack with this status can take no release, and what to do; None if it can.
 
-    What helps is for this stack alone: other regions, and the service beside a preview, stay.
+    The commands in the answer change this stack only, no other region and no other copy.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
     """
     match status:
-        # A change set that was never carried out is no change.
+        # A change set that nobody executed is no change.
         case None | "REVIEW_IN_PROGRESS":
             return None
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED":
             stage = stack.partition(PREVIEW_MARK)[2]
             only = f"REGIONS={region} SERVICE_STAGE={stage}" if stage else f"REGIONS={region}"
             return (
-                f"{stack} is {status}, which takes no release: run `make destroy-service {only}`, "
-                f"which {'takes its data along' if stage else 'keeps the trades'}, and release "
-                "again"
+                f"{stack} is {status}, which can take no release: run "
+                f"`make destroy-service {only}`, which "
+                f"{'deletes its data' if stage else 'keeps the trades'}, and release again"
             )
         case "UPDATE_ROLLBACK_FAILED":
             return (
-                f"{stack} is {status}: mend what its events name, then run "
+                f"{stack} is {status}: repair what its events name, then run "
                 f"`aws cloudformation continue-update-rollback --region {region} --stack-name "
                 f"{stack}`, and release again"
             )
     if status.endswith("_IN_PROGRESS"):
         return (
-            f"{stack} is {status}: another release is under way, or goes on after its deploy was "
-            "stopped; run again when it is over"
+            f"{stack} is {status}: another release is under way, or continues after its deploy was "
+            "stopped; run this again when it has ended"
         )
     return None

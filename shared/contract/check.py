@@ -20,6 +20,7 @@ from shared.contract.published import problem_table, read_for
 from shared.contract.template import (
     consumed_names,
     contract_requirement,
+    missing_names,
     template_problems,
 )
 from shared.naming import check_environment_suffix, check_regions, stack_name
@@ -87,10 +88,11 @@ def check_against_base(root: Path, base: str) -> None:
 def contract_changes(
     before: Contract, now: Contract, consumers: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Finding]:
-    """What differs between two versions of a contract, by parameter.
+    """What differs between two versions of a contract.
 
-    To remove, rename or retype a parameter breaks its consumers, unless the major version is
-    raised and with it all paths; to add one takes a minor version.
+    Removing, renaming or retyping a parameter breaks its consumers, and so does changing the form
+    of a shared name, unless the new contract has a higher major version. An addition needs a higher
+    minor version.
     """
     major_raised = now.version.major > before.version.major
     old, new = before.by_logical_name, now.by_logical_name
@@ -106,8 +108,17 @@ def contract_changes(
         late = parameter.since > before.version or major_raised
         text = "added" if late else f"added, but since {parameter.since} claims it for old versions"
         yield Finding(parameter.logical_name, text, breaks=not late)
+    for key, form in before.names.items():
+        if now.names.get(key) != form:
+            text = f"changed to {now.names[key]}" if key in now.names else "removed"
+            yield Finding(key, text, breaks=not major_raised)
+    new_names = now.names.keys() - before.names.keys()
+    for key in sorted(new_names):
+        yield Finding(key, "added", breaks=False)
     needed = (
-        _minor(before.version) < _minor(now.version) if added else before.version <= now.version
+        _minor(before.version) < _minor(now.version)
+        if added or new_names
+        else before.version <= now.version
     )
     if not needed:
         yield Finding(
@@ -123,6 +134,8 @@ def template_findings(root: Path, contract: Contract) -> Iterator[Finding]:
     """
     for template in sorted(root.glob(_TEMPLATES)):
         file = str(template.relative_to(root))
+        for key in missing_names(template, contract):
+            yield Finding(key, f"the template has no name like {contract.names[key]}", (file,))
         requirement = contract_requirement(template)
         problems = template_problems(template, contract)
         for name, problem in problems.items():

@@ -1,10 +1,10 @@
-"""Typed access to `contract.toml`: what the data platform publishes and services may consume."""
+"""Typed access to `contract.toml`: the names and values that both halves know."""
 
 import datetime
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ _NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)*")
 _LOGICAL_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 _TYPE = re.compile(r"AWS::SSM::Parameter::Value<(List<)?(String|AWS(::[A-Za-z0-9]+)+)>{1,2}")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_NAME_KEY = re.compile(r"[a-z]+(_[a-z]+)*")
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,27 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Contract:
-    """All published values, in the order of the file."""
+    """All published values in the order of the file, and the forms of shared names."""
 
     version: Version
     parameters: tuple[Parameter, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, key: str, **fields: str) -> str:
+        """A shared name, such as `name("preview_folder", stage="pr-42")`.
+
+        Raises:
+            KeyError: the contract has no such name, or its form has a field that is not given.
+        """
+        return self.names[key].format_map(fields)
 
     def path(self, parameter: Parameter, environment: str) -> str:
         """The SSM parameter's full name, such as `/trading-platform/dev/v1/vpc/id`."""
-        return f"{self._prefix(environment)}/{parameter.name}"
+        return f"{_prefix(environment, self.version.major)}/{parameter.name}"
 
     def version_path(self, environment: str) -> str:
         """The full name of the SSM parameter that holds the version."""
-        return f"{self._prefix(environment)}/{VERSION_NAME}"
-
-    def _prefix(self, environment: str) -> str:
-        return f"/{PLATFORM}/{environment}/v{self.version.major}"
+        return version_path(environment, self.version.major)
 
     @property
     def by_logical_name(self) -> Mapping[str, Parameter]:
@@ -75,6 +82,15 @@ class Contract:
     def __getitem__(self, logical_name: str) -> Parameter:
         """The parameter with that logical name; raises KeyError if there is none."""
         return self.by_logical_name[logical_name]
+
+
+def version_path(environment: str, major: int) -> str:
+    """The full name of the SSM parameter that holds the published version of a major version."""
+    return f"{_prefix(environment, major)}/{VERSION_NAME}"
+
+
+def _prefix(environment: str, major: int) -> str:
+    return f"/{PLATFORM}/{environment}/v{major}"
 
 
 def short_type(type_: str) -> str:
@@ -110,7 +126,7 @@ def parse_contract(text: str, file: str) -> Contract:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{file}: the name {name!r} is given to two parameters")
-    contract = Contract(version, parameters)
+    contract = Contract(version, parameters, _names(file, data.get("names", {})))
     for parameter in parameters:
         if parameter.replaced_by and parameter.replaced_by not in contract.by_logical_name:
             raise UserError(
@@ -118,6 +134,17 @@ def parse_contract(text: str, file: str) -> Contract:
                 f"{parameter.replaced_by!r}: there is no such parameter"
             )
     return contract
+
+
+def _names(file: str, names: object) -> Mapping[str, str]:
+    if not isinstance(names, dict):
+        raise UserError(f"{file}: names {names!r}: make it a section, as in [names]")
+    for key, form in names.items():
+        if not _NAME_KEY.fullmatch(key) or not isinstance(form, str) or not form:
+            raise UserError(
+                f'{file}: names.{key} {form!r}: use a text with fields, as in "previews/{{stage}}/"'
+            )
+    return names
 
 
 def _version(where: str, value: object) -> Version:
@@ -133,7 +160,7 @@ def _parameter(
         raise UserError(f"{where}: a logical name is made of letters and digits, as in VpcId")
     if not _FIELDS <= set(fields) <= _FIELDS | _OPTIONAL_FIELDS:
         raise UserError(
-            f"{where}: give {', '.join(sorted(_FIELDS))} and, if need be, "
+            f"{where}: give {', '.join(sorted(_FIELDS))} and, if needed, "
             f"{', '.join(sorted(_OPTIONAL_FIELDS))}"
         )
     if not _NAME.fullmatch(fields["name"]):
@@ -143,11 +170,11 @@ def _parameter(
             f"{where}.type {fields['type']!r}: use a CloudFormation SSM parameter type, "
             "as in AWS::SSM::Parameter::Value<String>"
         )
-    # Contracts of old do not say it: theirs came with the major version.
+    # Old contracts lack it: their values came with the major version.
     since = _version(f"{where}.since", fields.get("since", f"{contract_version.major}.0.0"))
     if since > contract_version:
         raise UserError(f"{where}.since {since}: the contract itself is {contract_version}")
-    # A moment is a date to Python, too.
+    # In Python, a datetime is a date as well.
     if "deprecated" in fields and type(fields["deprecated"]) is not datetime.date:
         raise UserError(f"{where}.deprecated: use a date without quotes, as in 2027-01-31")
     if "replaced_by" in fields and "deprecated" not in fields:

@@ -95,14 +95,12 @@ def read_for(template: Path, contract: Contract, environment: str, region: str) 
     return Reading(version, values, problems)
 
 
-def published_values(
-    template: Path, contract: Contract, environment: str, region: str
-) -> Mapping[str, str]:
-    """The value of all that a template's service takes from the contract, by logical name.
+def accepted_values(template: Path, contract: Contract, environment: str, region: str) -> Reading:
+    """Read what a template's service takes from the contract, and refuse it if it has a problem.
 
     Raises:
         UserError: there is no data platform, or something is missing, of the wrong type or of a
-            version that the service does not get along with; a table of it has been printed.
+            version that the service does not support; a table of it has been printed.
     """
     reading = read_for(template, contract, environment, region)
     if reading.empty:
@@ -117,7 +115,7 @@ def published_values(
             f"{template.parent.name}/{template.name} needs: run `make deploy-infra` first, "
             "or release what fits it"
         )
-    return reading.values
+    return reading
 
 
 def version_problem(version: str, requirement: Requirement) -> str:

@@ -1,5 +1,6 @@
 """What a SAM template takes from the contract."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ _TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 @dataclass(frozen=True)
 class Requirement:
-    """The versions of the contract that a service gets along with, and the smallest of them."""
+    """The versions of the contract that a service supports, and the smallest of them."""
 
     text: str
     versions: SpecifierSet
@@ -30,7 +31,7 @@ class Requirement:
 
 
 def declared_parameters(template: Path) -> dict[str, dict[str, Any]]:
-    """The declarations of a template's own parameters, by logical name."""
+    """The declarations of a template's parameters, by logical name."""
     declarations: dict[str, dict[str, Any]] = _document(template.read_text()).get("Parameters", {})
     return declarations
 
@@ -39,7 +40,7 @@ def consumed_names(text: str) -> tuple[str, ...]:
     """What a template's service takes from the contract, by logical name.
 
     That is what the template declares, for CloudFormation to read, and then what it lists under
-    `Metadata.Contract.ReadByDeploy`, for the deploy to read by itself.
+    `Metadata.Contract.ReadByDeploy`, which the deploy reads.
     """
     document = _document(text)
     return (*_declared_types(document), *_metadata(document).get("ReadByDeploy", []))
@@ -55,7 +56,7 @@ def contract_requirement(template: Path) -> Requirement:
 
 
 def requirement_in(template: str, name: str) -> Requirement:
-    """The same of a template's text; `name` is what to call it.
+    """The same for a template's text; `name` stands for the template in errors.
 
     Raises:
         UserError: the template does not say, or not from which version on.
@@ -87,6 +88,19 @@ def template_problems(template: Path, contract: Contract) -> dict[str, str]:
                 f"but the contract says {promised[name].short_type}"
             )
     return problems
+
+
+def missing_names(template: Path, contract: Contract) -> tuple[str, ...]:
+    """The keys of the shared names that no text of a template has the form of.
+
+    A field of the form is a substitution in the template: `{stage}` is `${ServiceStage}`.
+    """
+    text = template.read_text()
+    return tuple(
+        key
+        for key, form in contract.names.items()
+        if not re.search(r"\$\{\w+\}".join(map(re.escape, re.split(r"\{\w+\}", form))), text)
+    )
 
 
 def consumed_parameters(template: Path, contract: Contract) -> tuple[Parameter, ...]:

@@ -29,6 +29,7 @@ from tests.faults.secrets_manager import SECRET_ARN, SecretsManager
 from trading.database import connect
 from trading.settings import Address
 
+_APP_USER = "trade_app"
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "service" / "migrations"
 _REGION = "us-east-1"
 # A second address of this machine: both endpoints of a cluster have the same port.
@@ -189,6 +190,7 @@ class Campaign:
                         boto3.client("secretsmanager"),
                         SECRET_ARN,
                         log_in=functools.partial(connect, address),
+                        username=_APP_USER,
                     )
                 yield Platform(cluster, function, secrets)
             finally:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migration.app_user import APP_USER
 from tests.endpoint import Cut
 from tests.faults.cluster import Cluster
 from tests.faults.function import Doom, Function
@@ -128,7 +127,7 @@ def _secret_rotated(platform: Platform, chance: random.Random) -> None:
 
     def set_password() -> None:
         cluster.writer.execute(
-            f"ALTER USER {APP_USER}@'%' IDENTIFIED BY '{value['password']}' REQUIRE SSL"
+            f"ALTER USER {value['username']}@'%' IDENTIFIED BY '{value['password']}' REQUIRE SSL"
         )
 
     # Secrets Manager's own order is the first one; the other is an operator's by hand.

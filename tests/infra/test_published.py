@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from service.deploy import commands as stack
+from service.deploy import release
+from service.deploy.build import TEMPLATE
+from service.deploy.commands import main as run
+from service.deploy.deployed import deployed_stack
+from service.deploy.drift import value_findings
 from shared.cli.errors import UserError
 from shared.contract.check import ROOT, main
 from shared.contract.loader import Contract, load_contract
@@ -15,8 +19,11 @@ from tests.local.test_emulator import Emulator
 ENVIRONMENT = "tested"
 VARIABLES = {"AGAINST": "environment", "ENVIRONMENT_SUFFIX": ENVIRONMENT}
 ACCEPTED = (
-    "trading-platform-useast1-tested: contract 1.1.0, {count} values for service/template.yaml\n"
+    "trading-platform-useast1-tested: contract 1.2.0, {count} values for service/template.yaml\n"
 )
+
+
+_VALUES = {"DatabaseConnectionBudget": "20", "DatabaseProxied": "false", "Production": "false"}
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def platform(publish: Publish, contract: Contract) -> None:
     """A data platform that publishes the contract, and nothing else."""
     publish(contract.version_path(ENVIRONMENT), str(contract.version), "String")
     for parameter in contract.parameters:
-        value = "20" if parameter.logical_name == "DatabaseConnectionBudget" else "a,b"
+        value = _VALUES.get(parameter.logical_name, "a,b")
         publish(contract.path(parameter, ENVIRONMENT), value, parameter.ssm_type)
 
 
@@ -66,7 +73,7 @@ def test_a_platform_that_keeps_the_contract_is_accepted(
     platform: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(ROOT, VARIABLES)
-    count = len(consumed_names(stack.TEMPLATE.read_text()))
+    count = len(consumed_names(TEMPLATE.read_text()))
     assert capsys.readouterr().out == ACCEPTED.format(count=count)
 
 
@@ -112,7 +119,7 @@ def test_a_version_outside_the_services_range_is_named(
 ) -> None:
     path = contract.version_path(ENVIRONMENT)
     publish(path, version, "String")
-    assert rows() == [f"contract-version {complaint}, but the service needs >=1.1.0,<2.0.0 {path}"]
+    assert rows() == [f"contract-version {complaint}, but the service needs >=1.2.0,<2.0.0 {path}"]
 
 
 def test_a_platform_from_before_the_version_was_published_is_refused(
@@ -121,42 +128,100 @@ def test_a_platform_from_before_the_version_was_published_is_refused(
     path = contract.version_path(ENVIRONMENT)
     aws.client("ssm").delete_parameter(Name=path)
     assert rows() == [
-        f"contract-version no version: none, but the service needs >=1.1.0,<2.0.0 {path}"
+        f"contract-version no version: none, but the service needs >=1.2.0,<2.0.0 {path}"
     ]
+
+
+# What a service takes that was released with the contract 1.1.0.
+_RELEASED_ON_1_1 = """
+Metadata:
+  Contract: {Requires: '>=1.1.0,<2.0.0'}
+Parameters:
+  DatabasePort: {Type: 'AWS::SSM::Parameter::Value<String>'}
+  AlarmTopicArn: {Type: 'AWS::SSM::Parameter::Value<String>'}
+Resources:
+  Queue: {Type: 'AWS::SQS::Queue'}
+"""
+
+
+def test_a_service_released_on_1_1_lives_on_1_2_until_it_is_released_again(
+    aws: Emulator, platform: None, contract: Contract, publish: Publish
+) -> None:
+    publish(contract.version_path(ENVIRONMENT), "1.1.0", "String")
+    added = [each for each in contract.parameters if str(each.since) == "1.2.0"]
+    assert added
+    for parameter in added:
+        aws.client("ssm").delete_parameter(Name=contract.path(parameter, ENVIRONMENT))
+    cloudformation = aws.client("cloudformation")
+    name = "service-on-1-1"
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=_RELEASED_ON_1_1,
+        Parameters=[
+            {
+                "ParameterKey": consumed,
+                "ParameterValue": contract.path(contract[consumed], ENVIRONMENT),
+            }
+            for consumed in ("DatabasePort", "AlarmTopicArn")
+        ],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+
+    def findings() -> list[str]:
+        stack = deployed_stack(name, "us-east-1")
+        assert stack
+        assert len(stack.resolved) == 2
+        return list(value_findings(stack, "us-east-1", ENVIRONMENT))
+
+    assert findings() == []
+    publish(contract.version_path(ENVIRONMENT), str(contract.version), "String")
+    for parameter in added:
+        publish(contract.path(parameter, ENVIRONMENT), "false", "String")
+    # Nothing that it was released with is gone, and its range has the new version.
+    assert findings() == []
+    cloudformation.delete_stack(StackName=name)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A build of the service that can be released."""
+    template = tmp_path / "template.yaml"
+    template.write_text(TEMPLATE.read_text())
+    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    trusted.parent.mkdir(parents=True)
+    trusted.touch()
+    monkeypatch.setattr(release, "BUILT_TEMPLATE", template)
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
+    return template
 
 
 def test_a_deploy_on_an_older_platform_stops_before_sam_starts(
     platform: None,
+    built: Path,
     contract: Contract,
     publish: Publish,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    built = tmp_path / "template.yaml"
-    built.write_text(stack.TEMPLATE.read_text())
-    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
-    trusted.parent.mkdir(parents=True)
-    trusted.touch()
-    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
-    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
-    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no SAM
-    publish(contract.version_path(ENVIRONMENT), "1.0.0", "String")
-    with pytest.raises(UserError, match=r"is not what service/template.yaml needs"):
-        stack.main(["deploy"])
-    assert "too old: 1.0.0, but the service needs" in capsys.readouterr().out
+    monkeypatch.setenv("PATH", str(built.parent))  # where there is no SAM
     publish(contract.version_path(ENVIRONMENT), "1.1.0", "String")
+    with pytest.raises(UserError, match=r"is not what service/template.yaml needs"):
+        run(["deploy"])
+    assert "too old: 1.1.0, but the service needs" in capsys.readouterr().out
+    publish(contract.version_path(ENVIRONMENT), "1.2.0", "String")
     with pytest.raises(FileNotFoundError, match="sam"):
-        stack.main(["deploy"])
+        run(["deploy"])
 
 
 def test_a_release_that_one_region_cannot_take_starts_in_none(
-    platform: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    platform: None,
+    built: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
     with pytest.raises(UserError, match="no data platform for the environment tested in us-west-2"):
-        stack.main(["deploy"])
+        run(["deploy"])
     assert capsys.readouterr().out == ""
 
 

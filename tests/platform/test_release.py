@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from service.deploy.commands import BUILT_TEMPLATE
+from service.deploy.build import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import REGION, ROOT, Platform
 

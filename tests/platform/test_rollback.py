@@ -6,7 +6,7 @@ import sys
 
 import requests
 
-from service.deploy.commands import BUILT_TEMPLATE
+from service.deploy.build import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import ROOT, Platform
 

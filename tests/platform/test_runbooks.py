@@ -99,7 +99,7 @@ def test_a_stack_that_cannot_roll_back_takes_releases_again(platform: Platform) 
     with wrong_master_password(platform), pytest.raises(CalledProcessError):
         release_other_code(platform)
     drift = platform.make("drift", check=False)
-    assert "service must be mended: trading-platform-service-" in drift.stdout
+    assert "service must be repaired: trading-platform-service-" in drift.stdout
     refused = platform.make("rollback-service", check=False)
     assert "is UPDATE_ROLLBACK_FAILED: mend what its events name" in refused.stdout
     assert health(platform) == "ok"

@@ -33,6 +33,8 @@ MIGRATIONS = ROOT / "service" / "migrations"
 ADMIN = Credentials("platform_admin", "admin-password")
 APP = Credentials("trade_app", "app-password", "cursor-key")
 APP_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app"
+# What the data platform publishes as DatabaseAppUser.
+APP_USER = "trade_app"
 MASTER_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:master"
 
 ALICE = {
@@ -141,7 +143,13 @@ def schema(address: Address, secrets: Secrets) -> Iterator[Connection[Cursor]]:
         connection.select_db("trading")
         apply_migrations(connection, load_migrations(MIGRATIONS))
         connection.query("DELETE FROM trades")
-        ensure_app_user(connection, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+        ensure_app_user(
+            connection,
+            secrets,
+            APP_SECRET_ARN,
+            functools.partial(connect, address),
+            username=APP_USER,
+        )
         yield connection
 
 
@@ -160,6 +168,7 @@ def service_variables(
         "DATABASE_CA_FILE": str(tls.ca),
         "DATABASE_APP_SECRET_ARN": APP_SECRET_ARN,
         "DATABASE_MASTER_SECRET_ARN": MASTER_SECRET_ARN,
+        "DATABASE_APP_USER": APP_USER,
     }.items():
         monkeypatch.setenv(name, value)
 

@@ -1,26 +1,56 @@
-"""What the deploy passes to the SAM CLI; tests/platform runs it."""
+"""What the release tool refuses before SAM starts; tests/platform runs whole releases."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from service.deploy import commands as stack
-from service.deploy import stack_status
-from service.deploy.commands import build_digest, release_digest, service_parameters
+from service.deploy import release, stack_status
+from service.deploy.build import build_digest, release_digest
+from service.deploy.commands import main
+from service.deploy.release import attempt_digest
+from service.deploy.sam import check_config
 from shared.cli.errors import UserError
+from shared.contract.loader import Contract
+from shared.contract.published import Reading
+
+VALUES = {"EnvironmentSuffix": "dev", "DatabasePort": "3306"}
+Publish = Callable[..., None]
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> Path:
-    (tmp_path / "TradeFunction").mkdir()
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A build that can be released."""
+    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    trusted.parent.mkdir(parents=True)
+    trusted.touch()
     (tmp_path / "TradeFunction" / "api.py").write_text("code")
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {}")
+    monkeypatch.setattr(release, "BUILT_TEMPLATE", template)
     return template
 
 
-VALUES = {"EnvironmentSuffix": "dev", "DatabasePort": "3306"}
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Has every data platform publish these values."""
+
+    def publish(*, production: bool = False, proxied: bool = False) -> None:
+        values = {"Production": str(production).lower(), "DatabaseProxied": str(proxied).lower()}
+
+        def read(_template: Path, _contract: Contract, _environment: str, _region: str) -> Reading:
+            return Reading("1.2.0", values, [])
+
+        monkeypatch.setattr("service.deploy.platform.accepted_values", read)
+
+    return publish
+
+
+def run(command: str, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    main([command])
 
 
 def test_a_release_changes_with_a_value_alone() -> None:
@@ -54,77 +84,69 @@ def test_building_the_same_again_is_the_same_build(built: Path) -> None:
     assert build_digest(built) == before
 
 
-def test_parameters_of_the_template_can_be_given() -> None:
-    assert service_parameters("") == {}
-    assert service_parameters(
-        'ApiAuthorization=NONE SnapStart="None" ApiAuthorization=AWS_IAM'
-    ) == {
-        "ApiAuthorization": "AWS_IAM",
-        "SnapStart": "None",
-    }
+def test_each_attempt_to_release_the_same_is_another_release() -> None:
+    content = release_digest("build", VALUES)
+    one, other = attempt_digest(content, ""), attempt_digest(content, "")
+    assert one != other
+    assert one.isalnum()
 
 
-@pytest.mark.parametrize("text", ["Nonsense=1", "ApiAuthorization", "=1", "'unclosed"])
-def test_what_is_no_parameter_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(UserError, match="SERVICE_PARAMETERS") as error:
-        service_parameters(text)
-    assert "\n" not in str(error.value)
+def test_what_is_deployed_keeps_its_digest() -> None:
+    content = release_digest("build", VALUES)
+    deployed = attempt_digest(content, "")
+    assert attempt_digest(content, deployed) == deployed
+    assert attempt_digest(release_digest("other", VALUES), deployed) != deployed
 
 
 def test_a_build_that_trusts_no_database_is_not_deployed(
     built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
+    (built.parent / "TradeFunction" / "trading" / "rds-ca.pem").unlink()
     with pytest.raises(UserError, match="RDS_CA_BUNDLE"):
-        stack.deploy("us-east-1", "dev")
+        run("deploy", monkeypatch, {})
 
 
-def test_what_is_not_built_is_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "BUILT_TEMPLATE", tmp_path / "template.yaml")
+def test_what_is_not_built_is_not_deployed(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built.unlink()
     with pytest.raises(UserError, match="make build-service"):
-        stack.deploy("us-east-1", "dev")
+        run("deploy", monkeypatch, {})
 
 
 def test_a_version_is_gone_back_to_in_one_region_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
-    monkeypatch.setenv("TO", "3")
     with pytest.raises(UserError, match="TO: each region counts its own versions"):
-        stack.main(["rollback"])
+        run("rollback", monkeypatch, {"REGIONS": "us-east-1,us-west-2", "TO": "3"})
 
 
-def test_there_are_no_previews_beside_real_trades(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "production")
-    monkeypatch.setenv("SERVICE_STAGE", "pr-42")
-    for command in ("deploy", "delete"):
-        with pytest.raises(UserError, match="SERVICE_STAGE pr-42: there are no previews beside"):
-            stack.main([command])
+@pytest.mark.parametrize("environment", ["production", "live"])
+def test_an_environment_is_production_for_what_is_published_alone(
+    built: Path, published: Publish, monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    variables = {"ENVIRONMENT_SUFFIX": environment, "SERVICE_STAGE": "pr-42"}
+    published(production=True)
+    with pytest.raises(UserError, match="previews are not allowed in production"):
+        run("deploy", monkeypatch, variables)
+    published(proxied=True)
+    with pytest.raises(UserError, match="behind RDS Proxy"):
+        run("deploy", monkeypatch, variables)
 
 
 def test_a_release_that_the_stack_of_one_region_cannot_take_starts_in_none(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    built: Path,
+    published: Publish,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     statuses = {"us-east-1": "UPDATE_COMPLETE", "us-west-2": "UPDATE_ROLLBACK_FAILED"}
     monkeypatch.setattr(stack_status, "stack_status", lambda _, region: statuses[region])
-    monkeypatch.setattr(stack, "published_values", lambda *_: {})
-    monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    published()
     with pytest.raises(UserError, match="service-uswest2-dev is UPDATE_ROLLBACK_FAILED"):
-        stack.main(["deploy"])
+        run("deploy", monkeypatch, {"REGIONS": "us-east-1,us-west-2"})
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("name", ["EnvironmentSuffix", "ServiceStage"])
-def test_which_copy_is_released_is_no_matter_of_its_parameters(name: str) -> None:
-    with pytest.raises(UserError, match=f"'{name}' is no parameter"):
-        service_parameters(f"{name}=dev")
-
-
-def test_a_preview_is_not_released_behind_a_proxy_that_would_not_let_it_in(
-    built: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (built.parent / "TradeFunction" / "trading").mkdir()
-    (built.parent / "TradeFunction" / "trading" / "rds-ca.pem").touch()
-    values = {"DatabaseWriterEndpoint": "proxy.proxy-abc.us-east-1.rds.amazonaws.com"}
-    monkeypatch.setattr(stack, "BUILT_TEMPLATE", built)
-    monkeypatch.setattr(stack, "published_values", lambda *_: values)
-    with pytest.raises(UserError, match="behind RDS Proxy"):
-        stack.deploy("us-east-1", "dev", "pr-42")
+def test_a_release_waits_for_the_migrations(tmp_path: Path) -> None:
+    check_config()
+    config = tmp_path / "samconfig.toml"
+    config.write_text("version = 0.1\n[default.deploy.parameters]\nexpress = true\n")
+    with pytest.raises(UserError, match=r"\[default.deploy.parameters\] express: remove it"):
+        check_config(config)

@@ -18,8 +18,8 @@ REGION = "us-west-2"
         (
             "ROLLBACK_FAILED",
             [
-                "service must be mended: trades is ROLLBACK_FAILED, which takes no release: run "
-                "`make destroy-service REGIONS=us-west-2`, which keeps the trades, and release "
+                "service must be repaired: trades is ROLLBACK_FAILED, which can take no release: "
+                "run `make destroy-service REGIONS=us-west-2`, which keeps the trades, and release "
                 "again"
             ],
         ),

@@ -108,7 +108,7 @@ def test_a_rollback_goes_to_any_release_that_is_named() -> None:
     [
         ("9", "no such version"),
         ("v1", "no such version"),
-        ("1", "no package"),
+        ("1", "its package is not kept"),
         ("4", "what is released now"),
         ("2", "what is released now"),
     ],
@@ -119,12 +119,12 @@ def test_what_cannot_be_gone_back_to_is_refused(to: str, complaint: str) -> None
         release_to_restore(releases, KEPT - {1}, to)
 
 
-def test_the_list_shows_where_callers_are_and_what_cannot_come_back() -> None:
+def test_the_list_shows_where_callers_are_and_what_was_refused_or_cannot_come_back() -> None:
     lines = release_table([release(4, restores=2, current=True), *HISTORY[1:]], {2, 4}).splitlines()
     assert lines == [
         "VERSION  CALLS  RELEASED              COMMIT        CONTRACT",
         "4        100 %  2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0     version 2 again",
-        "3               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0     no package",
+        "3                                     0a1b2c3d4e5f  1.1.0     refused",
         "2               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0",
         "1               2026-01-31T12:00:00Z  0a1b2c3d4e5f  1.1.0     no package",
     ]

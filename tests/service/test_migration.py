@@ -19,12 +19,13 @@ from pymysql.err import OperationalError, ProgrammingError
 from local.database_server import MariaDBServer
 from migration import handler as migration_handler
 from migration import runner
-from migration.app_user import APP_RIGHTS, APP_USER, ARCHIVE_RIGHTS, ARCHIVE_USER, ensure_app_user
+from migration.app_user import APP_RIGHTS, ARCHIVE_RIGHTS, ARCHIVE_USER, ensure_app_user
 from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
 from tests.service.conftest import (
     ADMIN,
     APP,
     APP_SECRET_ARN,
+    APP_USER,
     MASTER_SECRET_ARN,
     MIGRATIONS,
     Secrets,
@@ -249,7 +250,9 @@ def test_a_file_with_another_name_is_refused(tmp_path: Path) -> None:
 
 def ensure(connection: Connection[Cursor], address: Address, secrets: Secrets) -> Credentials:
     """Run what a deploy runs, and give what the secret then holds."""
-    ensure_app_user(connection, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+    ensure_app_user(
+        connection, secrets, APP_SECRET_ARN, functools.partial(connect, address), username=APP_USER
+    )
     credentials = secrets.fetch()
     assert credentials is not None
     return credentials

@@ -17,13 +17,12 @@ from pymysql.err import MySQLError
 from infra.config.options import DatabaseConfig
 from local.database_server import MariaDBServer
 from migration import handler as migration_handler
-from migration.app_user import APP_USER
 from migration.preview import NotDeleted, delete_objects
 from migration.runner import Migration
 from shared.cli.errors import UserError
 from shared.naming import check_service_stage
 from tests.local.test_emulator import Emulator
-from tests.service.conftest import ADMIN, MASTER_SECRET_ARN, MIGRATIONS, Secrets, context
+from tests.service.conftest import ADMIN, APP_USER, MASTER_SECRET_ARN, MIGRATIONS, Secrets, context
 from tests.service.conftest import rows as query
 from trading.database import connect
 from trading.settings import Address, Preview, load_preview, load_settings

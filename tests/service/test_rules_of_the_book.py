@@ -12,7 +12,7 @@ from pymysql.err import MySQLError
 
 from migration import app_user
 from migration.app_user import ARCHIVE_USER, Right, ensure_app_user
-from tests.service.conftest import APP, APP_SECRET_ARN, CALLER, Secrets, rows, store_at
+from tests.service.conftest import APP, APP_SECRET_ARN, APP_USER, CALLER, Secrets, rows, store_at
 from trading.database import connect
 from trading.models import Order
 from trading.secret import ARCHIVE, CURRENT
@@ -187,7 +187,9 @@ def test_a_right_that_a_release_no_longer_needs_is_revoked(
         }
 
     def release() -> None:
-        ensure_app_user(schema, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+        ensure_app_user(
+            schema, secrets, APP_SECRET_ARN, functools.partial(connect, address), username=APP_USER
+        )
 
     needed = privileges()
     assert needed == {"INSERT", "SELECT", "`status`"}

@@ -27,9 +27,9 @@ def test_a_release_begins_in_a_state_that_is_final_and_good(status: str | None) 
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        ("CREATE_IN_PROGRESS", "run again when it is over"),
-        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "run again when it is over"),
-        ("DELETE_IN_PROGRESS", "run again when it is over"),
+        ("CREATE_IN_PROGRESS", "run this again when it has ended"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "run this again when it has ended"),
+        ("DELETE_IN_PROGRESS", "run this again when it has ended"),
         ("ROLLBACK_COMPLETE", "make destroy-service REGIONS=us-east-1`, which keeps the trades"),
         ("DELETE_FAILED", "make destroy-service REGIONS=us-east-1`, which keeps the trades"),
         (
@@ -49,7 +49,7 @@ def test_in_any_other_state_it_is_said_what_helps(status: str, remedy: str) -> N
 def test_what_helps_a_preview_leaves_the_service_beside_it_alone() -> None:
     refusal = why_not("trades--pr-42", "us-west-2", "ROLLBACK_FAILED")
     assert refusal is not None
-    assert "REGIONS=us-west-2 SERVICE_STAGE=pr-42`, which takes its data along" in refusal
+    assert "REGIONS=us-west-2 SERVICE_STAGE=pr-42`, which deletes its data" in refusal
 
 
 def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from tests.service.conftest import (
     ADMIN,
     APP,
     APP_SECRET_ARN,
+    APP_USER,
     MASTER_SECRET_ARN,
     MIGRATIONS,
     Secrets,
@@ -63,7 +64,13 @@ def region(
 def release_elsewhere(database: Connection[Cursor], address: Address, secrets: Secrets) -> None:
     """What a release in the region that writes does, and what has come here of it."""
     apply_migrations(database, load_migrations(MIGRATIONS))
-    ensure_app_user(database, secrets, APP_SECRET_ARN, functools.partial(connect, address))
+    ensure_app_user(
+        database,
+        secrets,
+        APP_SECRET_ARN,
+        functools.partial(connect, address),
+        username=APP_USER,
+    )
 
 
 def test_where_another_region_writes_a_release_finds_what_it_needs(

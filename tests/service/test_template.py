@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.deploy.commands import TEMPLATE
+from service.deploy.build import TEMPLATE
 from shared.contract.template import declared_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
 from tests.service.transformed import Stack, stack

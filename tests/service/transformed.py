@@ -13,7 +13,7 @@ from unittest.mock import patch
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from service.deploy.commands import TEMPLATE
+from service.deploy.build import TEMPLATE
 from shared.contract.template import declared_parameters
 
 Document = dict[str, Any]

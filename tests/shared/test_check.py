@@ -201,6 +201,55 @@ def test_an_added_parameter_is_refused_without_a_version_of_its_own(
     assert row in refused()
 
 
+NAMES = '\n[names]\nfolder = "previews/{stage}/"\n'
+FOLDER = "Description: previews/${Stage}/ holds previews\n"
+
+
+def with_names(project: Project) -> None:
+    """Commit a contract with a shared name, and a template that has it."""
+    project.contract.write_text(CONTRACT + NAMES)
+    project.template.write_text(FOLDER + TEMPLATE)
+    project.commit()
+
+
+def test_a_shared_name_is_added_with_a_minor_version(
+    project: Project, refused: Callable[[], list[str]]
+) -> None:
+    project.template.write_text(FOLDER + TEMPLATE)
+    project.contract.write_text(CONTRACT + NAMES)
+    assert refused() == [
+        "folder added",
+        "contract-version 1.1.0, after 1.1.0: raise the minor version at least",
+    ]
+    project.change(raised("1.2.0"))
+    project.check()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        ("previews/{stage}", "stages/{stage}", "folder changed to stages/{stage}/"),
+        (NAMES, "", "folder removed"),
+    ],
+)
+def test_a_shared_name_changes_with_a_major_version_alone(
+    project: Project, refused: Callable[[], list[str]], old: str, new: str, row: str
+) -> None:
+    with_names(project)
+    project.change((old, new), raised("1.2.0"))
+    assert row in refused()
+
+
+def test_a_template_without_a_shared_name_is_refused(
+    project: Project, refused: Callable[[], list[str]]
+) -> None:
+    with_names(project)
+    project.edit(project.template, ("previews/", "stages/"))
+    assert refused() == [
+        "folder the template has no name like previews/{stage}/ service/template.yaml"
+    ]
+
+
 def test_a_version_never_goes_back(project: Project, refused: Callable[[], list[str]]) -> None:
     project.change(raised("1.1.2"))
     project.commit()

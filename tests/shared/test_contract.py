@@ -58,6 +58,14 @@ def test_the_version_is_published_beside_the_values(tmp_path: Path) -> None:
     assert contract.version_path("pr-42") == "/trading-platform/pr-42/v2/contract-version"
 
 
+def test_a_shared_name_is_made_from_its_form(tmp_path: Path) -> None:
+    names = '\n[names]\nfolder = "previews/{stage}/"\n'
+    contract = load_contract(write(tmp_path, 'version = "1.0.0"' + names + PARAMETER))
+    assert contract.name("folder", stage="pr-42") == "previews/pr-42/"
+    with pytest.raises(KeyError):
+        contract.name("user")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -68,6 +76,9 @@ def test_the_version_is_published_beside_the_values(tmp_path: Path) -> None:
         ('version = "1.0.0"' + PARAMETER.replace("vpc/id", "/VPC"), r"VpcId\.name '/VPC'"),
         ('version = "1.0.0"' + PARAMETER.replace("AWS::SSM", "SSM"), r"VpcId\.type"),
         ('version = "1.0.0"' + PARAMETER + 'extra = "x"\n', "give description, name, type"),
+        ('version = "1.0.0"\nnames = "x"\n' + PARAMETER, "names 'x': make it a section"),
+        ('version = "1.0.0"\n[names]\nUser = "x"\n' + PARAMETER, "names.User 'x': use a text"),
+        ('version = "1.0.0"\n[names]\nuser = 1\n' + PARAMETER, "names.user 1: use a text"),
         (
             'version = "1.0.0"' + PARAMETER + PARAMETER.replace("VpcId", "Other"),
             "'vpc/id' is given to two",

@@ -16,7 +16,6 @@ from pymysql.err import OperationalError
 from trading.secret import ARCHIVE, CURRENT, PENDING, Credentials
 from trading.store import VOID_COLUMNS
 
-APP_USER = "trade_app"
 ARCHIVE_USER = "trade_archive"
 
 
@@ -57,7 +56,7 @@ def ensure_app_user(
     secret_arn: str,
     log_in: Callable[[Credentials], Connection[Cursor]],
     *,
-    username: str = APP_USER,
+    username: str,
     archive_username: str = ARCHIVE_USER,
 ) -> None:
     """Provide the users of the service, and a secret with their passwords.

@@ -16,7 +16,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from migration.app_user import APP_USER, ARCHIVE_USER, ensure_app_user
+from migration.app_user import ARCHIVE_USER, ensure_app_user
 from migration.preview import delete_objects, drop_schema, schema_owner
 from migration.runner import apply_migrations, load_migrations
 from migration.standby import STANDBY, WRITER, await_schema, takes_no_writes
@@ -111,7 +111,7 @@ def migrate() -> None:
             boto3.client("secretsmanager"),
             settings.app_secret_arn,
             log_in=functools.partial(connect, settings.writer),
-            username=settings.preview.user if settings.preview else APP_USER,
+            username=settings.preview.user if settings.preview else os.environ["DATABASE_APP_USER"],
             archive_username=settings.preview.archive_user if settings.preview else ARCHIVE_USER,
         )
     logger.info("schema is up to date", applied=applied)

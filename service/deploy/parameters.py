@@ -1,0 +1,125 @@
+"""Which values a release gives the parameters of the template."""
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from service.deploy.build import TEMPLATE
+from shared.cli.errors import UserError
+from shared.contract.loader import SSM_TYPE_PREFIX
+from shared.contract.template import declared_parameters
+
+# What people edit: the parameters that an environment keeps from one release to the next.
+ENVIRONMENTS = Path(__file__).parents[1] / "environments"
+
+DIGEST = "ReleaseDigest"
+DESCRIPTION = "ReleaseDescription"
+HOW_CALLERS_MOVE = "DeploymentPreferenceType"
+# What each release computes.
+COMPUTED = frozenset({DIGEST, DESCRIPTION})
+# What says which copy of the service this is.
+_IDENTITY = frozenset({"EnvironmentSuffix", "ServiceStage"})
+
+_PRODUCTION = {HOW_CALLERS_MOVE: "Canary10Percent5Minutes", "Documentation": "Disabled"}
+_NO_PRODUCTION = {HOW_CALLERS_MOVE: "AllAtOnce", "Documentation": "Enabled"}
+# A preview is cheap: it takes few of the database's connections and keeps logs for a short time.
+# Nobody but its author calls it, so that CodeDeploy has no callers to move. Without CodeDeploy, no
+# name grows beyond the 100 characters that an application of CodeDeploy may have.
+# https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
+_PREVIEW = {HOW_CALLERS_MOVE: "Disabled", "ReservedConcurrency": "2", "LogRetentionDays": "3"}
+
+
+def chosen_parameters(environment: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that the environment's file sets, then `SERVICE_PARAMETERS`; the last counts.
+
+    Raises:
+        UserError: one of both is not of the form that it must have, or the template has no such
+            parameter.
+    """
+    return {
+        "LambdaArchitecture": variables.get("LAMBDA_ARCHITECTURE", "arm64"),
+        **environment_parameters(environment),
+        **command_parameters(variables.get("SERVICE_PARAMETERS", "")),
+    }
+
+
+def environment_parameters(environment: str, folder: Path = ENVIRONMENTS) -> dict[str, str]:
+    """The parameters in the environment's file; none if it has no file.
+
+    Raises:
+        UserError: it is no TOML, a value is neither text nor a whole number, or the template has no
+            such parameter.
+    """
+    file = folder / f"{environment}.toml"
+    try:
+        document = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file}: not TOML: {error}") from None
+    for name, value in document.items():
+        if type(value) not in (str, int):
+            raise UserError(f"{file}: {name} {value!r}: use text or a whole number")
+    return _known(file.name, {name: str(value) for name, value in document.items()})
+
+
+def command_parameters(text: str) -> dict[str, str]:
+    """Read `SERVICE_PARAMETERS`, such as `A=1 B="x y"`; the last value of a name counts.
+
+    Raises:
+        UserError: it does not have that form, or the template has no such parameter.
+    """
+    try:
+        pairs = [part.partition("=") for part in shlex.split(text)]
+    except ValueError as error:
+        raise UserError(f"SERVICE_PARAMETERS {text!r}: {error}") from None
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UserError(f"SERVICE_PARAMETERS: {name!r} has no value; write Name=value")
+    return _known("SERVICE_PARAMETERS", {name: value for name, _, value in pairs})
+
+
+def release_parameters(
+    chosen: Mapping[str, str], environment: str, stage: str, *, production: bool
+) -> dict[str, str]:
+    """Every parameter of the template but the contract's and the computed ones.
+
+    Each is given, so that none keeps the value of an earlier release: CloudFormation takes the
+    deployed value of a parameter that a deploy does not name.
+    """
+    own = {
+        name: str(declaration.get("Default", ""))
+        for name, declaration in declared_parameters(TEMPLATE).items()
+        if not declaration["Type"].startswith(SSM_TYPE_PREFIX) and name not in COMPUTED
+    }
+    return {
+        **own,
+        **(_PRODUCTION if production else _NO_PRODUCTION),
+        **(_PREVIEW if stage else {}),
+        **chosen,
+        "EnvironmentSuffix": environment,
+        "ServiceStage": stage,
+    }
+
+
+def changed_parameters(
+    deployed: Mapping[str, str], wanted: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """The value that is deployed and the one that is wanted, by parameter, where they differ."""
+    return {
+        name: (deployed.get(name, ""), value)
+        for name, value in sorted(wanted.items())
+        if name not in COMPUTED and deployed.get(name, "") != value
+    }
+
+
+def _known(where: str, parameters: dict[str, str]) -> dict[str, str]:
+    own = declared_parameters(TEMPLATE)
+    known = own.keys() - _IDENTITY - COMPUTED
+    for name in parameters:
+        if name not in known or own[name]["Type"].startswith(SSM_TYPE_PREFIX):
+            raise UserError(
+                f"{where}: {name!r} is no parameter that a release can choose; {TEMPLATE} has them"
+            )
+    return parameters

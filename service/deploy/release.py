@@ -1,0 +1,255 @@
+"""Releases one copy of the service: a build, or the kept package of an earlier release."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.deploy.build import (
+    BUILT_TEMPLATE,
+    FOLDER,
+    TEMPLATE,
+    build_digest,
+    check_built,
+    release_digest,
+)
+from service.deploy.connections import (
+    check_account_concurrency,
+    check_reserved_concurrency,
+    reserved_concurrency,
+)
+from service.deploy.deployed import DeployedStack, deployed_stack, service_stack
+from service.deploy.history import (
+    Origin,
+    Release,
+    current_release,
+    list_releases,
+    release_to_restore,
+    source_commit,
+)
+from service.deploy.kept_packages import keep_package, kept_versions, load_package
+from service.deploy.parameters import (
+    COMPUTED,
+    DESCRIPTION,
+    DIGEST,
+    HOW_CALLERS_MOVE,
+    changed_parameters,
+    release_parameters,
+)
+from service.deploy.platform import Platform, platform_of_package, platform_of_template
+from service.deploy.previews import reserved_beside
+from service.deploy.refusal import refusal_reasons
+from service.deploy.sam import CONFIG, SamFailed, check_config, override, run_sam
+from service.deploy.smoke_check import check_release
+from service.deploy.stack_status import check_releasable
+from service.deploy.target import Copy, Target
+from shared.cli.errors import UserError
+from shared.cli.table import table
+from shared.contract.loader import load_contract
+from shared.contract.template import declared_parameters
+
+# How callers move in a release that CodeDeploy does not take part in.
+_AT_ONCE = "Disabled"
+_NONCE_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a release is made of. `restores` is the version that it brings back, if any."""
+
+    copy: Copy
+    template: Path
+    build: str
+    commit: str
+    parameters: Mapping[str, str]
+    platform: Platform
+    restores: int | None = None
+
+
+def built_candidate(copy: Copy, target: Target) -> Candidate:
+    """The release of what is built.
+
+    Raises:
+        UserError: the service is not built, the data platform does not publish what it needs or
+            admits no preview, or the stack cannot take a release now.
+    """
+    check_built(BUILT_TEMPLATE)
+    platform = platform_of_template(copy, TEMPLATE, load_contract())
+    if copy.stage:
+        _check_previews(copy, platform)
+    check_releasable(copy.stack, copy.region)
+    return Candidate(
+        copy,
+        BUILT_TEMPLATE,
+        build_digest(BUILT_TEMPLATE),
+        source_commit(FOLDER),
+        release_parameters(
+            target.parameters, copy.environment, copy.stage, production=platform.production
+        ),
+        platform,
+    )
+
+
+def earlier_release(copy: Copy, to: str) -> tuple[Release, str]:
+    """The release that a rollback goes back to, and the bucket of its package.
+
+    `to` is a version; if it is empty, this is the release that was live before.
+
+    Raises:
+        UserError: there is no such release, or the stack cannot take a release now.
+    """
+    check_releasable(copy.stack, copy.region)
+    stack, bucket = service_stack(copy)
+    kept = kept_versions(stack.name, bucket, copy.region)
+    try:
+        return release_to_restore(list_releases(stack, copy.region), kept, to), bucket
+    except UserError as error:
+        raise UserError(f"{stack.name}: {error}") from None
+
+
+@contextmanager
+def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
+    """An earlier release again; see `earlier_release`. Its template goes when the block ends.
+
+    Template, code and parameters are those of that release; the contract's values are the current
+    ones. CodeDeploy takes no part: it stops a deployment while one of its alarms is in ALARM, and
+    that is when one rolls back. The database's schema stays.
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-create-alarms.html
+
+    Raises:
+        UserError: there is no such release, the data platform no longer publishes what it needs, or
+            the stack cannot take a release now.
+    """
+    release, bucket = earlier_release(copy, to)
+    package = load_package(copy.stack, bucket, copy.region, release.version)
+    print(f"{copy.stack}: version {release.version} again ({release.origin})", flush=True)
+    with tempfile.TemporaryDirectory(prefix="release-") as folder:
+        template = Path(folder) / "template.yaml"
+        template.write_text(package.template)
+        platform = platform_of_package(copy, template, package.parameters, load_contract())
+        own = package.parameters.keys() - platform.names.keys() - COMPUTED
+        yield Candidate(
+            copy,
+            template,
+            package.build,
+            release.origin.commit,
+            {**{name: package.parameters[name] for name in own}, HOW_CALLERS_MOVE: _AT_ONCE},
+            platform,
+            release.first,
+        )
+
+
+def release(candidate: Candidate) -> None:
+    """Release a candidate, keep its package, and say which version it is.
+
+    Raises:
+        UserError: it would take too many database connections, SAM failed, or the release does not
+            pass its smoke check.
+    """
+    copy, platform = candidate.copy, candidate.platform
+    check_config()
+    before = deployed_stack(copy.stack, copy.region)
+    _check_concurrency(candidate, before)
+    parameters = _parameters(candidate, before)
+    if before:
+        _show_changes(before, parameters)
+    started = datetime.now(UTC)
+    try:
+        run_sam("deploy", *_deploy_options(candidate, parameters))
+    except SamFailed as error:
+        reasons = refusal_reasons(copy.stack, copy.region, started)
+        print("\n".join(reasons), flush=True)
+        raise UserError("; ".join([f"{copy.stack}: {error}", *reasons[:1]])) from None
+    # CodeDeploy checks neither the first version nor one that it does not move callers to.
+    if before is None or parameters[HOW_CALLERS_MOVE] == _AT_ONCE:
+        check_release(copy)
+    stack, bucket = service_stack(copy)
+    current = current_release(list_releases(stack, copy.region))
+    if current.version not in kept_versions(stack.name, platform.bucket, copy.region):
+        keep_package(stack, bucket, copy.region, current.version, candidate.build)
+    print(f"{stack.name}: version {current.version} is released ({current.origin})", flush=True)
+
+
+def attempt_digest(content: str, deployed: str) -> str:
+    """The digest of an attempt to release what has the digest `content`.
+
+    A new attempt has a new digest. After an attempt that failed, its version of the function stays,
+    and Lambda publishes no second version of the same code and configuration: CloudFormation would
+    refuse to release the same again.
+    https://github.com/aws/aws-cdk/issues/28252
+
+    What is deployed already keeps its digest, so that releasing it again changes nothing.
+    """
+    same = deployed.startswith(content)
+    return deployed if same else f"{content}{secrets.token_hex(_NONCE_BYTES)}"
+
+
+def _parameters(candidate: Candidate, before: DeployedStack | None) -> dict[str, str]:
+    """All parameters of the release: its own, the contract's by their SSM names, the computed."""
+    platform = candidate.platform
+    declared = declared_parameters(candidate.template)
+    values = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
+    values |= {**candidate.parameters, **{n: platform.values[n] for n in platform.names}}
+    # How callers move to a version says nothing about the version.
+    content = {n: v for n, v in values.items() if n not in COMPUTED and n != HOW_CALLERS_MOVE}
+    deployed = before.parameters.get(DIGEST, "") if before else ""
+    digest = attempt_digest(release_digest(candidate.build, content), deployed)
+    parameters = {**candidate.parameters, **platform.names, DIGEST: digest}
+    if digest == deployed and before:
+        # Another commit or another day alone is no other release: the description stays.
+        parameters[DESCRIPTION] = before.parameters.get(DESCRIPTION, "")
+    else:
+        origin = Origin.now(candidate.commit, platform.version, candidate.restores)
+        parameters[DESCRIPTION] = str(origin)
+    return parameters
+
+
+def _deploy_options(candidate: Candidate, parameters: Mapping[str, str]) -> list[str]:
+    copy, platform = candidate.copy, candidate.platform
+    return [
+        f"--template-file={candidate.template}",
+        f"--config-file={CONFIG}",
+        f"--stack-name={copy.stack}",
+        f"--region={copy.region}",
+        f"--s3-bucket={platform.bucket}",
+        f"--s3-prefix={copy.stack}",
+        # Without a key, SAM asks for AES256, which the bucket refuses.
+        f"--kms-key-id={platform.values['KmsKeyArn']}",
+        "--parameter-overrides",
+        *(override(name, value) for name, value in parameters.items()),
+    ]
+
+
+def _check_previews(copy: Copy, platform: Platform) -> None:
+    if platform.production:
+        raise UserError(
+            f"SERVICE_STAGE {copy.stage}: previews are not allowed in production "
+            f"({copy.environment}): their migration function reads the master secret; use another "
+            "environment"
+        )
+    if platform.proxied:
+        raise UserError(
+            f"SERVICE_STAGE {copy.stage}: the database of {copy.environment} in {copy.region} is "
+            "behind RDS Proxy, which admits no preview's user; use another environment"
+        )
+
+
+def _check_concurrency(candidate: Candidate, before: DeployedStack | None) -> None:
+    copy = candidate.copy
+    wanted = reserved_concurrency(candidate.template, candidate.parameters)
+    # A preview must not take what the others have. They release as if it did not exist.
+    beside = reserved_beside(copy.stack, copy.region, copy.environment) if copy.stage else 0
+    check_reserved_concurrency(wanted, candidate.platform.connections, beside)
+    held = reserved_concurrency(candidate.template, before.parameters) if before else 0
+    check_account_concurrency(wanted, held, copy.region)
+
+
+def _show_changes(before: DeployedStack, parameters: Mapping[str, str]) -> None:
+    """Print which parameters the release changes, before it does."""
+    changed = changed_parameters(before.parameters, parameters)
+    if changed:
+        rows = [(name, *(value or "(empty)" for value in pair)) for name, pair in changed.items()]
+        print(table([("PARAMETER", "DEPLOYED", "RELEASE"), *rows]), flush=True)
