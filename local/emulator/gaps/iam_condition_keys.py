@@ -1,9 +1,10 @@
-"""Condition keys of requests to IAM.
+"""Condition keys of requests to IAM and S3.
 
-AWS: policies may look at the policy that a request attaches (`iam:PolicyARN`), and at the boundary
-that the role has or gets (`iam:PermissionsBoundary`).
-ministack: requests have neither key.
-Here: they have both. Remove once ministack sets them.
+AWS: policies may look at the policy that a request attaches (`iam:PolicyARN`), at the boundary that
+the role has or gets (`iam:PermissionsBoundary`), and at the KMS key that a write to S3 names
+(`s3:x-amz-server-side-encryption-aws-kms-key-id`).
+ministack: requests have none of these keys.
+Here: they have all three. Remove once ministack sets them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,33 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core import iam_actions
-from ministack.services import iam
+from ministack.services import iam, s3
+
+_KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
 def install() -> None:
     """Set the keys."""
+    _of_iam()
+    _of_s3()
+
+
+def _of_s3() -> None:
+    original = iam_actions._s3_object_context
+
+    def context(action: str, query: dict[str, Any], path: str, headers: dict[str, str]) -> Any:
+        keys = original(action, query, path, headers)
+        # The parts of an upload carry no headers: the request that began it decides.
+        upload = s3._multipart_uploads.get(iam_actions._query_param(query, "uploadId"))
+        encryption = upload["preserved_headers"] if upload else headers
+        if action == "s3:PutObject" and (key := encryption.get(_KMS_KEY)):
+            keys[f"s3:{_KMS_KEY}"] = key
+        return keys
+
+    iam_actions._s3_object_context = context
+
+
+def _of_iam() -> None:
     original = iam_actions.request_tag_context
 
     def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> Any:
