@@ -1,8 +1,14 @@
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from service.deploy.connections import check_reserved_concurrency, reserved_concurrency
+from service.deploy.connections import (
+    check_account_concurrency,
+    check_reserved_concurrency,
+    reserved_concurrency,
+)
 from shared.cli.errors import UserError
 
 
@@ -44,3 +50,33 @@ def test_what_is_no_number_of_functions_is_refused(tmp_path: Path) -> None:
     template.write_text("Parameters: {}\n")
     with pytest.raises(UserError, match="ReservedConcurrency '-1': use a whole number"):
         reserved_concurrency(template, {"ReservedConcurrency": "-1"})
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """Lambda in a new account, whose limit is 10 concurrent executions."""
+    client = boto3.client(
+        "lambda", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    monkeypatch.setattr(boto3, "client", lambda *_args, **_options: client)
+    limits = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
+    stubber = Stubber(client)
+    stubber.add_response("get_account_settings", {"AccountLimit": limits}, {})
+    stubber.activate()
+    return stubber
+
+
+def test_a_small_account_is_told_before_anything_is_uploaded(account: Stubber) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"ReservedConcurrency 2: the account's limit in us-east-1 is 10 .* 0 can be reserved",
+    ):
+        check_account_concurrency(2, 0, "us-east-1")
+
+
+def test_what_is_reserved_already_can_stay(account: Stubber) -> None:
+    check_account_concurrency(0, 0, "us-east-1")
+    check_account_concurrency(2, 2, "us-east-1")
+    # Neither had to ask.
+    with pytest.raises(AssertionError):
+        account.assert_no_pending_responses()

@@ -417,6 +417,15 @@ def test_a_deploy_migrates_and_tells_cloudformation(
     assert ADMIN.password not in logs.getvalue()
 
 
+def test_cloudformation_hears_of_it_with_the_older_urllib3_that_boto3_may_bring(
+    answers: tuple[str, list[dict[str, Any]]], deploy: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, received = answers
+    monkeypatch.delattr(migration_handler.urllib3, "request")
+    migration_handler.handler(request(url, "Delete"), context())
+    assert received[0]["Status"] == "SUCCESS"
+
+
 def test_deleting_the_service_leaves_the_data(
     database: Connection[Cursor], deploy: Secrets, answers: tuple[str, list[dict[str, Any]]]
 ) -> None:

@@ -155,7 +155,8 @@ def _answer(event: dict[str, Any], status: str, reason: str, role: str) -> None:
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": {"Role": role},
     }
-    urllib3.request(
+    # The runtime brings urllib3 as boto3's: version 1 has no `urllib3.request`.
+    urllib3.PoolManager().request(
         "PUT",
         event["ResponseURL"],
         body=json.dumps(document),
