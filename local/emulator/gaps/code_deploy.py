@@ -1,18 +1,24 @@
 """Releases of functions through CodeDeploy.
 
-AWS: CodeDeploy moves an alias that has an update policy. It calls the BeforeAllowTraffic hook first
-and fails the update unless the hook reports success.
+AWS: CodeDeploy moves an alias that has an update policy. It stops at once if an alarm of the
+deployment group is in ALARM. It calls the BeforeAllowTraffic hook and fails unless the hook reports
+success. Then it moves callers by weight, as the deployment configuration says, and goes back if an
+alarm rings meanwhile or somebody stops the deployment.
+https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
+https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-create-alarms.html
 ministack: has no CodeDeploy and refuses templates with its resources.
-Here: applications and deployment groups exist by name only. The BeforeAllowTraffic hook is called,
-and its report decides. All traffic moves in one step, whatever the deployment configuration says,
-and alarms do not stop a deployment. Remove this module once ministack has CodeDeploy.
+Here: all of this, but a minute of a deployment configuration takes a second. An alarm rings only if
+somebody sets its state. Remove this module once ministack has CodeDeploy.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import time
 import uuid
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,81 +32,188 @@ from ministack.services.cloudformation import _stacks, provisioners, stacks
 from local.emulator.stack_actions import Properties, Update, before_update
 
 _ALIAS = "AWS::Lambda::Alias"
-_REPORT = "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
+_TARGET = "CodeDeploy_20141006."
 _HOOK_SECONDS = 150
+_MINUTE_SECONDS = 1.0
+_POLL_SECONDS = 0.2
+_ALL = 100
 
 # What hooks reported, by execution id.
 _reports: dict[str, str] = {}
+# The properties of deployment groups, by name.
+_groups: dict[str, Properties] = {}
+# The status of deployments, by id.
+_deployments: dict[str, str] = {}
 
 
 def install() -> None:
-    """Add CodeDeploy's resources and its hook API, and call hooks before aliases change."""
+    """Add CodeDeploy's resources and its API, and move aliases as it does."""
     for kind in ("Application", "DeploymentGroup"):
         provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {
             "create": _create,
             "update": _update,
             "delete": _delete,
         }
-    router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
+    router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": [_TARGET.rstrip(".")]}
     app.SERVICE_HANDLERS["codedeploy"] = _handle
-    before_update(_ALIAS, _call_hook)
+    before_update(_ALIAS, _deploy)
     # The hook calls the emulator while the update waits, so the update needs its own thread.
     blocks = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda type_: type_ == _ALIAS or blocks(type_)
 
 
-def _create(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
-    return f"{stack}-{logical_id}-{uuid.uuid4().hex[:12].upper()}", {}
+def _create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+    name = f"{stack}-{logical_id}-{uuid.uuid4().hex[:12].upper()}"
+    _groups[name] = properties
+    return name, {}
 
 
 def _update(
-    physical_id: str, _old: dict[str, Any], _new: dict[str, Any], _stack: str
+    physical_id: str, _old: dict[str, Any], new: dict[str, Any], _stack: str
 ) -> tuple[str, dict[str, Any]]:
+    _groups[physical_id] = new
     return physical_id, {}
 
 
-def _delete(_physical_id: str, _properties: dict[str, Any]) -> None:
-    """Only the name exists."""
+def _delete(physical_id: str, _properties: dict[str, Any]) -> None:
+    _groups.pop(physical_id, None)
 
 
 async def _handle(
     _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, Any]
 ) -> tuple[int, dict[str, str], bytes]:
-    if headers.get("x-amz-target") != _REPORT:
-        return HTTPStatus.NOT_IMPLEMENTED, {}, b"{}"
-    request = json.loads(body)
-    execution = request["lifecycleEventHookExecutionId"]
-    _reports[execution] = request["status"]
-    answer = json.dumps({"lifecycleEventHookExecutionId": execution}).encode()
-    return HTTPStatus.OK, {"Content-Type": "application/x-amz-json-1.1"}, answer
+    action = headers.get("x-amz-target", "").removeprefix(_TARGET)
+    request = json.loads(body or b"{}")
+    answer: dict[str, Any]
+    match action:
+        case "PutLifecycleEventHookExecutionStatus":
+            execution = request["lifecycleEventHookExecutionId"]
+            _reports[execution] = request["status"]
+            answer = {"lifecycleEventHookExecutionId": execution}
+        case "ListDeployments":
+            wanted = request.get("includeOnlyStatuses")
+            found = [i for i, status in _deployments.items() if not wanted or status in wanted]
+            answer = {"deployments": found}
+        case "GetDeployment":
+            id_ = request["deploymentId"]
+            answer = {"deploymentInfo": {"deploymentId": id_, "status": _deployments[id_]}}
+        case "StopDeployment":
+            _deployments[request["deploymentId"]] = "Stopped"
+            answer = {"status": "Succeeded"}
+        case _:
+            return HTTPStatus.NOT_IMPLEMENTED, {}, b"{}"
+    return (
+        HTTPStatus.OK,
+        {"Content-Type": "application/x-amz-json-1.1"},
+        json.dumps(answer).encode(),
+    )
 
 
-def _call_hook(update: Update) -> Properties:
-    hook = _hook(update.stack_name, update.logical_id)
-    if hook and update.new.get("FunctionVersion") != update.old.get("FunctionVersion"):
-        _run(hook)
+def _deploy(update: Update) -> Properties:
+    """Move the alias's callers, before the update makes the move final."""
+    policy = _update_policy(update.stack_name, update.logical_id)
+    if policy and update.new.get("FunctionVersion") != update.old.get("FunctionVersion"):
+        deployment = f"d-{uuid.uuid4().hex[:9].upper()}"
+        _deployments[deployment] = "InProgress"
+        try:
+            _move(update, policy, deployment)
+        except ValueError:
+            if _deployments[deployment] == "InProgress":
+                _deployments[deployment] = "Failed"
+            raise
+        _deployments[deployment] = "Succeeded"
     return update.old
 
 
-def _hook(stack_name: str, alias: str | None) -> str | None:
-    """The BeforeAllowTraffic function of an alias, None without one."""
-    stack = _stacks[stack_name]
-    resource = stack["_template"]["Resources"].get(alias, {})
-    policy = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
-    hook = policy.get("BeforeAllowTrafficHook", {}).get("Ref")
-    return stack["_resources"][hook]["PhysicalResourceId"] if hook else None
+def _move(update: Update, policy: Properties, deployment: str) -> None:
+    """Run the hook and shift the weights.
+
+    Raises:
+        ValueError: an alarm rings, the hook does not report success, or the deployment was stopped.
+    """
+    resources = _stacks[update.stack_name]["_resources"]
+    group = _groups.get(_physical(resources, policy["DeploymentGroupName"]), {})
+    alarms = _alarm_names(group)
+    _check(deployment, alarms)
+    if hook := policy.get("BeforeAllowTrafficHook"):
+        _run(_physical(resources, hook), deployment)
+    lambda_ = _client("lambda")
+    alias = {"FunctionName": update.new["FunctionName"], "Name": update.new["Name"]}
+    new = str(update.new["FunctionVersion"])
+    try:
+        for percent, minutes in _steps(str(group.get("DeploymentConfigName", ""))):
+            weights = {"AdditionalVersionWeights": {new: percent / _ALL}}
+            lambda_.update_alias(**alias, RoutingConfig=weights)
+            end = time.monotonic() + minutes * _MINUTE_SECONDS
+            while time.monotonic() < end:
+                _check(deployment, alarms)
+                time.sleep(_POLL_SECONDS)
+        _check(deployment, alarms)
+    finally:
+        lambda_.update_alias(**alias, RoutingConfig={})
 
 
-def _run(hook: str) -> None:
-    execution = uuid.uuid4().hex
-    client = boto3.client(
-        "lambda",
+def _steps(configuration: str) -> Sequence[tuple[int, int]]:
+    """The percentages of a deployment configuration, and how many minutes each of them stays."""
+    if found := re.search(r"Canary(\d+)Percent(\d+)Minutes", configuration):
+        return [(int(found[1]), int(found[2]))]
+    if found := re.search(r"Linear(\d+)PercentEvery(\d+)Minutes?", configuration):
+        step = int(found[1])
+        return [(percent, int(found[2])) for percent in range(step, _ALL, step)]
+    return []
+
+
+def _check(deployment: str, alarms: Sequence[str]) -> None:
+    """Do nothing if the deployment may go on.
+
+    Raises:
+        ValueError: it was stopped, or one of the alarms is in ALARM.
+    """
+    if _deployments[deployment] == "Stopped":
+        raise ValueError(f"CodeDeploy: the deployment {deployment} was stopped")
+    if not alarms:
+        return
+    found = _client("cloudwatch").describe_alarms(AlarmNames=list(alarms), StateValue="ALARM")
+    for alarm in found["MetricAlarms"]:
+        raise ValueError(
+            f"CodeDeploy: the deployment {deployment} was stopped, because the alarm "
+            f"{alarm['AlarmName']} is in ALARM; the alias was not changed"
+        )
+
+
+def _alarm_names(group: Properties) -> list[str]:
+    configuration = group.get("AlarmConfiguration") or {}
+    if not configuration.get("Enabled", True):
+        return []
+    return [alarm["Name"] for alarm in configuration.get("Alarms", []) if "Name" in alarm]
+
+
+def _update_policy(stack_name: str, alias: str | None) -> Properties:
+    """How CodeDeploy updates an alias; empty if it does not."""
+    resource = _stacks[stack_name]["_template"]["Resources"].get(alias, {})
+    policy: Properties = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
+    return policy
+
+
+def _physical(resources: dict[str, Any], reference: Properties) -> str:
+    identifier: str = resources[reference["Ref"]]["PhysicalResourceId"]
+    return identifier
+
+
+def _client(service: str) -> Any:
+    connect: Any = boto3.client
+    return connect(
+        service,
         region_name=get_region(),
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
         config=Config(read_timeout=_HOOK_SECONDS, retries={"total_max_attempts": 1}),
     )
-    event = {"DeploymentId": "d-LOCAL", "LifecycleEventHookExecutionId": execution}
-    client.invoke(FunctionName=hook, Payload=json.dumps(event))
+
+
+def _run(hook: str, deployment: str) -> None:
+    execution = uuid.uuid4().hex
+    event = {"DeploymentId": deployment, "LifecycleEventHookExecutionId": execution}
+    _client("lambda").invoke(FunctionName=hook, Payload=json.dumps(event))
     status = _reports.pop(execution, "no status")
     if status != "Succeeded":
         raise ValueError(
