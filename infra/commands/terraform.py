@@ -7,9 +7,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from infra.commands.consumers import consumption, consumption_changes
+from infra.commands.kept_keys import keys_kept
 from infra.commands.preflight import check_destroy
 from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig, load_environment
@@ -44,10 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command: str = options.command
     environment = load_environment(os.environ)
     parallel = parallel_limit(os.environ)
-    with installed_terraform(os.environ) as terraform:
+    with installed_terraform(os.environ) as terraform, ExitStack() as kept:
         if command == "destroy":
             environment.check_destroyable()
             check_destroy(environment)
+            kept.enter_context(keys_kept(environment))
         if command in ("plan", "apply"):
             print(f"==> {environment.described}", flush=True)
             check_zones(environment)

@@ -92,7 +92,8 @@ class Backup(Construct):
             provider=vault.provider,
             name=vault.name,
             kms_key_arn=vault.key_arn,
-            force_destroy=not self._protection.prevent_destroy,
+            # What outlives the cluster also outlives a destroy that is to leave a snapshot.
+            force_destroy=not (self._protection.prevent_destroy or self._protection.final_snapshot),
             lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
             # AWS Backup deletes recovery points with the role that made them. Without its rights
             # they would stay as EXPIRED, so a destroy has to delete the vault first.

@@ -212,4 +212,12 @@ def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator
         assert client("s3").list_buckets()["Buckets"] == []
         assert client("iam").list_roles()["Roles"] == []
         assert all(vpc["IsDefault"] for vpc in client("ec2").describe_vpcs()["Vpcs"])
+        states = {
+            key["KeyState"]: key["Description"]
+            for each in client("kms").list_keys()["Keys"]
+            for key in [client("kms").describe_key(KeyId=each["KeyId"])["KeyMetadata"]]
+        }
+        # Only the environment that leaves backups leaves the keys that they need.
+        assert ("Enabled" in states) == (region in ("us-west-2", "us-east-2"))
+        assert states.get("Enabled", "guarded").endswith("guarded")
     assert emulator.database_pids() == []

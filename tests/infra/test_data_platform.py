@@ -780,6 +780,13 @@ def test_productions_data_is_destroyed_neither_by_terraform_nor_by_aws() -> None
     assert stack.resources("aws_kms_key")["encryption/key"]["deletion_window_in_days"] == 30
 
 
+def test_a_destroy_that_leaves_a_snapshot_empties_no_vault(tmp_path: Path) -> None:
+    lifted = 'profile = "production"\n[protection]\nprevent_destroy = false\n'
+    (stack,) = synthesized(tmp_path, lifted).values()
+    vaults = stack.resources("aws_backup_vault").values()
+    assert [vault["force_destroy"] for vault in vaults] == [False, False]
+
+
 def test_a_final_snapshot_has_a_name_of_its_own_that_no_plan_changes(stack: Stack) -> None:
     cluster = stack.only("aws_rds_cluster")
     assert "timestamp()" in cluster["final_snapshot_identifier"]
