@@ -33,7 +33,12 @@ def emulated_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 @pytest.fixture
 def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The account, with the process environment leading to it and to folders of the test."""
-    variables = aws_variables(Settings(tmp_path, emulated_account.port), os.environ)
+    port = emulated_account.port
+    variables = {
+        **aws_variables(Settings(tmp_path, port), os.environ),
+        # The emulator answers those who call it by its own folder.
+        "AWS_SDK_UA_APP_ID": Settings(emulated_account.folder, port).identity,
+    }
     for name in set(os.environ) - set(variables):
         monkeypatch.delenv(name)
     for name, value in variables.items():

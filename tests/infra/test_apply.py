@@ -129,7 +129,9 @@ def lives(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[
     for name in LIVES:
         region, suffix = (name, "std") if name in REGIONS else ("us-west-2", name)
         variables = {**os.environ, "REGIONS": region, "ENVIRONMENT_SUFFIX": suffix}
-        started[name] = Life(folder / name, aws_variables(settings, variables))
+        own = Settings(emulator.folder, emulator.port).identity
+        environment = {**aws_variables(settings, variables), "AWS_SDK_UA_APP_ID": own}
+        started[name] = Life(folder / name, environment)
     with ThreadPoolExecutor(len(LIVES)) as pool:
         for future in [pool.submit(LIVES[name], life) for name, life in started.items()]:
             future.result()
