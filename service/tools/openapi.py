@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {
             "title": "Trade service",
-            "version": "1.0.0",
+            "version": "2.0.0",
             "description": "Books trades, each exactly once, and shows, lists and voids them.",
         },
         "paths": {
