@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from infra.commands.running import with_what_runs
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
@@ -32,7 +33,7 @@ def main() -> None:
     Raises:
         UserError: there is something, or Terraform or AWS does not say.
     """
-    environment = load_environment(os.environ)
+    environment = with_what_runs(load_environment(os.environ))
     drifted = []
     synthesize(environment)
     with installed_terraform(os.environ) as terraform:

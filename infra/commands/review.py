@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.commands.cost import Estimate, Prices, estimate, load_prices, report
+from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
@@ -177,7 +178,7 @@ def main() -> None:
     Raises:
         UserError: there are no credentials, or Terraform failed; it has said why.
     """
-    environment = load_environment(os.environ)
+    environment = with_what_runs(load_environment(os.environ))
     synthesize(environment)
     with installed_terraform(os.environ) as terraform:
         regions = [review(environment, each.region, terraform) for each in environment.regions]

@@ -13,6 +13,7 @@ from pathlib import Path
 from infra.commands.consumers import consumption, consumption_changes
 from infra.commands.kept_keys import keys_kept
 from infra.commands.preflight import check_destroy
+from infra.commands.running import with_what_runs
 from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if command in ("plan", "apply"):
             print(f"==> {environment.described}", flush=True)
             check_zones(environment)
+            environment = with_what_runs(environment)
         synthesize(environment)
         if command in _RESULTS and len(environment.regions) > 1:
             waves = environment.waves()

@@ -1,6 +1,9 @@
 """What Aurora MySQL accepts: its versions, and the names that it keeps for itself."""
 
+import re
 from pathlib import Path
+
+from infra.config.naming import APP_USER
 
 # The versions of Aurora MySQL 3 that AWS offers for new clusters, as cfn-lint lists them (its data
 # files `aws_rds_dbcluster/engine_version.json`, without those of `engine_version_deprecated.json`).
@@ -46,14 +49,14 @@ RESERVED_USERS = frozenset(
         "rdsproxyadmin",
         "rdsrepladmin",
         "rdstopmgr",
-        "trade_app",
+        APP_USER,
     }
 )
 
 
 def version_number(engine_version: str) -> tuple[int, ...]:
-    """A version in a form that can be compared: `8.0.mysql_aurora.3.10.0` is (3, 10, 0)."""
-    return tuple(int(part) for part in engine_version.removeprefix(_PREFIX).split("."))
+    """A version that can be compared: `8.0.mysql_aurora.3.10.0` is (8, 0, 3, 10, 0)."""
+    return tuple(int(part) for part in re.findall("[0-9]+", engine_version))
 
 
 # https://dev.mysql.com/doc/refman/8.0/en/keywords.html

@@ -62,6 +62,11 @@ class EnvironmentConfig:
         source = f"from {name}" if file.exists() else f"without a file ({name} does not exist)"
         return f"environment {self.suffix}: profile {self.profile}, {source}"
 
+    def settings_in(self, region: RegionConfig) -> Settings:
+        """The settings as a region has them, which depends on what its database runs on."""
+        database = self.settings.database.running_on(region.running)
+        return self.settings.model_copy(update={"database": database})
+
     def stack_names(self) -> tuple[str, ...]:
         """The environment's stacks, in the order of its regions."""
         return tuple(stack_name(region.region, self.suffix) for region in self.regions)

@@ -1,10 +1,11 @@
 """The sections that people edit in `infra/environments/*.toml`. The defaults are `standard`'s."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from infra.config.aurora import (
     ENGINE_VERSIONS,
@@ -109,6 +110,15 @@ def _window(key: str, text: str) -> tuple[int, int]:
     return start, end
 
 
+@dataclass(frozen=True)
+class Running:
+    """What a database still runs on, where its file asks for something else."""
+
+    engine_version: str = ""
+    capacity: Capacity | None = None
+    connection_budget: int | None = None
+
+
 class DatabaseConfig(Section):
     """The Aurora MySQL cluster: one writer and `readers`, provisioned or serverless."""
 
@@ -149,6 +159,8 @@ class DatabaseConfig(Section):
         str, Field(pattern="^[a-z][a-z0-9_]{0,15}$", examples=["platform_admin"])
     ] = "platform_admin"
 
+    _running: Running = PrivateAttr(default_factory=Running)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.serverless and self.min_capacity > self.max_capacity:
@@ -185,9 +197,18 @@ class DatabaseConfig(Section):
         """Whether idle instances stop."""
         return self.serverless and self.min_capacity == 0
 
+    def running_on(self, running: Running) -> "DatabaseConfig":
+        """The options as they are as long as the database runs on that."""
+        version = running.engine_version or self.engine_version
+        options = self.model_copy(update={"engine_version": version})
+        options._running = running
+        return options
+
     @property
     def capacity(self) -> Capacity:
         """What each instance can hold."""
+        if self._running.capacity:
+            return self._running.capacity
         if self.serverless:
             return serverless_capacity(self.max_capacity)
         return PROVISIONED[self.instance_class]
@@ -195,7 +216,9 @@ class DatabaseConfig(Section):
     @property
     def connection_budget(self) -> int:
         """How many functions may run concurrently, each with a connection of its own."""
-        return connection_budget(self.capacity, self.connection_share_percent, proxy=self.proxy)
+        budget = connection_budget(self.capacity, self.connection_share_percent, proxy=self.proxy)
+        limit = self._running.connection_budget
+        return budget if limit is None else min(budget, limit)
 
     def idle_keys(self) -> Mapping[str, str]:
         """See `Section`."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
-from infra.config.options import RegionOptions
+from infra.config.options import RegionOptions, Running
 from shared.regions import REGIONS
 
 
@@ -25,6 +25,7 @@ class RegionConfig:
     region: str
     zone_letters: Collection[str] = ("a", "b")
     options: RegionOptions = field(default_factory=RegionOptions)
+    running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:
         known = REGIONS[self.region].zones

@@ -45,7 +45,7 @@ class DataPlatform(Stack):
             region=region.region,
             tags={"Environment": environment.suffix},
         )
-        self._settings = environment.settings
+        self._settings = environment.settings_in(region)
         self._region = region
         self._place = Place(self.account, region.region, environment.suffix)
         self._key_arn, key_id, replica_key_arns = self._keys()

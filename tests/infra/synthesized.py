@@ -103,9 +103,15 @@ def synthesized(folder: Path, settings: str = "", **variables: str) -> dict[str,
         {"CDKTF_OUTDIR": str(folder), "ENVIRONMENT_FILE": str(file), **variables}
     )
     synthesize(environment)
+    stacks = stacks_in(folder)
+    return {name: stacks[name] for name in environment.stack_names()}
+
+
+def stacks_in(folder: Path) -> dict[str, Stack]:
+    """The stacks that were synthesized into a folder, by name."""
     return {
-        name: Stack(json.loads((folder / "stacks" / name / "cdk.tf.json").read_text()))
-        for name in environment.stack_names()
+        file.parent.name: Stack(json.loads(file.read_text()))
+        for file in folder.glob("stacks/*/cdk.tf.json")
     }
 
 
