@@ -1,7 +1,7 @@
 """Draws docs/architecture.svg from what is deployed: `python -m docs.diagram`.
 
-The left half is read from the synthesized stack of the profile `standard` in one region, the
-right half from the SAM template, and the middle from the contract. Nothing is drawn by hand.
+The left half shows the synthesized stack of the profile `standard` in one region. The right half
+shows the SAM template, and the middle the contract. Nothing is drawn by hand.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from docs.svg import LINE, Canvas, Rectangle, box_height
+from docs.shapes import LINE, Canvas, Rectangle, box_height
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from shared.contract.loader import Contract, load_contract
@@ -54,7 +54,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the service, and what sets it off."""
+    """One function of the service, and what triggers it."""
 
     name: str
     description: str
@@ -101,12 +101,12 @@ class Stack:
 
 
 def main() -> None:
-    """Draw the picture anew."""
+    """Draw the picture again."""
     PICTURE.write_text(draw(standard_stack(), load_contract(), TEMPLATE))
 
 
 def standard_stack() -> Stack:
-    """The data platform as the profile `standard` makes it, in one region."""
+    """The data platform with the profile `standard`, in one region."""
     environment = load_environment({"ENVIRONMENT_SUFFIX": _ENVIRONMENT}).with_profile("standard")
     with tempfile.TemporaryDirectory() as folder:
         synthesize(replace(environment, out_dir=Path(folder)))
@@ -115,7 +115,7 @@ def standard_stack() -> Stack:
 
 
 def draw(stack: Stack, contract: Contract, template: Path) -> str:
-    """The picture of both halves and of what is between them, as SVG."""
+    """Both halves and the contract between them, as SVG."""
     consumed = {parameter.logical_name for parameter in consumed_parameters(template, contract)}
     service = _service(template)
     canvas = Canvas()
@@ -131,21 +131,19 @@ def draw(stack: Stack, contract: Contract, template: Path) -> str:
     _draw_contract(canvas, middle, contract, consumed)
     api = _draw_service(canvas, right, service)
     exchange = middle.y + 36
-    canvas.arrow([(platform.right + 4, exchange), (middle.x - 4, exchange)])
+    canvas.line((platform.right + 4, exchange), (middle.x - 4, exchange))
     canvas.text(platform.right + _BETWEEN / 2, exchange - 8, "writes", "label", anchor="middle")
-    canvas.arrow([(middle.right + 4, exchange), (right.x - 4, exchange)])
+    canvas.line((middle.right + 4, exchange), (right.x - 4, exchange))
     canvas.text(middle.right + _BETWEEN / 2, exchange - 8, "reads", "label", anchor="middle")
-    canvas.arrow([(right.right + _CLIENTS, api), (right.right - 18, api)])
+    canvas.line((right.right + _CLIENTS, api), (right.right - 18, api))
     canvas.text(right.right + _CLIENTS - 2, api - 8, "HTTPS", "label", anchor="end")
     below, lane = _MARGIN + height + 28, platform.right + _BETWEEN / 2
-    canvas.arrow(
-        [
-            (right.x + right.width / 2, right.bottom),
-            (right.x + right.width / 2, below),
-            (lane, below),
-            (lane, cluster.middle),
-            (cluster.right + 1, cluster.middle),
-        ]
+    canvas.line(
+        (right.x + right.width / 2, right.bottom),
+        (right.x + right.width / 2, below),
+        (lane, below),
+        (lane, cluster.middle),
+        (cluster.right + 1, cluster.middle),
     )
     canvas.text(
         (middle.x + middle.right) / 2,
@@ -285,7 +283,7 @@ def _beside_vpc(stack: Stack) -> Sequence[tuple[str, Sequence[str], str]]:
 
 
 def _short(name: str, stack: Stack) -> str:
-    """A resource's name without what all of them have in theirs."""
+    """A resource's name without the part that all names share."""
     own = name.removeprefix(f"{PLATFORM}-")
     return own.removesuffix(f"-{REGION_CODES[stack.region]}-{_ENVIRONMENT}").replace("-", " ")
 
@@ -329,12 +327,9 @@ def _draw_service(canvas: Canvas, panel: Rectangle, service: _Service) -> float:
         lines = _function_lines(function)
         place = canvas.box(Rectangle(x, y, width, 0), f"Lambda · {function.name}", lines, _COMPUTE)
         if any(trigger.split()[0] in _METHODS for trigger in function.triggers):
-            canvas.arrow([(left, api.middle), (left, place.middle), (x - 1, place.middle)])
+            canvas.line((left, api.middle), (left, place.middle), (x - 1, place.middle))
         y = place.bottom + _GAP
-    canvas.elements.append(
-        f'<path d="M {left:g} {api.middle:g} L {x:g} {api.middle:g}" stroke="#475569" '
-        'stroke-width="1.8"/>'
-    )
+    canvas.line((left, api.middle), (x, api.middle), head=False)
     for other in service.others:
         canvas.text(x, y + 16, other, "subheading")
         y += LINE
@@ -397,7 +392,7 @@ def _trigger(event: Mapping[str, Any]) -> str:
 
 
 def _target(schedule: Mapping[str, Any]) -> str:
-    """The function that a schedule calls, by its name in the template."""
+    """The function that a schedule calls: its name in the template."""
     arn: str = schedule["Properties"]["Target"]["Arn"]
     return arn.partition(".")[0]
 
@@ -407,7 +402,7 @@ def _words(name: str) -> str:
 
 
 def _flowed(items: Sequence[str], separator: str = " ") -> Sequence[str]:
-    """The items in as few lines as they need in a box of the service."""
+    """The items in as few lines as fit into a box of the service."""
     lines: list[str] = []
     for item in items:
         if lines and len(lines[-1]) + len(separator) + len(item) <= _SERVICE_CHARACTERS:
