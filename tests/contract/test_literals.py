@@ -80,7 +80,7 @@ def known_to_both(infra: Iterable[str], service: Iterable[str], meeting: Iterabl
 def aws_words() -> set[str]:
     """The words of the APIs that both halves call or configure, and of MySQL."""
     words = {"restapis/", "MySQL", "information_schema"}
-    for name in ("cloudformation", "cloudwatch"):
+    for name in ("cloudformation", "cloudwatch", "kms"):
         model = boto3.client(name, region_name="us-east-1").meta.service_model
         words |= {xform_name(operation) for operation in model.operation_names}
         for shape in map(model.shape_for, model.shape_names):
