@@ -23,6 +23,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.config.aurora import ENGINE_VERSIONS
 from infra.terraform.program import cli_config
 from tests.ports import free_port_base
 
@@ -406,6 +407,16 @@ def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
         until(started.exists, "the function to start")
         updated.update_function_configuration(FunctionName="check", Timeout=20)
         assert json.loads(answer.result()["Payload"].read()) == "us-west-2"
+
+
+def test_every_version_that_the_platform_accepts_is_offered(emulator: Emulator) -> None:
+    pages = emulator.client("rds").get_paginator("describe_db_engine_versions")
+    offered = {
+        version["EngineVersion"]
+        for page in pages.paginate(Engine="aurora-mysql")
+        for version in page["DBEngineVersions"]
+    }
+    assert set(ENGINE_VERSIONS) <= offered
 
 
 def test_cluster_attributes_are_described_as_requested(emulator: Emulator) -> None:
