@@ -98,7 +98,13 @@ def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
 
     platform.make("deploy-service", "SERVICE_PARAMETERS=ApiAuthorization=AWS_IAM")
 
-    assert f"{service} no drift" in platform.make("drift", check=False).stdout
+    # Without the parameter, the next release would not ask callers to sign.
+    sources = platform.make("drift", check=False).stdout
+    assert (
+        f"{service} service must be redeployed: parameter ApiAuthorization is 'AWS_IAM'" in sources
+    )
+    drift = platform.make("drift", "SERVICE_PARAMETERS=ApiAuthorization=AWS_IAM", check=False)
+    assert f"{service} no drift" in drift.stdout
     assert platform.trade_url == url
     unsigned = requests.post(url, json=ORDER, timeout=30)
     assert unsigned.status_code == 403

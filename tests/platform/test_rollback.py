@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from typing import Any
 
 import requests
 
@@ -48,8 +49,18 @@ def live(platform: Platform) -> list[str]:
     return found
 
 
+def set_alarms(platform: Platform, state: str) -> None:
+    """Set the state of the alarms that stop a release."""
+    client: Any = platform.client("cloudwatch")
+    found = client.describe_alarms(AlarmNamePrefix="trading-platform-service")["MetricAlarms"]
+    alarms = [alarm["AlarmName"] for alarm in found if "TradeErrors" in alarm["AlarmName"]]
+    assert alarms
+    for name in alarms:
+        client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
+
+
 def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_release(
-    app_team: Platform,
+    platform: Platform, app_team: Platform
 ) -> None:
     assert health(app_team) == "ok"
     before, _, released, commit, contract, *_ = live(app_team)
@@ -62,13 +73,19 @@ def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_releas
     wrong = live(app_team)[0]
     assert wrong == listed(app_team)[0][0]
 
+    # An alarm rings, as it does when one rolls back: CodeDeploy would stop the deployment.
+    set_alarms(platform, "ALARM")
     app_team.make("rollback-service")
     assert health(app_team) == "ok"
     _, _, _, restored, _, remark = live(app_team)
     assert (restored, remark) == (commit, f"version {before} again")
     assert wrong in [version for version, *_ in listed(app_team)]
 
-    # What is released now is what was there before: the same build is nothing new.
+    # What is released now is what was there before: the same build is no new version.
+    set_alarms(platform, "OK")
+    restoring = live(app_team)[0]
+    app_team.make("deploy-service")
+    assert live(app_team)[0] == restoring
     assert "No changes to deploy" in app_team.make("deploy-service").stdout
 
     # Before this one it was the rollback that was live, and not the other wrong one.
