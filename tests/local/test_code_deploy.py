@@ -24,7 +24,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def template(release: str, preference: str) -> str:
-    """A stack whose alias leads to the version of a release; versions stay, as SAM has it."""
+    """A stack whose alias leads to the version of a release; versions stay, as SAM has it.
+
+    With the preference `Disabled`, CodeDeploy has no part in it.
+    """
     function = {"Ref": "Function"}
     group = {
         "ApplicationName": {"Ref": "Application"},
@@ -85,6 +88,8 @@ def template(release: str, preference: str) -> str:
             },
         },
     }
+    if preference == "Disabled":
+        del resources["Application"], resources["Group"], resources["Alias"]["UpdatePolicy"]
     return json.dumps({"Resources": resources})
 
 
@@ -174,6 +179,16 @@ def test_nothing_is_released_through_codedeploy_while_an_alarm_rings(released: R
     released.alarm("ALARM")
     assert released.update("B", "AllAtOnce") == "UPDATE_ROLLBACK_COMPLETE"
     assert released.alias() == before
+
+
+def test_a_release_without_codedeploy_goes_while_an_alarm_rings_and_the_next_one_has_it_again(
+    released: Released,
+) -> None:
+    released.alarm("ALARM")
+    assert released.update("B", "Disabled") == "UPDATE_COMPLETE"
+    assert released.update("C", "AllAtOnce") == "UPDATE_ROLLBACK_COMPLETE"
+    released.alarm("OK")
+    assert released.update("D", "AllAtOnce") == "UPDATE_COMPLETE"
 
 
 def test_a_deployment_can_be_stopped(released: Released) -> None:

@@ -27,7 +27,13 @@ from botocore.config import Config
 from ministack import app
 from ministack.core import router
 from ministack.core.responses import get_region
-from ministack.services.cloudformation import _stacks, provisioners, stacks
+from ministack.services.cloudformation import (
+    _stacks,
+    changesets,
+    handlers,
+    provisioners,
+    stacks,
+)
 
 from local.emulator.stack_actions import Properties, Update, before_update
 
@@ -40,6 +46,8 @@ _ALL = 100
 
 # What hooks reported, by execution id.
 _reports: dict[str, str] = {}
+# The template that each stack is getting, or has got last.
+_templates: dict[str, Properties] = {}
 # The properties of deployment groups, by name.
 _groups: dict[str, Properties] = {}
 # The status of deployments, by id.
@@ -57,6 +65,17 @@ def install() -> None:
     router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": [_TARGET.rstrip(".")]}
     app.SERVICE_HANDLERS["codedeploy"] = _handle
     before_update(_ALIAS, _deploy)
+    original = stacks._deploy_stack_async
+
+    async def deploy_stack(
+        stack_name: str, stack_id: str, template: Properties, *more: Any, **named: Any
+    ) -> Any:
+        # Until the end of an update, the stack has its old template.
+        _templates[stack_name] = template
+        return await original(stack_name, stack_id, template, *more, **named)
+
+    for module in (changesets, handlers, stacks):
+        module._deploy_stack_async = deploy_stack
     # The hook calls the emulator while the update waits, so the update needs its own thread.
     blocks = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda type_: type_ == _ALIAS or blocks(type_)
@@ -131,12 +150,12 @@ def _move(update: Update, policy: Properties, deployment: str) -> None:
     Raises:
         ValueError: an alarm rings, the hook does not report success, or the deployment was stopped.
     """
-    resources = _stacks[update.stack_name]["_resources"]
-    group = _groups.get(_physical(resources, policy["DeploymentGroupName"]), {})
+    group = _group(update.stack_name, policy["DeploymentGroupName"]["Ref"])
     alarms = _alarm_names(group)
     _check(deployment, alarms)
     if hook := policy.get("BeforeAllowTrafficHook"):
-        _run(_physical(resources, hook), deployment)
+        resources = _stacks[update.stack_name]["_resources"]
+        _run(resources[hook["Ref"]]["PhysicalResourceId"], deployment)
     lambda_ = _client("lambda")
     alias = {"FunctionName": update.new["FunctionName"], "Name": update.new["Name"]}
     new = str(update.new["FunctionVersion"])
@@ -190,14 +209,15 @@ def _alarm_names(group: Properties) -> list[str]:
 
 def _update_policy(stack_name: str, alias: str | None) -> Properties:
     """How CodeDeploy updates an alias; empty if it does not."""
-    resource = _stacks[stack_name]["_template"]["Resources"].get(alias, {})
+    resource = _templates[stack_name]["Resources"].get(alias, {})
     policy: Properties = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
     return policy
 
 
-def _physical(resources: dict[str, Any], reference: Properties) -> str:
-    identifier: str = resources[reference["Ref"]]["PhysicalResourceId"]
-    return identifier
+def _group(stack_name: str, logical_id: str) -> Properties:
+    """The properties of a stack's deployment group, which may be part of the same update."""
+    start = f"{stack_name}-{logical_id}-"
+    return next((group for name, group in _groups.items() if name.startswith(start)), {})
 
 
 def _client(service: str) -> Any:
