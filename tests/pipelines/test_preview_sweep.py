@@ -28,7 +28,7 @@ def sweep(github: GitHub, folder: Path, *stages: str, failing: str = "none") -> 
         f"""#!/bin/sh
 case "$*" in
 *previews*) echo '{listed}' ;;
-*) echo "$*" >>"{folder}/destroyed"; case "$*" in *={failing}) exit 2 ;; esac ;;
+destroy*) echo "$*" >>"{folder}/destroyed"; case "$*" in *={failing}) exit 2 ;; esac ;;
 esac
 """
     )

@@ -80,7 +80,7 @@ SERVICE: Mapping[str, Role] = {
     "SmokeCheckFunctionRole": role(
         "lambda",
         *(LOGS, TRACES),
-        lambda_InvokeFunction="TradeFunctionVersion",
+        lambda_InvokeFunction="${TradeFunction.Arn}:*",
         codedeploy_PutLifecycleEventHookExecutionStatus=(
             "codedeploy:here:deploymentgroup:StackName-ServerlessDeploymentApplication-*/*"
         ),

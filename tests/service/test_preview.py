@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
@@ -238,7 +239,7 @@ def test_no_preview_can_have_a_name_of_the_environments(stage: str) -> None:
         return
     hints = get_type_hints(DatabaseConfig, include_extras=True)
     own_schema, own_user = (
-        hints[name].__metadata__[0].pattern for name in ("name", "master_username")
+        TypeAdapter(hints[name]).json_schema()["pattern"] for name in ("name", "master_username")
     )
     assert not re.fullmatch(own_schema, preview.schema)
     for user in (preview.user, preview.owner):
