@@ -25,6 +25,7 @@ from infra.provider.bindings import AwsProvider, DataAwsKmsAlias, Fn, KmsKey
 from infra.stacks.base import Stack
 from shared.contract.loader import Contract
 from shared.naming import snake_case, stack_name
+from shared.regions import REGIONS
 
 
 class DataPlatform(Stack):
@@ -48,6 +49,7 @@ class DataPlatform(Stack):
         self._settings = environment.settings_in(region)
         self._region = region
         self._place = Place(self.account, region.region, environment.suffix)
+        self._providers = self._further_providers()
         self._key_arn, key_id, replica_key_arns = self._keys()
         network = self._network()
         data, artifacts = self._buckets()
@@ -89,6 +91,17 @@ class DataPlatform(Stack):
             },
         )
 
+    def _further_providers(self) -> Mapping[str, AwsProvider]:
+        """The providers of the other regions and of the one that backups are copied to, by alias.
+
+        All exist, used or not: Terraform removes a resource with the provider that created it, and
+        every plan fails without that. An unused one is never configured.
+        https://developer.hashicorp.com/terraform/language/providers/configuration
+        """
+        others = {name: name for name in REGIONS if name != self._region.region}
+        aliases = {**others, "copy": self._region.copy_region}
+        return {alias: self.provider(alias, region) for alias, region in aliases.items()}
+
     def _keys(self) -> tuple[str, str, Mapping[str, str]]:
         """ARN and id of the environment's key in the region, and the ARNs of its other keys.
 
@@ -105,7 +118,7 @@ class DataPlatform(Stack):
             other: self._key(
                 f"encryption-{other}",
                 Place(self.account, other, self._place.environment),
-                self.provider(other, other),
+                self._providers[other],
             ).arn
             for other in secondaries
         }
@@ -242,7 +255,7 @@ class DataPlatform(Stack):
             settings=self._settings,
             cluster_arn=database.cluster.arn,
             key_arn=self._key_arn,
-            copy_provider=self.provider("copy", self._region.copy_region) if copied else None,
+            copy_provider=self._providers["copy"] if copied else None,
         )
         observability.watch_backups(backup.vault.name, copied=copied)
 

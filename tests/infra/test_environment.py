@@ -535,7 +535,9 @@ def test_a_new_region_is_one_row_of_the_table(tmp_path: Path) -> None:
     regions = {
         provider.get("alias"): provider["region"] for provider in document["provider"]["aws"]
     }
-    assert regions == {None: "eu-west-1", "copy": "us-east-1"}
+    assert regions == {None: "eu-west-1", "copy": "us-east-1"} | {
+        region: region for region in REGIONS
+    }
     (vpc,) = document["resource"]["aws_vpc"].values()
     assert vpc["cidr_block"] == "10.40.0.0/16"
     zones = {subnet["availability_zone"] for subnet in document["resource"]["aws_subnet"].values()}
