@@ -16,7 +16,7 @@ from benchmarks.project import copied_project
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
 from shared.cli.errors import UserError
-from tests.ports import free_port_base
+from tests.support.ports import free_port_base
 
 _ROUNDS = 3
 _REGION = "us-east-1"

@@ -19,13 +19,14 @@ _FIXTURES = {
 }
 # What the tests of a file or folder need besides.
 _FILES = {
-    "tests/benchmarks": ("bench",),
+    "tests/benchmarks": ("bench", "database"),
     "tests/faults": ("database", "emulator"),
     "tests/infra/test_leaving_cdktf.py": ("cdktn",),
     "tests/infra/test_review.py": ("terraform",),
     "tests/infra/test_scan.py": ("checks",),
     "tests/infra/test_terraform.py": ("terraform",),
     "tests/local/test_emulator.py": ("emulator", "terraform"),
+    "tests/local/test_guard.py": ("emulator", "browser"),
     "tests/local/test_region_failover.py": ("emulator", "checks"),
     "tests/local/test_restore.py": ("emulator", "checks"),
     "tests/platform/test_documentation_page.py": ("browser",),

@@ -7,7 +7,7 @@ import pytest
 
 from docs.diagram import PICTURE, TEMPLATE, Stack, draw, standard_stack
 from shared.contract.loader import load_contract
-from tests.infra.synthesized import variant
+from tests.support.synthesized import variant
 
 CONTRACT = load_contract()
 

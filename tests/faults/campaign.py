@@ -19,13 +19,13 @@ from local.database_server import ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
 from shared.cli.table import table
-from tests.endpoint import Endpoint
 from tests.faults.callers import Callers, Ledger
 from tests.faults.checks import BOOK, Findings, compare, positions, read_book
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.faults import FAULTS, Fault, Platform
 from tests.faults.function import Answer, Function
 from tests.faults.secrets_manager import SECRET_ARN, SecretsManager
+from tests.support.endpoint import Endpoint
 from trading.database import connect
 from trading.settings import Address
 

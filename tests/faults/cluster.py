@@ -34,8 +34,8 @@ from pymysql.cursors import Cursor, DictCursor
 from pymysql.err import OperationalError
 
 from local.database_server import MariaDBServer, TLSFiles
-from tests.endpoint import Endpoint
-from tests.ports import free_port
+from tests.support.endpoint import Endpoint
+from tests.support.ports import free_port
 from trading.database import connect
 from trading.secret import Credentials
 from trading.settings import Address

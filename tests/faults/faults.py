@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.endpoint import Cut
 from tests.faults.cluster import Cluster
 from tests.faults.function import Doom, Function
 from tests.faults.secrets_manager import SecretsManager
+from tests.support.endpoint import Cut
 from trading.secret import PENDING
 
 _PATIENCE_SECONDS = 30

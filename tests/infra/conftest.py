@@ -13,9 +13,9 @@ from infra.config.environment import EnvironmentConfig
 from infra.terraform.backend import stack_folder
 from local.emulator.settings import Settings
 from local.platform import aws_variables
-from tests.infra.small_stack import ENVIRONMENT, REGION, Document, small_stack
-from tests.local.test_emulator import Emulator
-from tests.ports import free_port_base
+from tests.support.emulator import Emulator
+from tests.support.ports import free_port_base
+from tests.support.small_stack import ENVIRONMENT, REGION, Document, small_stack
 
 ACCOUNT = "000000000000"
 

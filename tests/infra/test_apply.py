@@ -19,8 +19,9 @@ import pytest
 
 from local.emulator.settings import Settings
 from local.platform import aws_variables
-from tests.infra.synthesized import EVERYTHING, REGIONS
-from tests.local.test_emulator import Emulator, free_port_base
+from tests.support.emulator import Emulator
+from tests.support.ports import free_port_base
+from tests.support.synthesized import EVERYTHING, REGIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDED = EVERYTHING.read_text()

@@ -11,8 +11,8 @@ from infra.commands.consumers import consumption
 from infra.config.environment import load_environment
 from infra.terraform.backend import stack_folder
 from shared.cli.errors import UserError
-from tests.infra.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
 
 SERVICE = "a-service"
 

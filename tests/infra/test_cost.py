@@ -10,7 +10,7 @@ import pytest
 
 from infra.commands import cost
 from infra.commands.cost import Estimate, estimate, load_prices, report
-from tests.infra.synthesized import VARIANTS, variant
+from tests.support.synthesized import VARIANTS, variant
 
 PRICES = load_prices()
 

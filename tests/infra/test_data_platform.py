@@ -14,7 +14,7 @@ from infra.main import main
 from infra.provider.bindings import App, TerraformStack
 from shared.contract.loader import load_contract
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
-from tests.infra.synthesized import (
+from tests.support.synthesized import (
     EVERYTHING,
     REGIONS,
     VARIANTS,

@@ -7,8 +7,8 @@ import pytest
 from infra.commands import drift, terraform
 from infra.commands.drift import unknown_rules
 from shared.cli.errors import UserError
-from tests.infra.small_stack import PARAMETER, REGION, STACK, Document
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.small_stack import PARAMETER, REGION, STACK, Document
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from infra.commands.cost import estimate, load_prices
 from infra.config.environment import load_environment
 from infra.config.naming import global_name
-from tests.infra.synthesized import REGIONS, Stack, differences, statements, synthesized
+from tests.support.synthesized import REGIONS, Stack, differences, statements, synthesized
 
 FILE = Path(__file__).parent / "environments" / "global.toml"
 PRIMARY, *SECONDARIES = REGIONS

@@ -9,7 +9,7 @@ import pytest
 from infra.commands.kept_keys import keys_kept
 from infra.config.environment import EnvironmentConfig, load_environment
 from shared.cli.errors import UserError
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
 
 REGIONS = "us-east-1,us-east-2"
 KEYS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.provider.lean import lean_archive, load_lean
-from tests.infra.synthesized import EVERYTHING, REGIONS
+from tests.support.synthesized import EVERYTHING, REGIONS
 
 ASSEMBLY = """\
 {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.synthesized import EVERYTHING, REGIONS, VARIANTS, Stack, variant
+from tests.support.synthesized import EVERYTHING, REGIONS, VARIANTS, Stack, variant
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from infra.commands import terraform
 from infra.config.environment import load_environment
 from infra.stacks.state import local_state_file
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
 
 
 def test_a_plan_can_remove_what_other_regions_had(

@@ -11,7 +11,7 @@ from infra.stacks.state import local_state_file
 from shared.cli.errors import UserError
 from shared.naming import service_stack_name
 from tests.infra.test_state import write_state
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
 
 
 @pytest.fixture

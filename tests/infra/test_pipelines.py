@@ -17,8 +17,8 @@ from infra.stacks.pipelines import Pipelines
 from shared.cli.errors import UserError
 from shared.naming import ENVIRONMENT_SUFFIX_MAX
 from tests.infra.conftest import ACCOUNT
-from tests.infra.synthesized import REGIONS, Attributes, Stack
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.synthesized import REGIONS, Attributes, Stack
 
 REPOSITORY = "acme/trading-platform"
 ISSUER = "token.actions.githubusercontent.com"

@@ -17,9 +17,9 @@ from infra.policies.service_boundary import BOUNDARY, boundary_arn, service_boun
 from infra.policies.service_deployer import SERVICE_DEPLOYER, service_deployer
 from infra.policies.statements import MAX_CHARACTERS, Document
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
-from tests.infra.synthesized import synthesized
-from tests.local.test_emulator import Emulator
-from tests.service.transformed import stack
+from tests.support.emulator import Emulator
+from tests.support.synthesized import synthesized
+from tests.support.transformed import stack
 
 PLACE = Place("123456789012", "us-east-1", "dev")
 SERVICE = "trading-platform-service-useast1-dev"

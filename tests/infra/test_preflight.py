@@ -21,7 +21,7 @@ from infra.config.environment import load_environment
 from infra.config.naming import global_name
 from shared.cli.errors import UserError
 from shared.contract.loader import load_contract
-from tests.local.test_emulator import Emulator, until
+from tests.support.emulator import Emulator, until
 
 REGION = "us-east-1"
 

@@ -14,7 +14,7 @@ from shared.cli.errors import UserError
 from shared.contract.check import ROOT, main
 from shared.contract.loader import Contract, load_contract
 from shared.contract.template import consumed_names
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
 
 ENVIRONMENT = "tested"
 VARIABLES = {"AGAINST": "environment", "ENVIRONMENT_SUFFIX": ENVIRONMENT}

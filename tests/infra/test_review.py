@@ -24,8 +24,8 @@ from infra.commands.review import (
 from infra.config.environment import load_environment
 from infra.terraform.backend import stack_folder
 from infra.terraform.program import installed_terraform
-from tests.infra.synthesized import variant
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.synthesized import variant
 
 PRICES = load_prices()
 REGION = "us-east-1"

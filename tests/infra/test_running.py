@@ -11,8 +11,8 @@ from botocore.stub import Stubber
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
-from tests.infra.synthesized import Stack, stacks_in
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.synthesized import Stack, stacks_in
 
 NAME = "trading-platform-useast1-runs"
 PUBLISHED = "/trading-platform/runs/v1/database/connection-budget"

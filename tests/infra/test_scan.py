@@ -8,7 +8,7 @@ import pytest
 
 from infra.commands import scan
 from shared.cli.errors import UserError
-from tests.infra.synthesized import EVERYTHING, variant
+from tests.support.synthesized import EVERYTHING, variant
 
 
 def test_no_profile_has_a_finding_that_is_not_accepted_with_a_reason(

@@ -22,9 +22,9 @@ from infra.terraform.backend import backend_arguments
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import UserError
 from tests.infra.conftest import ACCOUNT
-from tests.infra.synthesized import Stack, statements, synthesized
-from tests.local.test_emulator import Emulator, until
-from tests.runbooks import commands, run
+from tests.support.emulator import Emulator, until
+from tests.support.runbooks import commands, run
+from tests.support.synthesized import Stack, statements, synthesized
 
 BUCKET = f"trading-platform-state-{ACCOUNT}-useast1"
 API_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"

@@ -18,7 +18,7 @@ from infra.main import synthesize
 from infra.terraform import program as program_module
 from infra.terraform.backend import stack_folder
 from shared.cli.errors import UserError
-from tests.local.test_emulator import Emulator, until
+from tests.support.emulator import Emulator, until
 
 
 @pytest.fixture(autouse=True)

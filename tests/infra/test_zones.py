@@ -10,8 +10,8 @@ from infra.commands import terraform, zones
 from infra.config.environment import EnvironmentConfig, load_environment
 from shared.cli.errors import UserError
 from shared.regions import REGIONS
-from tests.infra.small_stack import Document
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.small_stack import Document
 
 
 def environment(folder: Path, letters: str, regions: str = "us-east-1") -> EnvironmentConfig:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.test_emulator import Emulator, running_emulator, until
+from tests.support.emulator import Emulator, running_emulator, until
 
 STACK = "release"
 ALARM = "release-errors"

@@ -7,117 +7,30 @@ import json
 import os
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.config.aurora import ENGINE_VERSIONS
 from infra.terraform.program import cli_config
-from tests.ports import free_port_base
-
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-REGION = "us-east-1"
-
-
-class Emulator:
-    """One emulator process and its clients."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
-        self.port = port
-        self.log = folder.parent / f"{folder.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [PYTHON, "-m", "local.emulator"],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "LOCAL_DIR": str(self.folder),
-                    "LOCAL_PORT_BASE": str(self.port),
-                    "AWS_CA_BUNDLE": "/nonexistent",  # as a host's setting that must not matter
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def start(self) -> None:
-        self.process = self.launch()
-        until(self._accepts, "the emulator to listen", seconds=20)
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(timeout=30)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def client(self, service: str, region: str = REGION) -> Any:
-        connect: Any = boto3.client
-        return connect(
-            service,
-            endpoint_url=self.url,
-            region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            verify=False,
-        )
-
-    def database_pids(self) -> list[int]:
-        """The processes that have this emulator's folder among their arguments."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                arguments = (process / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if f"--datadir={self.folder}/".encode() in arguments:
-                found.append(int(process.name))
-        return found
-
-    def _accepts(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-@contextmanager
-def running_emulator(folder: Path) -> Iterator[Emulator]:
-    """An emulator in a folder of its own, until the block ends."""
-    emulator = Emulator(folder, free_port_base())
-    emulator.start()
-    try:
-        yield emulator
-    finally:
-        emulator.stop()
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
+from tests.support.emulator import (
+    REGION,
+    Emulator,
+    connect,
+    create_cluster,
+    query,
+    reachable,
+    until,
+)
+from tests.support.ports import free_port_base
 
 
 @pytest.fixture
@@ -129,51 +42,6 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         running.stop()
     for pid in running.database_pids():
         os.kill(pid, signal.SIGKILL)
-
-
-def create_cluster(emulator: Emulator, name: str = "trades", **more: Any) -> dict[str, Any]:
-    created = emulator.client("rds").create_db_cluster(
-        DBClusterIdentifier=name,
-        Engine="aurora-mysql",
-        DatabaseName="trading",
-        MasterUsername="tradingadmin",
-        ManageMasterUserPassword=True,
-        **more,
-    )
-    return dict(created["DBCluster"])
-
-
-def connect(emulator: Emulator, cluster: dict[str, Any], *, tls: bool = True) -> Any:
-    secret = json.loads(
-        emulator.client("secretsmanager").get_secret_value(
-            SecretId=cluster["MasterUserSecret"]["SecretArn"]
-        )["SecretString"]
-    )
-    context = ssl.create_default_context(cafile=str(emulator.folder / "tls" / "ca.pem"))
-    return pymysql.connect(
-        host=cluster["Endpoint"],
-        port=cluster["Port"],
-        user=secret["username"],
-        password=secret["password"],
-        database="trading",
-        autocommit=True,
-        ssl=context if tls else None,
-        ssl_disabled=not tls,
-    )
-
-
-def query(emulator: Emulator, cluster: dict[str, Any], sql: str) -> Any:
-    with connect(emulator, cluster) as connection, connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
-
-
-def reachable(emulator: Emulator, cluster: dict[str, Any]) -> bool:
-    try:
-        connect(emulator, cluster).close()
-    except pymysql.Error:
-        return False
-    return True
 
 
 def test_cluster_has_a_database_from_creation_to_deletion(emulator: Emulator) -> None:

@@ -24,8 +24,8 @@ import pytest
 import requests
 
 from local.emulator.settings import Settings
-from tests.local.test_emulator import ROOT, Emulator, running_emulator, until
-from tests.platform.browser import browser
+from tests.support.browser import browser
+from tests.support.emulator import ROOT, Emulator, running_emulator, until
 
 PARAMETERS = "Action=CreateTopic&Version=2010-03-31&Name="
 

@@ -14,7 +14,7 @@ import pytest
 
 from infra.config.naming import global_name
 from shared.naming import stack_name
-from tests.local.test_emulator import Emulator, running_emulator, until
+from tests.support.emulator import Emulator, running_emulator, until
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "region-failover.md"
 EAST, OHIO, WEST = "us-east-1", "us-east-2", "us-west-2"

@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.test_emulator import Emulator, create_cluster, query, running_emulator
+from tests.support.emulator import Emulator, create_cluster, query, running_emulator
 
 
 class Book:

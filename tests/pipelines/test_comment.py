@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.github import GitHub, github_api
-from tests.pipelines.workflows import FOLDER
+from tests.support.github import GitHub, github_api
+from tests.support.workflows import FOLDER
 
 
 @pytest.fixture

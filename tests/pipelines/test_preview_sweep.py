@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.github import GitHub, github_api
-from tests.pipelines.workflows import ROOT, jobs
+from tests.support.github import GitHub, github_api
+from tests.support.workflows import ROOT, jobs
 
 (JOB,) = [job for job in jobs() if str(job) == "preview-sweep/sweep"]
 

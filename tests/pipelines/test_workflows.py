@@ -9,7 +9,7 @@ import pytest
 
 from infra.config.environment import load_environment
 from infra.stacks.pipelines import pipeline_roles
-from tests.pipelines.workflows import FOLDER, ROOT, Job, jobs, matches, uses, workflows
+from tests.support.workflows import FOLDER, ROOT, Job, jobs, matches, uses, workflows
 
 JOBS = jobs()
 SIGNED_IN = [job for job in JOBS if job.role]

@@ -14,7 +14,7 @@ from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
-from tests.ports import free_port_base
+from tests.support.ports import free_port_base
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"

@@ -5,7 +5,7 @@ from schemathesis.specs.openapi.checks import unsupported_method
 
 from service.tools import openapi
 from tests.platform.conftest import Platform
-from tests.service.documented import check_answer, examples
+from tests.support.documented import check_answer, examples
 
 schema = schemathesis.openapi.from_dict(openapi.document())
 

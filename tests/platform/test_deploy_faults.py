@@ -28,7 +28,7 @@ from shared.cli.errors import UserError
 from shared.naming import service_stack_name
 from tests.platform.conftest import REGION, ROOT, Platform
 from tests.platform.test_local_platform import book, published
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 MICROBURST = ROOT / ".venv-emulator" / "bin" / "microburst"
 

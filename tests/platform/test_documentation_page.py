@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.platform.browser import Page, browser
 from tests.platform.conftest import Platform
+from tests.support.browser import Page, browser
 
 POST = ".opblock-post"
 

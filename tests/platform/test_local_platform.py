@@ -18,7 +18,7 @@ import requests
 from local.platform import ROOT
 from shared.contract.loader import load_contract
 from tests.platform.conftest import Platform, processes_naming
-from tests.ports import free_port_base
+from tests.support.ports import free_port_base
 
 
 def published(platform: Platform) -> dict[str, str]:

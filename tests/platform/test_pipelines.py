@@ -13,10 +13,10 @@ from infra.config.environment import load_environment
 from infra.config.place import Place
 from infra.policies.catalogue import POLICIES
 from infra.stacks.pipelines import pipeline_roles
-from tests.pipelines.github import GitHub, github_api
-from tests.pipelines.workflows import Job, jobs
 from tests.platform.conftest import REGION, ROOT, Platform
 from tests.platform.test_least_privilege import ACCOUNT
+from tests.support.github import GitHub, github_api
+from tests.support.workflows import Job, jobs
 
 # The jobs that run here, in this order.
 HERE = (

@@ -13,7 +13,7 @@ from tests.platform.conftest import REGION, Platform
 from tests.platform.test_local_platform import as_master_user, book, published, trades
 from tests.platform.test_previews import wrong_master_password
 from tests.platform.test_rollback import health, release_other_code
-from tests.runbooks import commands, run
+from tests.support.runbooks import commands, run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from local.start_api import base_image
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "tests" / "docker" / "engine.sh"

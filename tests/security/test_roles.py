@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.infra.synthesized import variant
-from tests.service.transformed import stack
+from tests.support.synthesized import variant
+from tests.support.transformed import stack
 
 # Managed policies of AWS, where a service of AWS itself works under the role.
 LOGS = "AWSLambdaBasicExecutionRole"

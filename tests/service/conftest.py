@@ -18,8 +18,8 @@ from pymysql.cursors import Cursor
 from local.database_server import MariaDBServer, TLSFiles, ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
-from tests.local.test_emulator import Emulator, running_emulator
-from tests.ports import free_port
+from tests.support.emulator import Emulator, running_emulator
+from tests.support.ports import free_port
 from trading import api
 from trading.database import Database, Deadline, connect
 from trading.models import Caller

@@ -22,9 +22,9 @@ from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.database_server import MariaDBServer
 from local.emulator.settings import REGION
-from tests.local.test_emulator import Emulator
 from tests.service.conftest import ADMIN, Secrets, context
 from tests.service.conftest import rows as query
+from tests.support.emulator import Emulator
 from trading.database import connect
 from trading.settings import Address
 from trading.store import COLUMNS

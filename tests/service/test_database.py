@@ -24,8 +24,8 @@ from pymysql.cursors import Cursor
 from pymysql.err import MySQLError, OperationalError
 
 from local.database_server import MariaDBServer, ensure_tls_files
-from tests.endpoint import Cut, Endpoint
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
+from tests.support.endpoint import Cut, Endpoint
 from trading import database as database_module
 from trading.database import Database, Deadline, connect
 from trading.errors import DatabaseUnavailable, ReadTimedOut

@@ -22,9 +22,9 @@ from hypothesis import given, note
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor, DictCursor
 
-from tests.service import hostile
 from tests.service.conftest import ADMIN, ALICE, APP, BOB, ROOT, Call, context
-from tests.service.documented import examples
+from tests.support import hostile
+from tests.support.documented import examples
 from trading import api, fields
 from trading.store import COLUMNS
 

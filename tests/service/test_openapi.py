@@ -11,8 +11,8 @@ import yaml
 
 from service.tools import openapi
 from tests.service.conftest import ROOT
-from tests.service.documented import check_answer, examples
-from tests.service.gateway import gateway
+from tests.support.documented import check_answer, examples
+from tests.support.gateway import gateway
 from trading import fields
 from trading.api import app
 from trading.errors import TradingError

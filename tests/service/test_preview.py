@@ -22,9 +22,9 @@ from migration.preview import NotDeleted, delete_objects
 from migration.runner import Migration
 from shared.cli.errors import UserError
 from shared.naming import check_service_stage
-from tests.local.test_emulator import Emulator
 from tests.service.conftest import ADMIN, APP_USER, MASTER_SECRET_ARN, MIGRATIONS, Secrets, context
 from tests.service.conftest import rows as query
+from tests.support.emulator import Emulator
 from trading.database import connect
 from trading.settings import Address, Preview, load_preview, load_settings
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.database_server import TLSFiles
-from tests.ports import free_port
 from tests.service.conftest import ROOT
-from tests.service.secrets_manager import KEYS_PATH, SecretsManager, secrets_manager
+from tests.support.ports import free_port
+from tests.support.secrets_manager import KEYS_PATH, SecretsManager, secrets_manager
 from trading.secret import (
     ARCHIVE,
     CURRENT,

@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor, DictCursor
 
 from tests.service.conftest import ADMIN, CALLER, rows
-from tests.service.hostile import sample
+from tests.support.hostile import sample
 from trading import fields
 from trading.database import Database, Deadline, connect
 from trading.models import (

@@ -14,7 +14,7 @@ from service.deploy.build import TEMPLATE, release_digest
 from service.deploy.parameters import release_parameters
 from shared.contract.template import declared_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
-from tests.service.transformed import Stack, stack
+from tests.support.transformed import Stack, stack
 
 FUNCTIONS = {
     "TradeFunction",

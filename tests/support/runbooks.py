@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # This version of the AWS CLI leads RDS in us-east-1 past AWS_ENDPOINT_URL.
 _AWS = f'aws() {{ "{ROOT}/.venv-checks/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}\n'
 

@@ -15,7 +15,7 @@ from infra.main import synthesize
 Attributes = Mapping[str, Any]
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-2")
-EVERYTHING = Path(__file__).parent / "environments" / "everything.toml"
+EVERYTHING = Path(__file__).resolve().parents[1] / "infra" / "environments" / "everything.toml"
 # The three profiles, and one with every option on.
 VARIANTS = ("dev", "standard", "production", "everything")
 
