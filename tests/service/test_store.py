@@ -167,7 +167,7 @@ def explained(connection: Connection[Cursor], statement: Statement) -> list[dict
     """The steps in which the server carries out a statement."""
     sql, values = statement
     with connection.cursor(DictCursor) as cursor:
-        cursor.execute(f"EXPLAIN {sql}", values)
+        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {sql}", values)
         return [{**step, "Extra": step["Extra"] or ""} for step in cursor.fetchall()]
 
 

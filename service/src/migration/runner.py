@@ -34,12 +34,14 @@ _CREATE_HISTORY = """
     ) ENGINE = InnoDB
 """
 
-# The errors of a statement that creates what already exists.
+# The errors of a statement that creates what already exists, or drops what is gone.
 _DONE_BEFORE = {
     ER.TABLE_EXISTS_ERROR,
     ER.DUP_FIELDNAME,
     ER.DUP_KEYNAME,
     ER.TRG_ALREADY_EXISTS,
+    ER.CANT_DROP_FIELD_OR_KEY,
+    3940,  # no such constraint (MySQL)
 }
 
 

@@ -65,8 +65,10 @@ _SELECT_TRADE = f"SELECT {_NAMES} FROM trades WHERE "  # noqa: S608 - column nam
 _BY_ID = "trade_id = %s"
 _BY_KEY = "caller = %s AND client_order_id = %s"
 # An index alone finds the page. Only its own rows are then looked up, not those a filter drops.
+# With few symbols, MySQL would otherwise skip through the index by symbol, and sort what it finds.
 _SELECT_PAGE = (
-    f"SELECT {_NAMES} FROM trades JOIN (SELECT trade_id FROM trades WHERE "  # noqa: S608
+    f"SELECT {_NAMES} FROM trades JOIN "  # noqa: S608
+    "(SELECT /*+ NO_SKIP_SCAN(trades) */ trade_id FROM trades WHERE "
     "{where} ORDER BY created_at DESC, trade_id DESC LIMIT %s) AS page USING (trade_id) "
     "ORDER BY created_at DESC, trade_id DESC"
 )
