@@ -35,6 +35,7 @@ def service_boundary(place: Place) -> Document:
     return document(
         *_telemetry(place),
         *_network(place),
+        *_secrets(place),
         *_data(place),
         *_invocation(place),
         *_release(place),
@@ -85,12 +86,17 @@ def _network(place: Place) -> list[Statement]:
     ]
 
 
-def _data(place: Place) -> list[Statement]:
-    bucket = place.bucket("data")
-    # A role can be assumed by whomever it trusts, and its deployer says whom that is. Secrets and
-    # data are for code that runs in a function of the service.
-    # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
-    in_a_function = {"ArnLike": {"lambda:SourceFunctionArn": service_functions(place)}}
+def _in_a_function(place: Place) -> dict[str, object]:
+    """The condition that code in a function of the service makes the request.
+
+    A role's deployer decides who may assume the role. Secrets and data are not for everybody whom a
+    role can be made to trust.
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+    """
+    return {"ArnLike": {"lambda:SourceFunctionArn": service_functions(place)}}
+
+
+def _secrets(place: Place) -> list[Statement]:
     return [
         allow(
             "Secrets",
@@ -107,7 +113,7 @@ def _data(place: Place) -> list[Statement]:
                 # RDS names the master user's secret.
                 place.arn("secretsmanager", "secret:rds!cluster-*"),
             ],
-            in_a_function,
+            _in_a_function(place),
         ),
         allow(
             "Key",
@@ -115,6 +121,12 @@ def _data(place: Place) -> list[Statement]:
             [place.arn("kms", "key/*")],
             with_environment_key(place),
         ),
+    ]
+
+
+def _data(place: Place) -> list[Statement]:
+    bucket, in_a_function = place.bucket("data"), _in_a_function(place)
+    return [
         allow(
             "Data",
             [
