@@ -95,6 +95,8 @@ def test_a_changed_source_is_synthesized(tmp_path: Path) -> None:
         return (tmp_path / "infra" / "cdktf.out" / STACK).read_text()
 
     environment = {"PATH": os.environ["PATH"], "ENVIRONMENT_SUFFIX": "qa"}
+    # As an editor locks a file that is open.
+    (tmp_path / "infra" / ".#main.py").symlink_to("someone@somewhere.1:2")
     synthesized()
     for source, old in (
         ("infra/constructs/database.py", "TLS only, utf8mb4"),
