@@ -92,23 +92,23 @@ synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
 
 .PHONY: plan
-plan: tools ## Show what deploy-infra would change (ARGS=… for terraform)
-	@$(PY) -m infra.commands.terraform plan -- $(ARGS)
+plan: tools ## Show and judge what deploy-infra would change (OUT=folder saves it; ARGS=… for terraform)
+	@$(PY) -m infra.commands.plan -- $(ARGS)
 
 .PHONY: plan-comment
-plan-comment: tools ## Print plan and cost as Markdown, for a comment on a pull request
+plan-comment: tools ## Print plan and cost as Markdown, for a comment (OUT=folder saves the plan)
 	@$(PY) -m infra.commands.review
 
 .PHONY: deploy-infra
-deploy-infra: tools ## Apply the data platform
+deploy-infra: tools ## Apply the data platform (PLAN=folder: a saved plan)
 	@$(PY) -m infra.commands.deploy
 
 .PHONY: destroy-infra
 destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
-	@$(PY) -m infra.commands.terraform destroy
+	@$(PY) -m infra.commands.destroy
 
 .PHONY: outputs
-outputs: tools ## Print the outputs of both halves (JSON=1 for a program)
+outputs: tools ## Print the outputs of both halves (NAME=one of them; JSON=1 for a program)
 	@$(PY) -m infra.commands.outputs
 
 .PHONY: cost

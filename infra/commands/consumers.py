@@ -1,4 +1,4 @@
-"""Which deployed services consume what is published, and what a plan means to them."""
+"""Which deployed services use the published values, and how a plan affects them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,9 @@ Consumption = Mapping[str, Mapping[str, str]]
 
 
 def consumption(region: str, environment: str) -> Consumption:
-    """The CloudFormation stacks that take each of the environment's published values.
+    """The CloudFormation stacks that use each of the environment's published values.
 
-    Whatever they are called: a preview of a branch counts, too. And of whatever version of the
-    contract the value is, also one that infra/ has left since.
+    All stacks count, whatever their name, and so do values of older versions of the contract.
 
     Raises:
         UserError: AWS does not answer.
@@ -35,9 +34,9 @@ def consumption(region: str, environment: str) -> Consumption:
 
 
 def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Iterator[str]:
-    """What a plan, as `terraform show -json` has it, changes under deployed services.
+    """The published values in a plan's JSON that change or go under deployed services.
 
-    A service keeps the values that it was released with until it is released again.
+    A service keeps the values that it was released with until its next release.
     """
     for resource in plan.get("resource_changes", []):
         before, after = resource["change"]["before"] or {}, resource["change"]["after"] or {}
@@ -47,7 +46,7 @@ def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Itera
         if after.get("name") != name:
             yield f"{name} goes away; released with it: {', '.join(consumed[name])}"
             continue
-        # A value that only the apply will know is absent.
+        # A value that only the apply will know is missing here.
         value = after.get("value")
         stacks = [stack for stack, released in consumed[name].items() if released != value]
         if value != before["value"] and stacks:

@@ -1,26 +1,96 @@
-"""Applies the data platform, after what it needs once per account."""
+"""Applies the data platform, once the plans of all its regions are judged and approved."""
 
 import os
+import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from infra.commands import terraform
+from infra.commands.approval import approve, check, summary
+from infra.commands.elsewhere import deployed_elsewhere
+from infra.commands.planning import (
+    PlannedStack,
+    plan_stacks,
+    plans_folder,
+    run_explained,
+    saved_stacks,
+    warn,
+)
 from infra.commands.remote_state import ensure
-from infra.config.environment import load_environment
-from infra.terraform.program import installed_terraform
+from infra.commands.snapshots import take_snapshot
+from infra.config.environment import EnvironmentConfig, load_environment
+from infra.gate.verdict import allowed_losses
+from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import exit_code
+from shared.cli.in_regions import parallel_limit
+
+_APPLIED = re.compile(r"Apply complete!|No changes\.")
 
 
 def main() -> None:
-    """Make the state buckets that are missing, then synthesize and apply the environment.
+    """Plan, judge, ask and apply, after making the state buckets that are missing.
+
+    The variable `PLAN` names a folder of plans to apply instead, which `make plan OUT=…` has saved.
+    `ALLOW_LOSS` names what the plans may lose.
 
     Raises:
-        UserError: Terraform is missing, or failed; it has said why.
+        UserError: a plan cannot work, loses or interrupts something without leave, is stale, or
+            Terraform or AWS failed.
     """
     environment = load_environment(os.environ)
-    if environment.remote_state:
-        with installed_terraform(os.environ) as program:
-            ensure(environment, program)
-    terraform.main(["apply"])
+    allowed = allowed_losses(os.environ.get("ALLOW_LOSS", ""))
+    parallel = parallel_limit(os.environ)
+    saved = os.environ.get("PLAN", "")
+    with installed_terraform(os.environ) as terraform, plans_folder("") as plans:
+        if environment.remote_state:
+            ensure(environment, terraform)
+        stacks = (
+            saved_stacks(environment, terraform, Path(saved))
+            if saved
+            else plan_stacks(environment, terraform, plans, parallel=parallel)
+        )
+        print(summary(stacks), flush=True)
+        for region in deployed_elsewhere(environment):
+            print(f"note: {environment.suffix} is deployed in {region} as well; REGIONS lacks it")
+        warn(stacks)
+        check(stacks, allowed)
+        approve(stacks, reviewed=bool(saved))
+        for stack in stacks:
+            for cluster in stack.verdict.lost_clusters:
+                take_snapshot(cluster, stack.region)
+        apply(environment, terraform, [stack for stack in stacks if stack.changes], parallel)
+    # Once more, below all that Terraform has printed.
+    warn(stacks)
+
+
+def apply(
+    environment: EnvironmentConfig,
+    terraform: Terraform,
+    stacks: Sequence[PlannedStack],
+    parallel: int,
+) -> None:
+    """Apply the plans: one where the user sees it, several side by side with logs.
+
+    Raises:
+        UserError: Terraform failed; it has said why.
+    """
+    if len(environment.regions) == 1:
+        for stack in stacks:
+            print(f"==> {stack.name}: terraform apply", flush=True)
+            terraform.run(stack.folder, "apply", str(stack.file))
+        return
+    by_region = {stack.region: [stack] for stack in stacks}
+    waves = [
+        [
+            terraform.in_region(
+                region.region, stack.folder, "apply", *([str(stack.file)] if stack.file else [])
+            )
+            for region in wave
+            for stack in by_region.get(region.region, [])
+        ]
+        for wave in environment.waves()
+    ]
+    run_explained(waves, "apply", _APPLIED, parallel)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main() -> None:
     """Print what the platform team must act on in each of the environment's regions.
 
     Raises:
-        UserError: there is something, or Terraform or AWS does not say.
+        UserError: there is something to act on, or Terraform or AWS failed.
     """
     environment = with_what_runs(load_environment(os.environ))
     drifted = []
@@ -54,9 +54,9 @@ def main() -> None:
 def plan_findings(plan: Plan) -> Iterator[str]:
     """What an apply would change, and whether reality or the configuration is the reason.
 
-    `plan` is as `terraform show -json` has it. Attributes that the configuration leaves to AWS, or
-    to another resource, count for nothing: a failover changes which instance is the writer, and a
-    bucket knows its lifecycle, which is a resource of its own.
+    `plan` is the JSON of `terraform show -json`. Attributes that the configuration leaves to AWS or
+    to another resource do not count: a failover changes which instance is the writer, and a bucket
+    shows its lifecycle, which is a separate resource.
     """
     drift = {each["address"]: each["change"] for each in plan.get("resource_drift", [])}
     for resource in plan.get("resource_changes", []):
@@ -80,9 +80,9 @@ def plan_findings(plan: Plan) -> Iterator[str]:
 
 
 def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
-    """Rules of the stack's security groups that Terraform did not make.
+    """Rules of the stack's security groups that Terraform did not create.
 
-    Each rule is a resource of its own, and so a plan leaves alone what somebody else has added.
+    Each rule is a separate resource, so a plan ignores rules that somebody else added.
 
     Raises:
         UserError: AWS does not answer.
@@ -109,7 +109,7 @@ def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
 def _plan(terraform: Terraform, folder: Path) -> Plan:
     with TemporaryDirectory(prefix="terraform-plan-") as temporary:
         file = f"{temporary}/plan"
-        # Without the state's lock: a look must not make somebody's apply fail.
+        # Take no lock on the state: reading must not make somebody's apply fail.
         terraform.read(folder, "plan", "-lock=false", f"-out={file}")
         plan: Plan = json.loads(terraform.read(folder, "show", "-json", file))
         return plan
@@ -122,7 +122,7 @@ def _differences(change: Mapping[str, Any]) -> set[str]:
 
 
 def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    # After an apply, Terraform's state has nothing where it later reads something empty.
+    # After an apply the state has null where a refresh reads an empty value.
     return {n: v for n, v in (values or {}).items() if v not in (None, "", [], {})}
 
 

@@ -1,4 +1,4 @@
-"""Prints what both halves of an environment are called and where they answer."""
+"""Prints the outputs of both halves of an environment."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import installed_terraform
 from shared.cli.aws import find_stack
-from shared.cli.errors import exit_code
+from shared.cli.errors import UserError, exit_code
 from shared.naming import check_service_stage, service_stack_name, snake_case
 
 Outputs = Mapping[str, object]
@@ -19,14 +19,24 @@ Outputs = Mapping[str, object]
 def main() -> None:
     """Print the outputs of both halves by region: a table, or with `JSON=1` one JSON document.
 
-    A half that is not deployed has none. With `SERVICE_STAGE`, the service's are a preview's.
+    With `NAME`, print the value of that output alone, in a line for each region. A half that is not
+    deployed has no outputs. With `SERVICE_STAGE`, the service's outputs are those of a preview.
 
     Raises:
-        UserError: Terraform or AWS does not say.
+        UserError: Terraform or AWS does not answer, or a region has no output of that name.
     """
     environment = load_environment(os.environ)
     stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
     outputs = environment_outputs(environment, stage)
+    if name := os.environ.get("NAME"):
+        for region, found in outputs.items():
+            if name not in found:
+                raise UserError(
+                    f"NAME {name!r}: there is no such output in {region}; use one of "
+                    f"{', '.join(found) or 'none: nothing is deployed'}"
+                )
+            print(found[name])
+        return
     if os.environ.get("JSON") == "1":
         print(json.dumps(outputs, indent=2))
         return

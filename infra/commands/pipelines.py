@@ -41,7 +41,7 @@ def repository_name(variables: Mapping[str, str]) -> str:
 def makes_provider(environment: EnvironmentConfig) -> bool:
     """Whether the environment's stack makes GitHub an identity provider of the account.
 
-    An account has at most one for GitHub: another environment's, or somebody else's, will do.
+    An account has at most one provider for GitHub; that of another environment or team is used too.
 
     Raises:
         UserError: there are no credentials, or somebody else's does not take tokens for AWS.
@@ -71,7 +71,7 @@ def main() -> None:
     environment = load_environment(os.environ)
     home = environment.regions[0]
     provided = makes_provider(environment)
-    # In a folder of its own: what synth, plan and deploy work on stays as it is.
+    # In a separate folder, so that synth, plan and deploy keep theirs.
     environment = replace(environment, out_dir=environment.out_dir / "pipelines")
     environment.out_dir.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(environment.out_dir))

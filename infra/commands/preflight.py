@@ -1,4 +1,4 @@
-"""What must not be there any more before a data platform is destroyed."""
+"""What must be gone before a data platform is destroyed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,15 +7,15 @@ import boto3
 
 from infra.commands.consumers import consumption
 from infra.config.environment import EnvironmentConfig
-from infra.config.naming import global_name
+from infra.config.naming import global_name, resource_name
 from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER
 from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.naming import service_stage, stack_name
 
-# Lambda gives its network interfaces back some 20 minutes after the last function that used them
-# is gone, and no API hastens it.
+# Lambda deletes its network interfaces about 20 minutes after the last function that used them, and
+# no API makes it faster.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 _LAMBDA_INTERFACES = "AWS Lambda VPC ENI*"
 _LIMIT_SECONDS = 45 * 60
@@ -23,15 +23,17 @@ _POLL_SECONDS = 15.0
 
 
 def check_destroy(environment: EnvironmentConfig) -> None:
-    """Return once nothing that Terraform does not own holds on to the data platform.
+    """Return once nothing protects or uses the data platform in any of its regions.
 
     Raises:
-        UserError: a deployed service consumes it, its deployer's policy is in use, other regions
-            share its database, or functions' network interfaces stay too long.
+        UserError: a cluster is protected, a deployed service uses the platform, its deployer's
+            policy is attached, other regions share its database, or network interfaces of
+            functions stay too long.
     """
     with answering(environment.regions[0].region):
         check_sharing(environment)
         for region in environment.regions:
+            check_unprotected(region.region, environment.suffix)
             consumers = consuming_stacks(region.region, environment.suffix)
             if consumers:
                 raise UserError(
@@ -48,8 +50,28 @@ def check_destroy(environment: EnvironmentConfig) -> None:
             wait_for_lambda_interfaces(region.region, environment.suffix)
 
 
+def check_unprotected(region: str, environment: str) -> None:
+    """Return unless the cluster is deployed with deletion protection, whatever the file says.
+
+    Raises:
+        UserError: it is; the text says how to lift the protection.
+    """
+    rds = boto3.client("rds", region_name=region)
+    name = resource_name("cluster", region, environment)
+    try:
+        (cluster,) = rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
+    except rds.exceptions.DBClusterNotFoundFault:
+        return
+    if cluster["DeletionProtection"]:
+        raise UserError(
+            f"the cluster {name} is deployed with deletion protection; nothing was destroyed. To "
+            "lift it, set prevent_destroy = false under [protection], run `make deploy-infra`, "
+            "and then this again"
+        )
+
+
 def consuming_stacks(region: str, environment: str) -> list[str]:
-    """The CloudFormation stacks that take any of the environment's published values."""
+    """The CloudFormation stacks that use any of the environment's published values."""
     found = consumption(region, environment).values()
     return sorted({stack for stacks in found for stack in stacks})
 
@@ -66,13 +88,13 @@ def removal(stacks: Sequence[str], region: str, environment: str) -> str:
 
 
 def check_sharing(environment: EnvironmentConfig) -> None:
-    """Return if no other region needs what the environment's regions have of a global database.
+    """Return if no other region depends on the database of the regions that go.
 
-    A member leaves before the one that writes does, and the primary region's stack, which has the
-    global database, the secrets and the keys of all regions, goes last.
+    In a global database, the members leave before the writer. The primary region goes last: its
+    stack has the global database, and the secrets and keys of all regions.
 
     Raises:
-        UserError: one does.
+        UserError: another region depends on it.
     """
     members = environment.settings.database.global_regions
     if not members:
@@ -94,9 +116,9 @@ def check_sharing(environment: EnvironmentConfig) -> None:
 
 
 def global_members(environment: EnvironmentConfig) -> dict[str, bool]:
-    """The regions that have a cluster in the environment's global database, and which one writes.
+    """The regions with a cluster in the environment's global database; true for the writer.
 
-    There are none before it is made.
+    There are none before the global database exists.
     """
     rds = boto3.client("rds", region_name=environment.regions[0].region)
     try:
@@ -115,7 +137,7 @@ def global_members(environment: EnvironmentConfig) -> dict[str, bool]:
 def deployer_policy_holders(region: str, environment: str) -> list[str]:
     """The users, groups and roles that deploy services by the environment's policy.
 
-    IAM deletes no policy that is attached, and Terraform does not know to whom it is.
+    IAM deletes no attached policy, and Terraform does not know where it is attached.
     """
     account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     place = Place(account, region, environment)
@@ -142,7 +164,7 @@ def wait_for_lambda_interfaces(
 ) -> None:
     """Wait until Lambda has removed its network interfaces from the platform's VPC.
 
-    They hold the subnets and the security group, so that a destroy would hang for as long.
+    Until then AWS refuses to delete the subnets and the security group, and a destroy would hang.
 
     Raises:
         UserError: some are still there after `limit_seconds`.

@@ -20,10 +20,10 @@ from shared.naming import PLATFORM
 
 
 def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
-    """Make, or bring up to date, the state bucket and lock table of each region.
+    """Create or update the state bucket and lock table of each region.
 
-    Their own state is kept in that bucket, too. The first time it cannot be: it begins as a local
-    file, which then moves; a run that is cut off in between goes on from that file.
+    Their own state is kept in that bucket as well. The first time there is no bucket: the state
+    starts as a local file and then moves. An interrupted run continues from that file.
 
     Raises:
         UserError: Terraform failed; it has said why.
@@ -82,8 +82,8 @@ def sets_api_logs_role(region: str) -> bool:
 def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
     """Move the environment's local states into the state buckets.
 
-    Terraform refuses to put a state over that of another deployment, or over a newer one. The
-    local file stays, under another name.
+    Terraform refuses to overwrite the state of another deployment, or a newer one. The local file
+    is kept under another name.
 
     Raises:
         UserError: a region has no local state, or Terraform failed; it has said why.
@@ -98,9 +98,9 @@ def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
 
 
 def unlock(environment: EnvironmentConfig, terraform: Terraform) -> None:
-    """Take the locks off a state that a killed Terraform has left, by the ID that they carry.
+    """Release the locks that a killed Terraform has left on a state, by their ID.
 
-    Terraform compares the ID: a lock that somebody else has taken since stays.
+    Terraform compares the ID, so a lock that somebody else took later stays.
 
     Raises:
         UserError: `LOCK_ID` or one region is not named, or Terraform failed; it has said why.

@@ -1,114 +1,83 @@
 """Says what a deploy would change and cost, as the text of a comment.
 
-What it prints is Markdown, short enough for GitHub; how it goes on is told to standard error.
+It prints Markdown, short enough for GitHub. Progress goes to standard error.
 """
 
 import json
 import os
 import re
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.commands.consumers import consumption
 from infra.commands.cost import Estimate, Prices, estimate, load_prices, report
+from infra.commands.planning import check_state, plan_file, plans_folder, read_plan
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
+from infra.gate.changes import ACTIONS, Change, Plan, deployed_resources, plan_changes
+from infra.gate.verdict import Verdict, judge
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import exit_code
 
-# GitHub takes 65,536 for a comment; the difference is for what marks it there.
+# GitHub takes 65,536 characters for a comment; the rest is for the mark that the comment gets.
 MAX_CHARACTERS = 65_000
 _HALF = MAX_CHARACTERS // 2
 _CUT = "… cut here: `make plan` shows all"
 
-# What a plan's JSON calls an action, and what it is called here; what comes first is worst.
-# https://developer.hashicorp.com/terraform/internals/json-format#change-representation
-_ACTIONS: Mapping[tuple[str, ...], str] = {
-    ("delete",): "destroy",
-    ("delete", "create"): "replace",
-    ("create", "delete"): "replace",
-    ("forget",): "forget",
-    ("create",): "add",
-    ("update",): "change",
-}
-_ORDER = tuple(dict.fromkeys(_ACTIONS.values()))
-_LOSSES = ("destroy", "replace")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to one resource, and which of its attributes force a replacement."""
-
-    address: str
-    action: str
-    forced_by: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        forced = ", ".join(f"`{name}`" for name in self.forced_by)
-        return f"{self.action} `{self.address}`" + (f", forced by {forced}" if forced else "")
-
 
 @dataclass(frozen=True)
 class RegionReview:
-    """What a deploy does in one region: changes, Terraform's own words, and stacks to price."""
+    """What a deploy does in one region: changes, verdict, Terraform's words, stacks to price."""
 
     region: str
     changes: tuple[Change, ...]
+    verdict: Verdict
     plan: str
     deployed: Mapping[str, Any]
     planned: Mapping[str, Any]
 
 
-def review(environment: EnvironmentConfig, region: str, terraform: Terraform) -> RegionReview:
-    """Plan a region's synthesized stack against what is deployed.
+def review(
+    environment: EnvironmentConfig, region: str, terraform: Terraform, plans: Path
+) -> RegionReview:
+    """Plan a region's synthesized stack into a file of `plans`, against what is deployed.
 
-    A saved plan has secrets in the clear; it is gone when this returns. What is shown of it are the
-    names of resources and Terraform's own words, which keep what is sensitive to themselves.
+    A saved plan has secrets in clear text. The review has names of resources and Terraform's own
+    words, which leave out sensitive values.
 
     Raises:
-        UserError: Terraform failed; it has said why.
+        UserError: Terraform or AWS failed, or a state is empty that should not be.
     """
     folder = stack_folder(environment, region)
     print(f"==> {folder.name}: terraform plan", file=sys.stderr, flush=True)
     terraform.init(folder, *backend_arguments(environment, region))
-    with tempfile.TemporaryDirectory() as private:
-        file = str(Path(private) / "plan")
-        # Without the state's lock: a look must not make somebody's apply fail.
-        terraform.read(folder, "plan", "-lock=false", f"-out={file}")
-        plan = json.loads(terraform.read(folder, "show", "-json", file))
-        words = terraform.read(folder, "show", "-no-color", file)
+    file = plan_file(plans, folder)
+    # A review takes no lock on the state: it must not make somebody's apply fail.
+    terraform.read(folder, "plan", "-lock=false", f"-out={file}")
+    plan = read_plan(terraform, folder, file)
+    check_state(environment, region, folder.name, plan)
+    words = terraform.read(folder, "show", "-no-color", str(file))
     return RegionReview(
         region=region,
-        changes=tuple(sorted(changes(plan), key=lambda change: _ORDER.index(change.action))),
+        changes=tuple(sorted(plan_changes(plan), key=lambda change: ACTIONS.index(change.action))),
+        verdict=judge(plan, consumption(region, environment.suffix)),
         plan=words.strip(),
         deployed=deployed_stack(plan, region),
         planned=json.loads((folder / "cdk.tf.json").read_text()),
     )
 
 
-def changes(plan: Mapping[str, Any]) -> Iterator[Change]:
-    """The changes in a plan's JSON; what stays, or is only read, is none."""
-    for resource in plan.get("resource_changes", []):
-        change = resource["change"]
-        action = _ACTIONS.get(tuple(change["actions"]))
-        if action:
-            forced = (str(path[0]) for path in change.get("replace_paths", []))
-            yield Change(resource["address"], action, tuple(dict.fromkeys(forced)))
-
-
-def deployed_stack(plan: Mapping[str, Any], region: str) -> Mapping[str, Any]:
+def deployed_stack(plan: Plan, region: str) -> Mapping[str, Any]:
     """What is deployed before a plan, in the form of a synthesized stack."""
     resources: dict[str, dict[str, Any]] = {}
-    state = plan.get("prior_state", {}).get("values", {}).get("root_module", {})
-    for resource in state.get("resources", []):
-        if resource["mode"] == "managed":
-            resources.setdefault(resource["type"], {})[resource["address"]] = resource["values"]
+    for type_, address, values in deployed_resources(plan):
+        resources.setdefault(type_, {})[address] = values
     return {"provider": {"aws": [{"region": region}]}, "resource": resources}
 
 
@@ -120,12 +89,10 @@ def comment(environment: str, regions: Sequence[RegionReview], prices: Prices) -
     }
     every = [(region.region, change) for region in regions for change in region.changes]
     counts = Counter(change.action for _, change in every)
-    said = ", ".join(f"{counts[action]} to {action}" for action in _ORDER if counts[action])
+    said = ", ".join(f"{counts[action]} to {action}" for action in ACTIONS if counts[action])
     text = f"### Plan of `{environment}`: {said or 'nothing to change'}\n\n"
-    losses = [entry for entry in every if entry[1].action in _LOSSES]
-    if losses:
-        text += f"**Lost, with all that is in them:**\n\n{_cut(_listed(losses), _HALF)}\n\n"
-    text += f"{_overview(regions, costs, [action for action in _ORDER if counts[action]])}\n"
+    text += _verdicts(regions)
+    text += f"{_overview(regions, costs, [action for action in ACTIONS if counts[action]])}\n"
     # Whatever is long gets its share of the room that is left.
     text += _folded("Every change", _listed(every), (MAX_CHARACTERS - len(text)) // 2)
     text += _folded("Cost", report(costs, prices), (MAX_CHARACTERS - len(text)) // 2, fenced=True)
@@ -133,6 +100,15 @@ def comment(environment: str, regions: Sequence[RegionReview], prices: Prices) -
         room = (MAX_CHARACTERS - len(text)) // (len(regions) - done)
         text += _folded(f"Terraform on {region.region}", region.plan, room, fenced=True)
     return text.rstrip()
+
+
+def _verdicts(regions: Sequence[RegionReview]) -> str:
+    """The word on each region, and what is behind it."""
+    lines = []
+    for region in regions:
+        lines.append(f"- {region.region}: **{region.verdict.word}**")
+        lines += [f"  - {line}" for line in region.verdict.lines()]
+    return f"{_cut(chr(10).join(lines), _HALF)}\n\n"
 
 
 def _overview(
@@ -180,8 +156,13 @@ def main() -> None:
     """
     environment = with_what_runs(load_environment(os.environ))
     synthesize(environment)
-    with installed_terraform(os.environ) as terraform:
-        regions = [review(environment, each.region, terraform) for each in environment.regions]
+    with (
+        installed_terraform(os.environ) as terraform,
+        plans_folder(os.environ.get("OUT", "")) as plans,
+    ):
+        regions = [
+            review(environment, each.region, terraform, plans) for each in environment.regions
+        ]
     print(comment(environment.suffix, regions, load_prices()))
 
 

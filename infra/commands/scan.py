@@ -1,8 +1,8 @@
 """Scans the synthesized stacks with checkov: `python -m infra.commands.scan [environment file …]`.
 
-It synthesizes each profile, and each file given, in all `REGIONS`. A finding counts unless the
-resource accepts it, with a reason (`infra.constructs.resources.accept`); an acceptance of what
-checkov does not find counts as well, so that none outlives its reason.
+It synthesizes each profile and each given file in all `REGIONS`. A finding counts unless the
+resource accepts it with a reason (`infra.constructs.resources.accept`). An acceptance that
+matches no finding counts as well.
 """
 
 import json
@@ -27,7 +27,7 @@ _UNREADABLE = ("provider", "terraform")
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One rule of checkov that one resource of one stack does not keep, or is said not to."""
+    """A rule of checkov that a resource breaks, or an acceptance that matches no finding."""
 
     stack: str
     resource: str
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def scan(stacks: Sequence[Path]) -> list[Finding]:
-    """Run checkov on the `cdk.tf.json` of stacks; what is not accepted, and what is in vain.
+    """Run checkov on the `cdk.tf.json` of stacks.
+
+    Return unaccepted findings, and acceptances that match none.
 
     Raises:
         UserError: checkov is missing or failed.
@@ -83,7 +85,7 @@ def scan(stacks: Sequence[Path]) -> list[Finding]:
         for resource, check, reason in _accepted(document)
     }
     texts = {key: found[key] for key in found.keys() - accepted.keys()} | {
-        key: f"accepted in vain: {accepted[key]}" for key in accepted.keys() - found.keys()
+        key: f"accepted, but not found: {accepted[key]}" for key in accepted.keys() - found.keys()
     }
     return sorted(
         Finding(stacks[int(name)].parent.name, resource, check, text)

@@ -316,7 +316,7 @@ class ProtectionConfig(Section):
     """
 
     prevent_destroy: bool = False
-    final_snapshot: bool = False
+    final_snapshot: bool = True
     recovery_days: Annotated[int, Field(ge=0, le=30)] = 0
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "enhanced_monitoring_seconds": 0,
         },
         "observability": {"log_retention_days": 7},
+        "protection": {"final_snapshot": False},
     },
     "standard": {},
     # Survives the loss of a zone, keeps old backups, and refuses to delete data.
@@ -33,7 +34,7 @@ PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "database": {"backup_retention_days": 35},
         "backup": {"plan": True, "cross_region_copy": True},
         "observability": {"log_retention_days": 365},
-        "protection": {"prevent_destroy": True, "final_snapshot": True, "recovery_days": 30},
+        "protection": {"prevent_destroy": True, "recovery_days": 30},
     },
 }
 

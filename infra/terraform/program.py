@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.terraform.messages import explained
 from shared.cli.errors import UserError
 from shared.cli.in_regions import LOGS, RegionRun
 from shared.cli.stamp import Stamp, digest
@@ -47,8 +48,8 @@ class Terraform:
     def init(self, folder: Path, *arguments: str, quiet: bool = True) -> None:
         """Prepare a stack's folder; `quiet` shows Terraform's output only if it fails.
 
-        It takes seconds, for the provider is hashed: a folder that is as the same call has left it
-        is not prepared again, unless the output is to be seen.
+        This takes seconds, because Terraform hashes the provider. A folder that the same call has
+        prepared is left as it is, unless the output is wanted.
 
         Raises:
             UserError: Terraform failed; it has said why.
@@ -56,8 +57,8 @@ class Terraform:
         stamp = self._stamp(folder, arguments)
         if quiet and stamp.current():
             return
-        # Which state belongs to a stack follows from its configuration alone, never from what was
-        # used in the folder the last time.
+        # The configuration alone decides which state belongs to a stack, not the last use of the
+        # folder.
         command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
         output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
         finished = self._run(folder, command, *output)
@@ -78,7 +79,7 @@ class Terraform:
             UserError: Terraform failed; it has said why.
         """
         plain = () if command == "state" else _plain()
-        finished = self._run(folder, [command, *COMMANDS.get(command, ()), *plain, *arguments])
+        finished = self._shown(folder, [command, *COMMANDS.get(command, ()), *plain, *arguments])
         _check(finished, folder, command)
 
     def plan(self, folder: Path, file: Path, *arguments: str) -> bool:
@@ -88,23 +89,17 @@ class Terraform:
             UserError: Terraform failed; it has said why.
         """
         command = ["plan", *COMMANDS["plan"], _DETAILED, f"-out={file}", *_plain(), *arguments]
-        finished = self._run(folder, command)
-        # Who asks Terraform for it by himself is told by a failure.
+        finished = self._shown(folder, command)
+        # If the caller asked for -detailed-exitcode, exit code 2 is passed on as a failure.
         if finished.returncode == _CHANGES and _DETAILED not in arguments:
             return True
         _check(finished, folder, "plan")
         return False
 
     def in_region(self, region: str, folder: Path, command: str, *arguments: str) -> RegionRun:
-        """The run of a command in a folder that is initialized, beside those of other regions."""
-        own = [command, *COMMANDS[command], "-no-color", *arguments]
-        apply = [sys.executable, "-m", "infra.commands.apply", str(folder), region, *arguments]
-        return RegionRun(
-            region,
-            apply if command == "apply" else self._command(folder, own),
-            self.variables,
-            LOGS / f"{folder.name}-{command}.log",
-        )
+        """A run of a command in an initialized folder, to be started beside other regions' runs."""
+        own = self._command(folder, [command, *COMMANDS[command], "-no-color", *arguments])
+        return RegionRun(region, own, self.variables, LOGS / f"{folder.name}-{command}.log")
 
     def outputs(self, folder: Path) -> dict[str, str]:
         """The outputs of the stack in a folder that is initialized; none before its first apply.
@@ -128,11 +123,20 @@ class Terraform:
         _check(finished, folder, command)
         return finished.stdout
 
+    def state_is_empty(self, folder: Path) -> bool:
+        """Whether the state of an initialized folder has no resource, or there is no state yet.
+
+        Raises:
+            UserError: Terraform failed; it has said why.
+        """
+        state = self.read(folder, "state", "pull")
+        return not (state.strip() and json.loads(state).get("resources"))
+
     def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
-        # Of the configuration, only these say what is to be prepared.
+        # Only these parts of the configuration decide what is prepared.
         document = json.loads((folder / "cdk.tf.json").read_text())
         configuration = [document.get(key) for key in ("terraform", "provider", "module")]
-        # A temporary file may have told where the mirror is.
+        # The configuration file for a mirror is temporary and has another name each time.
         variables = sorted(
             (name, value)
             for name, value in self.variables.items()
@@ -157,17 +161,39 @@ class Terraform:
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        # Ctrl-C reaches Terraform as well, which then stops in order: it is waited for.
+        with self._started(folder, command, stdout, stderr) as process:
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def _shown(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command that shows all it prints; its errors are kept as well."""
+        with self._started(folder, command, stderr=subprocess.PIPE) as process:
+            assert process.stderr  # noqa: S101
+            errors = []
+            for line in process.stderr:
+                errors.append(line)
+                print(line, end="", file=sys.stderr, flush=True)
+        return subprocess.CompletedProcess(process.args, process.returncode, None, "".join(errors))
+
+    @contextmanager
+    def _started(
+        self,
+        folder: Path,
+        command: Sequence[str],
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> Iterator[subprocess.Popen[str]]:
+        # Ctrl-C reaches Terraform as well, which then stops in order: wait for it.
         former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
         try:
-            return subprocess.run(
+            with subprocess.Popen(
                 self._command(folder, command),
                 env=dict(self.variables),
                 stdout=stdout,
                 stderr=stderr,
                 text=True,
-                check=False,
-            )
+            ) as process:
+                yield process
         finally:
             signal.signal(signal.SIGINT, former)
 
@@ -181,14 +207,17 @@ def _plain() -> list[str]:
 
 def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: str) -> None:
     if finished.returncode != 0:
-        # In case that what was prepared is the cause.
+        # The preparation may be the cause: repeat it the next time.
         (folder / _STAMP).unlink(missing_ok=True)
-        raise UserError(f"terraform {command} failed for {folder.name}; its output above says why")
+        raise UserError(
+            explained(finished.stderr or "", folder.name)
+            or f"terraform {command} failed for {folder.name}; its output above says why"
+        )
 
 
 @contextmanager
 def installed_terraform(variables: Mapping[str, str]) -> Iterator[Terraform]:
-    """Terraform as PATH has it.
+    """The Terraform on PATH.
 
     Raises:
         UserError: there is none.
@@ -202,9 +231,9 @@ def installed_terraform(variables: Mapping[str, str]) -> Iterator[Terraform]:
 
 @contextmanager
 def cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Environment variables for Terraform: with a mirror of the providers, if there is one.
+    """Environment variables for Terraform, which use a mirror of the providers if there is one.
 
-    A configuration file of the user's own is left alone. The one for a mirror is temporary.
+    The user's own configuration file is left alone. The file for a mirror is temporary.
 
     Raises:
         UserError: `TF_PLUGIN_MIRROR` names a folder that is not a mirror.
@@ -214,7 +243,7 @@ def cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     if own_config and Path(own_config).is_file():
         yield environment
         return
-    # Terraform warns of a configuration file that is named but missing.
+    # Terraform warns about a named configuration file that is missing.
     environment.pop("TF_CLI_CONFIG_FILE", None)
     mirror = find_mirror(environment.get("TF_PLUGIN_MIRROR"))
     if mirror is None:

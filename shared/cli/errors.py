@@ -1,17 +1,17 @@
-"""The one way in which a command tells its user what to do."""
+"""How every command tells its user what to do."""
 
 import sys
 from collections.abc import Callable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its text is one line that says how."""
+    """A mistake that the user can correct; its text is one line that says how."""
 
 
 def exit_code(command: Callable[[], None]) -> int:
-    """Run `command` and give the process exit code.
+    """Run `command` and return the exit code of the process.
 
-    It is 0, 1 after printing a `UserError`, or 130 after Ctrl-C, as shells have it.
+    It is 0, 1 after a `UserError`, which is printed, or 130 after Ctrl-C, as in a shell.
     """
     try:
         command()

@@ -18,11 +18,10 @@ from shared.cli.errors import UserError
 
 LOGS = Path(".logs")
 
-# All the regions that there are: to wait for Terraform and CloudFormation takes no processor.
+# All regions: waiting for Terraform and CloudFormation needs no CPU.
 _PARALLEL = "3"
 _POLL_SECONDS = 0.2
-# Where lines cannot be renewed in place, one is added now and then: no pipeline is to take the job
-# for dead.
+# Without a terminal, print a heartbeat so that CI does not think the job hangs.
 _NEWS_SECONDS = 30
 _LOG_TAIL_LINES = 25
 _CLEAR_LINE = "\033[K"
@@ -32,7 +31,7 @@ State = Literal["not started", "running", "ok", "failed"]
 
 @dataclass
 class RegionRun:
-    """A command in one region, and what became of it; `log` gets all that it prints."""
+    """A command in one region and its state; `log` gets everything that it prints."""
 
     region: str
     command: Sequence[str]
@@ -43,7 +42,7 @@ class RegionRun:
     _interrupted: bool = field(default=False, init=False)
 
     def start(self) -> None:
-        """Start the command in a session of its own, which no terminal's Ctrl-C reaches."""
+        """Start the command in its own session, which a terminal's Ctrl-C does not reach."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         with self.log.open("wb") as output:
@@ -58,23 +57,23 @@ class RegionRun:
         self.state = "running"
 
     def look(self) -> None:
-        """Find out what has become of the command, which was started."""
+        """Update the state of the command, which must have been started."""
         code = self._process.poll()
         self.seconds = time.monotonic() - self._started
         if code is not None:
             self.state = "failed" if code else "ok"
 
     def interrupt(self) -> None:
-        """Ask the command and its children, once, to stop in order.
+        """Ask the command and its children to stop; a second call does nothing.
 
-        At a second Ctrl-C, Terraform drops its work where it is.
+        A second Ctrl-C would make Terraform stop in the middle of a change.
         """
         if not self._interrupted:
             self._interrupted = True
             os.killpg(self._process.pid, signal.SIGINT)
 
     def line(self, result: re.Pattern[str]) -> str:
-        """One line about it, with the last one of its log, or with the `result` of its success."""
+        """One line: the state, and the last line of the log or the `result` of a success."""
         if self.state == "not started":
             return f"{self.region:<12}not started"
         said = [line for line in map(str.strip, self.output()) if line]
@@ -89,10 +88,10 @@ class RegionRun:
 
 
 def parallel_limit(variables: Mapping[str, str]) -> int:
-    """In how many regions at a time something may run: `PARALLEL`, or 3.
+    """How many regions may run at the same time: `PARALLEL`, or 3.
 
     Raises:
-        UserError: it is not a whole number from 1 on.
+        UserError: it is not a whole number from 1 to 99.
     """
     text = variables.get("PARALLEL") or _PARALLEL
     if not re.fullmatch(r"[1-9]\d?", text):
@@ -105,12 +104,12 @@ def run_in_regions(
 ) -> None:
     """Run the waves one after the other, each in up to `parallel` regions at a time.
 
-    Once a region has failed, nothing further is started. What runs is let come to its end, for it
-    may be in the middle of a change. An interrupt stops it in order. At the end there is a line for
-    each region; `result` matches the line of a log that tells of a success.
+    After a failure nothing else starts. What runs may finish, because it may be in the middle of a
+    change; an interrupt asks it to stop. At the end each region gets a line; `result` matches the
+    line of a log that reports success.
 
     Raises:
-        UserError: it failed in a region, or was interrupted; the end of the logs has been printed.
+        UserError: a region failed, or the run was interrupted; the end of the logs is printed.
     """
     runs = [run for wave in waves for run in wave]
     progress = _Progress(runs, result)
@@ -141,7 +140,7 @@ def run_in_regions(
 
 
 class _Progress:
-    """A line for each region: renewed in place on a terminal, elsewhere added as things happen."""
+    """A line for each region: redrawn in place on a terminal, appended elsewhere."""
 
     def __init__(self, runs: Sequence[RegionRun], result: re.Pattern[str]) -> None:
         self._runs = runs
@@ -167,7 +166,7 @@ class _Progress:
                     print(f"    {run.line(self._result)}", flush=True)
 
     def close(self) -> None:
-        """Print how the logs of failed regions end, and what became of each region."""
+        """Print the ends of the failed regions' logs, and each region's state."""
         failed = [run for run in self._runs if run.state == "failed"]
         for run in failed:
             end = "\n".join(run.output()[-_LOG_TAIL_LINES:])
@@ -187,7 +186,7 @@ class _Progress:
 
 @contextmanager
 def _noted_interrupts() -> Iterator[Event]:
-    """Take down that Ctrl-C or SIGTERM has come, instead of ending at once."""
+    """Record Ctrl-C and SIGTERM instead of ending the process."""
     noted = Event()
     former = {
         number: signal.signal(number, lambda _number, _frame: noted.set())

@@ -1,4 +1,4 @@
-"""Leaves out a step whose result is there already."""
+"""Skips a step whose result exists already."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -8,9 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file with a digest of all that went into a step and of what came out of it.
+    """A file with a digest of a step's inputs and of its result.
 
-    `outputs` says what is there now; a step whose result was changed or deleted is done again.
+    `outputs` describes the result as it is now: a step whose result was changed or deleted runs
+    again.
     """
 
     file: Path
@@ -18,14 +19,14 @@ class Stamp:
     outputs: Callable[[], str]
 
     def current(self) -> bool:
-        """Whether nothing has changed since the step was done."""
+        """Whether nothing has changed since the step ran."""
         try:
             return self.file.read_text() == self._digest()
         except FileNotFoundError:
             return False
 
     def write(self) -> None:
-        """Say that the step has been done."""
+        """Record that the step ran."""
         self.file.write_text(self._digest())
 
     def _digest(self) -> str:

@@ -1,10 +1,10 @@
-"""Text in columns, for what a command has to say about several things."""
+"""Text in columns."""
 
 from collections.abc import Sequence
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of as many cells each, aligned; the first row is the heading."""
+    """Align rows that all have the same number of cells; the first row is the heading."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

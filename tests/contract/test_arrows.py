@@ -10,7 +10,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {folder.name for folder in (ROOT / "service" / "src").iterdir() if folder.is_dir()}
 
 # From the bottom to the top: a module may import what is in its own layer or below.
-INFRA = ("provider", "config", "policies", "constructs", "stacks", "main", "terraform", "commands")
+INFRA = (
+    "provider",
+    "config",
+    "policies",
+    "constructs",
+    "stacks",
+    "main",
+    "terraform",
+    "gate",
+    "commands",
+)
 TRADING = ("store", "trades", "api")
 
 

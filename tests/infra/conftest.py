@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.commands import drift, terraform
+from infra.commands import destroy, drift, planning, terraform
 from infra.config.environment import EnvironmentConfig
 from infra.terraform.backend import stack_folder
 from local.emulator.settings import Settings
@@ -62,9 +62,9 @@ def stack(monkeypatch: pytest.MonkeyPatch, aws: Emulator) -> Iterator[Document]:
         (folder / "cdk.tf.json").write_text(json.dumps(written))
 
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
-    for module in (terraform, drift):
+    for module in (terraform, drift, planning):
         monkeypatch.setattr(module, "synthesize", synthesize)
     yield document
     document.clear()
     document.update(small_stack())
-    terraform.main(["destroy"])
+    destroy.main()

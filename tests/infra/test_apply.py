@@ -5,6 +5,7 @@ Terraform spends nearly all the time waiting, so the environments live at the sa
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,8 +37,11 @@ class Life:
     variables: Mapping[str, str]
     steps: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
 
-    def terraform(self, step: str, command: str, *arguments: str, settings: str = "") -> bool:
-        """Run one command with `settings` as the environment's file; whether it succeeded."""
+    def run(self, step: str, command: str, *arguments: str, settings: str, **more: str) -> bool:
+        """Run one command with `settings` as the environment's file; whether it succeeded.
+
+        `arguments` go to Terraform, `more` are environment variables.
+        """
         file = self.folder / f"{step}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(settings)
@@ -45,11 +49,8 @@ class Life:
             [
                 sys.executable,
                 "-m",
-                "infra.commands.terraform",
-                command,
-                "--",
-                "-no-color",
-                *arguments,
+                f"infra.commands.{command}",
+                *(["--", "-no-color", *arguments] if arguments else []),
             ],
             cwd=ROOT,
             env={
@@ -57,6 +58,7 @@ class Life:
                 "ENVIRONMENT_FILE": str(file),
                 "STATE_DIR": str(self.folder / "state"),
                 "CDKTF_OUTDIR": str(self.folder / "out"),
+                **more,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,21 +87,26 @@ class Life:
 
 def plain_life(life: Life, settings: str, growth: str = "") -> None:
     """Apply, plan again, plan to grow, destroy."""
-    if life.terraform("apply", "apply", settings=settings):
-        life.terraform("second plan", "plan", settings=settings)
+    if life.run("apply", "deploy", settings=settings):
+        life.run("second plan", "plan", settings=settings)
         if growth:
-            life.terraform("growth", "plan", "-json", "-refresh=false", settings=growth)
-        life.terraform("destroy", "destroy", settings=settings)
+            life.run("growth", "plan", "-json", "-refresh=false", settings=growth)
+        life.run("destroy", "destroy", settings=settings)
 
 
 def guarded_life(life: Life) -> None:
-    """Apply, plan again, plan to destroy, lift the protection, destroy."""
-    if life.terraform("apply", "apply", settings=GUARDED):
-        life.terraform("second plan", "plan", settings=GUARDED)
-        life.terraform("refused", "plan", "-destroy", "-refresh=false", settings=GUARDED)
+    """Apply, plan again, try to destroy, lift the protection by a reviewed plan, destroy."""
+    if life.run("apply", "deploy", settings=GUARDED):
+        life.run("second plan", "plan", settings=GUARDED)
+        life.run("refused", "plan", "-destroy", "-refresh=false", settings=GUARDED)
         lifted = f"{GUARDED}\n[protection]\nprevent_destroy = false\n"
-        life.terraform("lift", "apply", "-refresh=false", settings=lifted)
-        life.terraform("destroy", "destroy", settings=lifted)
+        life.run("not yet lifted", "destroy", settings=lifted)
+        life.run("not reviewed", "deploy", settings=lifted)
+        plans = str(life.folder / "plans")
+        life.run("review", "plan", settings=lifted, OUT=plans)
+        life.run("lift", "deploy", settings=lifted, PLAN=plans)
+        life.run("stale", "deploy", settings=lifted, PLAN=plans)
+        life.run("destroy", "destroy", settings=lifted)
 
 
 GROWTH = '[network]\nzones = ["a", "b", "c"]\nnat = "per-az"\n[database]\nreaders = 3\n'
@@ -125,7 +132,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def lives(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
     """All environments, from apply to destroy. Three of them are one, in three regions."""
     folder = tmp_path_factory.mktemp("lives")
-    settings = Settings(folder, emulator.port)
+    settings = Settings(emulator.folder, emulator.port)
     started = {}
     for name in LIVES:
         region, suffix = (name, "std") if name in REGIONS else ("us-west-2", name)
@@ -179,15 +186,23 @@ def test_a_zone_a_reader_and_nat_gateways_are_added_beside_what_exists(
     }
 
 
-def test_terraform_refuses_to_destroy_what_is_protected_until_that_is_lifted(
+def test_what_is_protected_stays_until_that_is_lifted_by_a_reviewed_plan(
     lives: dict[str, Life],
 ) -> None:
     guarded = lives["guarded"]
     refusal = guarded.output("refused", succeeds=False)
-    assert "Instance cannot be destroyed" in refusal
+    assert re.search(r"error: \S+: cannot work: \S+: the plan would destroy it", refusal)
+    deployed = guarded.output("not yet lifted", succeeds=False)
+    assert "is deployed with deletion protection; nothing was destroyed" in deployed
+    assert "its protection ends" in guarded.output("not reviewed", succeeds=False)
+    assert "only a reviewed plan may lose or interrupt" in guarded.output(
+        "not reviewed", succeeds=False
+    )
     lifted = guarded.output("lift")
     assert "0 added" in lifted
     assert "0 destroyed" in lifted
+    stale = guarded.output("stale", succeeds=False).splitlines()[-1]
+    assert stale.startswith("error: the saved plan of trading-platform-uswest2-guarded is out of")
 
 
 def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator: Emulator) -> None:
@@ -215,12 +230,13 @@ def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator
         assert client("s3").list_buckets()["Buckets"] == []
         assert client("iam").list_roles()["Roles"] == []
         assert all(vpc["IsDefault"] for vpc in client("ec2").describe_vpcs()["Vpcs"])
-        states = {
-            key["KeyState"]: key["Description"]
+        enabled = {
+            key["Description"].rpartition(" ")[2]
             for each in client("kms").list_keys()["Keys"]
             for key in [client("kms").describe_key(KeyId=each["KeyId"])["KeyMetadata"]]
+            if key["KeyState"] == "Enabled"
         }
-        # Only the environment that leaves backups leaves the keys that they need.
-        assert ("Enabled" in states) == (region in ("us-west-2", "us-east-2"))
-        assert states.get("Enabled", "guarded").endswith("guarded")
+        # Environments that leave backups leave the keys that they need.
+        copies = {"guarded"} if region in ("us-west-2", "us-east-2") else set()
+        assert enabled == {"std"} | copies
     assert emulator.database_pids() == []

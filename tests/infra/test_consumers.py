@@ -1,15 +1,12 @@
 """What a plan and an apply say of the services that are deployed on the data platform."""
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from infra.commands import apply, terraform
+from infra.commands import deploy, plan
 from infra.commands.consumers import consumption
-from infra.config.environment import load_environment
-from infra.terraform.backend import stack_folder
 from shared.cli.errors import UserError
 from tests.support.emulator import Emulator
 from tests.support.small_stack import ENVIRONMENT, PARAMETER, REGION, Document
@@ -20,7 +17,7 @@ SERVICE = "a-service"
 @pytest.fixture
 def service(aws: Emulator, stack: Document) -> Iterator[str]:
     """A deployed stack that takes the value which the small stack publishes."""
-    terraform.main(["apply"])
+    deploy.main()
     cloudformation = aws.client("cloudformation")
     template = {
         "Parameters": {"Database": {"Type": "AWS::SSM::Parameter::Value<String>"}},
@@ -47,42 +44,41 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     # Another description, another topic: nothing of it reaches a service.
     stack["resource"]["aws_ssm_parameter"]["name"]["description"] = "The database."
     stack["resource"]["aws_sns_topic"]["alarms"]["display_name"] = "Alerts"
-    terraform.main(["apply"])
+    deploy.main()
     printed = capfd.readouterr()
     assert "0 added, 2 changed, 0 destroyed" in printed.out
     assert "warning" not in printed.err
 
     stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trades"
     changes = f"warning: {PARAMETER} changes; until redeployed, these keep the old value: {service}"
-    terraform.main(["plan"])
+    plan.main([])
     assert changes in capfd.readouterr().err
-    # As beside other regions.
-    apply.main([str(stack_folder(load_environment(os.environ), REGION)), REGION])
+    deploy.main()
     printed = capfd.readouterr()
     # Before the apply, and again below it.
     assert printed.err.count(changes) == 2
     assert "0 added, 1 changed, 0 destroyed" in printed.out
     assert aws.client("ssm").get_parameter(Name=PARAMETER)["Parameter"]["Value"] == "trades"
 
-    terraform.main(["apply"])
+    deploy.main()
     printed = capfd.readouterr()
     assert "No changes." in printed.out
     assert "warning" not in printed.err
 
     # Back to what the service was released with.
     stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trading"
-    terraform.main(["plan"])
+    plan.main([])
     assert "warning" not in capfd.readouterr().err
 
     stack["resource"]["aws_ssm_parameter"]["name"]["name"] = f"{PARAMETER}-of-old"
-    terraform.main(["plan"])
+    plan.main([])
     goes = f"warning: {PARAMETER} goes away; released with it: {service}"
     assert goes in capfd.readouterr().err
 
 
 def test_who_asks_terraform_for_its_exit_code_gets_a_failure_for_changes(stack: Document) -> None:
     with pytest.raises(UserError, match="plan failed"):
-        terraform.main(["plan", "--", "-detailed-exitcode"])
+        plan.main(["--", "-detailed-exitcode"])
 
 
 def test_an_account_that_does_not_answer_is_one_clear_line(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.commands import drift, terraform
+from infra.commands import deploy, drift
 from infra.commands.drift import unknown_rules
 from shared.cli.errors import UserError
 from tests.support.emulator import Emulator
@@ -35,7 +35,7 @@ def test_drift_names_what_differs_from_reality_and_what_is_not_applied(
     ]
     assert findings(capsys) == applied
 
-    terraform.main(["apply"])
+    deploy.main()
     capsys.readouterr()
     drift.main()
     assert capsys.readouterr().out == f"{STACK}: no drift\n"

@@ -68,6 +68,18 @@ def test_a_program_gets_them_as_json(
     }
 
 
+def test_one_output_is_printed_alone(
+    deployed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGIONS", "us-east-1")
+    monkeypatch.setenv("NAME", "api_gateway_url")
+    outputs.main()
+    assert capsys.readouterr().out == "https://api.example/trade\n"
+    monkeypatch.setenv("NAME", "url")
+    with pytest.raises(UserError, match="no such output in us-east-1; use one of vpc_id, api_"):
+        outputs.main()
+
+
 def test_a_stage_asks_for_the_outputs_of_that_preview(
     deployed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.commands import terraform
+from infra.commands import destroy
 from infra.commands.preflight import (
     check_sharing,
     deployer_policy_holders,
@@ -96,7 +96,7 @@ def test_a_deployed_service_is_named_and_the_destroy_refused(
     preview: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UserError) as refused:
-        terraform.main(["destroy"])
+        destroy.main()
     assert str(refused.value) == (
         f"{preview} in us-east-1 uses this data platform: run `make destroy-service` first"
     )
@@ -116,7 +116,7 @@ def test_a_service_of_another_environment_does_not_matter(
     preview: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "other")
-    terraform.main(["destroy"])
+    destroy.main()
     assert "Destroy complete! Resources: 0 destroyed." in capfd.readouterr().out
 
 
@@ -149,7 +149,7 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
     monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UserError, match="AWS in us-east-1 does not answer"):
-        terraform.main(["destroy"])
+        destroy.main()
 
 
 def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
@@ -170,7 +170,7 @@ def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
     iam.create_group(GroupName="app-team")
     iam.attach_group_policy(GroupName="app-team", PolicyArn=policy)
     with pytest.raises(UserError, match="attached to user releaser, group app-team: detach it"):
-        terraform.main(["destroy"])
+        destroy.main()
     iam.detach_user_policy(UserName="releaser", PolicyArn=policy)
     iam.detach_group_policy(GroupName="app-team", PolicyArn=policy)
     assert deployer_policy_holders(REGION, environment) == []
@@ -257,7 +257,7 @@ def test_a_destroy_of_many_regions_ends_with_the_primary_one(
     file.write_text(GLOBAL)
     monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
-    terraform.main(["destroy"])  # of nothing: there is no state
+    destroy.main()  # of nothing: there is no state
     printed = capfd.readouterr().out
     assert printed.index("==> us-west-2: ok") < printed.index("==> us-east-1: started")
     assert printed.count("Destroy complete! Resources: 0 destroyed.") == 2

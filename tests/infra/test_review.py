@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,10 @@ import pytest
 
 from infra.commands import review
 from infra.commands.cost import load_prices
-from infra.commands.review import (
-    MAX_CHARACTERS,
-    Change,
-    RegionReview,
-    changes,
-    comment,
-    deployed_stack,
-)
+from infra.commands.review import MAX_CHARACTERS, RegionReview, comment, deployed_stack
 from infra.config.environment import load_environment
+from infra.gate.changes import Change, plan_changes
+from infra.gate.verdict import Verdict, judge
 from infra.terraform.backend import stack_folder
 from infra.terraform.program import installed_terraform
 from tests.support.emulator import Emulator
@@ -30,7 +24,7 @@ from tests.support.synthesized import variant
 PRICES = load_prices()
 REGION = "us-east-1"
 NOTHING: Mapping[str, Any] = {"provider": {"aws": [{"region": REGION}]}, "resource": {}}
-ANYTHING = RegionReview(REGION, (), "No changes.", NOTHING, NOTHING)
+ANYTHING = RegionReview(REGION, (), Verdict(), "No changes.", NOTHING, NOTHING)
 
 
 def resource_change(address: str, *actions: str, **more: object) -> Mapping[str, Any]:
@@ -73,12 +67,16 @@ PLAN: Mapping[str, Any] = {
 
 def reviewed(plan: Mapping[str, Any], **more: Any) -> RegionReview:
     return replace(
-        ANYTHING, changes=tuple(changes(plan)), deployed=deployed_stack(plan, REGION), **more
+        ANYTHING,
+        changes=tuple(plan_changes(plan)),
+        verdict=judge(plan, {}),
+        deployed=deployed_stack(plan, REGION),
+        **more,
     )
 
 
 def test_what_stays_or_is_only_read_is_no_change() -> None:
-    assert list(changes(PLAN)) == [
+    assert list(plan_changes(PLAN)) == [
         Change("aws_subnet.new", "add"),
         Change("aws_subnet.old", "destroy"),
         Change("aws_s3_bucket.data", "change"),
@@ -93,12 +91,10 @@ def test_what_is_lost_stands_above_everything_else_with_the_reason() -> None:
     lines = [line for line in text.splitlines() if line]
     heading = "1 to destroy, 2 to replace, 1 to forget, 1 to add, 1 to change"
     assert lines[0] == f"### Plan of `dev`: {heading}"
-    assert lines[1].startswith("**Lost")
-    assert lines[2:5] == [
-        "- us-east-1: destroy `aws_subnet.old`",
-        "- us-east-1: replace `aws_rds_cluster.database`, forced by `database_name`, `tags`",
-        "- us-east-1: replace `aws_eip.first`",
-    ]
+    assert lines[1] == "- us-east-1: **cannot work**"
+    assert lines[2].startswith("  - cannot work: aws_rds_cluster.database: another database.name")
+    assert lines[3].startswith("  - loses: aws_kms_key.given: all that it encrypts")
+    assert lines[4].startswith("  - interrupts: aws_subnet.old: ")
     assert "- us-east-1: add `aws_subnet.new`" in lines[5:]
 
 
@@ -117,7 +113,7 @@ def test_the_cost_of_what_is_deployed_stands_beside_that_of_what_is_planned() ->
 def test_a_plan_without_changes_says_so_in_one_line() -> None:
     text = comment("dev", [ANYTHING], PRICES)
     assert text.startswith("### Plan of `dev`: nothing to change\n")
-    assert "Lost" not in text
+    assert "- us-east-1: **nothing lost**\n" in text
     assert "Every change" not in text
 
 
@@ -148,9 +144,8 @@ def test_a_plan_cannot_end_the_block_that_it_stands_in() -> None:
 
 
 def test_a_secret_that_terraform_keeps_to_itself_is_in_no_comment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Emulator, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     environment = load_environment({"CDKTF_OUTDIR": str(tmp_path / "out"), "STATE": "local"})
     folder = stack_folder(environment, REGION)
     folder.mkdir(parents=True)
@@ -160,13 +155,11 @@ def test_a_secret_that_terraform_keeps_to_itself_is_in_no_comment(
     written = {key: value for key, value in stack.items() if key != "provider"}
     (folder / "cdk.tf.json").write_text(json.dumps(written))
     with installed_terraform(os.environ) as terraform:
-        found = review.review(environment, REGION, terraform)
+        found = review.review(environment, REGION, terraform, tmp_path)
     text = comment("dev", [replace(found, planned=NOTHING)], PRICES)
     assert "add `terraform_data.secret`" in text
     assert "(sensitive value)" in text
     assert "hunter2" not in text
-    # The saved plan, which has it, is gone.
-    assert not [file for file in tmp_path.rglob("*") if file.name == "plan"]
 
 
 def test_a_fresh_environment_is_all_to_add(

@@ -44,7 +44,7 @@ def test_findings_and_acceptances_in_vain_are_named_with_their_resource(
         scan.main([])
     printed = capsys.readouterr().out
     assert "some-stack: key_1: CKV_AWS_7: " in printed
-    assert "some-stack: vault_1: CKV_AWS_166: accepted in vain: why" in printed
+    assert "some-stack: vault_1: CKV_AWS_166: accepted, but not found: why" in printed
 
 
 def test_a_missing_checkov_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Terraform's states: the backend in the synthesized JSON, and real Terraform on an emulated S3."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.commands import deploy, remote_state, terraform
+from infra.commands import deploy, plan, remote_state
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.provider.bindings import App, TerraformStack
@@ -143,7 +144,7 @@ def test_an_account_without_a_state_bucket_is_one_clear_line(
     monkeypatch.setenv("STATE", "s3")
     monkeypatch.setenv("REGIONS", "us-west-2")
     with pytest.raises(UserError) as refused:
-        terraform.main(["plan"])
+        plan.main([])
     assert str(refused.value) == (
         f"there is no state bucket in us-west-2 for the account {ACCOUNT}: run `make "
         "bootstrap-state` first, or keep the state on this machine with STATE=local"
@@ -157,7 +158,7 @@ def test_missing_credentials_are_one_clear_line(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UserError, match="credentials for AWS are needed: Unable to locate"):
-        terraform.main(["plan"])
+        plan.main([])
 
 
 def test_a_bucket_of_that_name_in_another_account_is_not_used(
@@ -171,7 +172,7 @@ def test_a_bucket_of_that_name_in_another_account_is_not_used(
     monkeypatch.setenv("STATE", "s3")
     monkeypatch.setenv("REGIONS", "us-east-2")
     with pytest.raises(UserError, match=f"the state bucket {taken} cannot be used"):
-        terraform.main(["plan"])
+        plan.main([])
 
 
 def test_a_state_bucket_without_its_key_is_one_clear_line(
@@ -183,7 +184,7 @@ def test_a_state_bucket_without_its_key_is_one_clear_line(
     monkeypatch.setenv("STATE", "s3")
     monkeypatch.setenv("REGIONS", "us-west-2")
     with pytest.raises(UserError, match="the key of the state bucket cannot be used"):
-        terraform.main(["plan"])
+        plan.main([])
     s3.delete_bucket(Bucket=bucket)
 
 
@@ -312,7 +313,7 @@ def test_two_applies_exclude_each_other_by_either_lock(aws: Emulator, small: Sma
         assert "0 added, 0 changed, 0 destroyed" in said
 
 
-def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_completes(
+def test_a_state_that_is_locked_or_lost_is_brought_back_by_the_runbook(
     aws: Emulator,
     small: Small,
     remote: EnvironmentConfig,
@@ -336,7 +337,7 @@ def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_co
     monkeypatch.setenv("LOCK_ID", "00000000-0000-4000-8000-000000000000")
     with pytest.raises(UserError, match="terraform force-unlock failed"):
         remote_state.main(["unlock"])
-    unlock, delete_digest = commands("stuck-lock")
+    names, unlock, list_versions, delete_digest, restore = commands("stuck-lock")
     run(unlock, os.environ, LOCK_ID=lock, REGION="us-east-1")
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "1 added" in said
@@ -349,7 +350,23 @@ def test_a_state_that_a_killed_terraform_has_locked_is_unlocked_and_the_apply_co
     aws.client("dynamodb").put_item(**table, Item={**digest, "Digest": {"S": "0" * 32}})
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "state data in S3 does not have the expected content" in said
-    run(delete_digest, os.environ, STACK=name, REGION="us-east-1")
+    where = {"STACK": name, "REGION": "us-east-1"}
+    versions = run(names + list_versions, os.environ, **where).splitlines()
+    run(names + delete_digest, os.environ, **where)
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "0 added, 0 changed, 0 destroyed" in said
+
+    # Lost: somebody has deleted the object whose digest the table has.
+    body = aws.client("s3").get_object(Bucket=BUCKET, Key=f"{name}/terraform.tfstate")["Body"]
+    checksum = hashlib.md5(body.read(), usedforsecurity=False).hexdigest()
+    aws.client("dynamodb").put_item(**table, Item={**digest, "Digest": {"S": checksum}})
+    aws.client("s3").delete_object(Bucket=BUCKET, Key=f"{name}/terraform.tfstate")
+    said, _ = small.apply(folder).communicate(timeout=60)
+    assert "state data in S3 does not have the expected content" in said
+    after = run(names + list_versions, os.environ, **where).splitlines()
+    assert [line.split()[0] for line in after].count("deleted") == 1
+    version = versions[0].split()[-1]
+    run(names + restore, os.environ, **where, VERSION=version)
     said, _ = small.apply(folder).communicate(timeout=60)
     assert "0 added, 0 changed, 0 destroyed" in said
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.commands import terraform
+from infra.commands import deploy, destroy, plan, terraform
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform import program as program_module
@@ -48,7 +48,7 @@ def test_a_protected_environment_is_not_even_planned_to_be_destroyed(
     file.write_text('profile = "production"')
     monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
     with pytest.raises(UserError, match="unit is protected from being destroyed"):
-        terraform.main(["destroy"])
+        destroy.main()
     assert "==>" not in capfd.readouterr().out
 
 
@@ -80,9 +80,9 @@ def test_a_failing_terraform_is_named_with_the_stack() -> None:
         terraform.main(["validate", "--", "-no-such-option"])
 
 
-def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
-    tmp_path: Path,
+def test_regions_are_planned_side_by_side_before_anything_is_applied(
     aws: Emulator,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -90,10 +90,11 @@ def test_regions_are_applied_side_by_side_and_the_rest_stops_with_a_failure(
     file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
     monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
+    monkeypatch.setenv("TF_CLI_ARGS_plan", "-no-such-option")
     with pytest.raises(UserError) as failed:
-        terraform.main(["apply", "--", "-no-such-option"])
-    # The primary region of a global database goes first.
-    assert str(failed.value) == ("terraform apply failed in us-west-2; not started: us-east-1")
+        deploy.main()
+    # The other region joins the global database once this one is there.
+    assert str(failed.value) == "terraform plan failed in us-west-2"
     printed = capfd.readouterr().out
     assert "flag provided but not defined: -no-such-option" in printed
 
@@ -109,7 +110,7 @@ def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
     program.chmod(0o700)
     script = (
         "import pathlib\n"
-        "from infra.commands.terraform import Terraform\n"
+        "from infra.terraform.program import Terraform\n"
         f"Terraform({str(program)!r}, {{}}).run(pathlib.Path('stack'), 'apply')\n"
     )
     apply = subprocess.Popen(
@@ -149,7 +150,7 @@ def test_a_failing_init_shows_what_terraform_said(
 def test_a_missing_terraform_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="make setup"):
-        terraform.main(["plan"])
+        plan.main([])
 
 
 def put_on_path(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """Zones are checked by their ids, in the account, before a plan or an apply."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.commands import terraform, zones
+from infra.commands import deploy, plan, zones
 from infra.config.environment import EnvironmentConfig, load_environment
 from shared.cli.errors import UserError
 from shared.regions import REGIONS
@@ -42,17 +43,17 @@ def test_a_zone_that_lacks_services_is_refused_by_its_id(aws: Emulator, tmp_path
     )
 
 
-@pytest.mark.parametrize("command", ["plan", "apply"])
+@pytest.mark.parametrize("command", [lambda: plan.main([]), deploy.main])
 def test_it_is_refused_before_terraform_starts(
     stack: Document,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    command: str,
+    command: Callable[[], None],
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT_FILE", str(environment(tmp_path, "ae").file))
     with pytest.raises(UserError, match="us-east-1e is use1-az3"):
-        terraform.main([command])
+        command()
     printed = capsys.readouterr().out
     assert "profile standard, from" in printed
     assert "terraform " not in printed

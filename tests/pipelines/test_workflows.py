@@ -132,8 +132,28 @@ def test_deploys_to_one_place_never_overlap_and_are_never_cut_off() -> None:
 def test_production_gets_exactly_what_dev_got(workflow: str) -> None:
     found = workflows()[workflow].jobs
     dev, production = (deploy(found[f"deploy-{name}"].body) for name in ("dev", "production"))
+    if workflow == "infra":
+        # Production gets the plan that was approved.
+        *before, download, last = production["steps"]
+        assert download["uses"].startswith("actions/download-artifact@")
+        assert last["run"] == 'make deploy-infra PLAN="$RUNNER_TEMP/plans"'
+        production["steps"] = [*before, {"run": "make deploy-infra"}]
     assert dev["steps"] == production["steps"]
     assert dev["env"] == production["env"]
+
+
+def test_production_gets_the_very_plan_that_its_reviewers_saw() -> None:
+    found = workflows()["infra"].jobs
+    planned, applied = found["plan-production"], found["deploy-production"]
+    assert applied.body["needs"] == "plan-production"
+    assert any('OUT="$RUNNER_TEMP/plans"' in script for script in planned.scripts)
+    (kept,) = [step["with"] for step in planned.steps if "upload-artifact@" in step.get("uses", "")]
+    (got,) = [
+        step["with"] for step in applied.steps if "download-artifact@" in step.get("uses", "")
+    ]
+    assert kept["if-no-files-found"] == "error"
+    assert {"name": kept["name"], "path": kept["path"]} == got
+    assert got["path"] == "${{ runner.temp }}/plans"
 
 
 def deploy(body: Mapping[str, Any]) -> Any:

@@ -33,6 +33,8 @@ _MODULES = {
     "local.emulator": "emulator",
     "infra.commands.terraform": "terraform",
     "infra.commands.deploy": "terraform",
+    "infra.commands.destroy": "terraform",
+    "infra.commands.plan": "terraform",
 }
 
 

@@ -1,0 +1,1 @@
+"""Judges what a plan does to data before it is applied."""

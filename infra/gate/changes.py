@@ -1,0 +1,82 @@
+"""The changes in a plan, read from the JSON of `terraform show -json`.
+
+https://developer.hashicorp.com/terraform/internals/json-format
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Plan = Mapping[str, Any]
+Values = Mapping[str, Any]
+
+# Each combination of actions in the JSON, and its name here; the most harmful comes first.
+_ACTIONS: Mapping[tuple[str, ...], str] = {
+    ("delete",): "destroy",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("forget",): "forget",
+    ("create",): "add",
+    ("update",): "change",
+}
+ACTIONS = tuple(dict.fromkeys(_ACTIONS.values()))
+# After these, Terraform no longer manages the resource that was there.
+GONE = ("destroy", "replace", "forget")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one resource, and which of its attributes force a replacement.
+
+    `before` and `after` are its attributes. An attribute that only the apply will know is absent
+    from `after`.
+    """
+
+    address: str
+    action: str
+    forced_by: tuple[str, ...] = ()
+    type: str = field(default="", compare=False)
+    before: Values = field(default_factory=dict, compare=False)
+    after: Values = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        forced = ", ".join(f"`{name}`" for name in self.forced_by)
+        return f"{self.action} `{self.address}`" + (f", forced by {forced}" if forced else "")
+
+    @property
+    def goes(self) -> bool:
+        """Whether the resource that is deployed goes."""
+        return self.action in GONE
+
+    def alters(self, name: str) -> bool:
+        """Whether the resource stays and gets another known value of the attribute."""
+        return (
+            self.action == "change"
+            and name in self.after
+            and self.before.get(name) != self.after[name]
+        )
+
+
+def plan_changes(plan: Plan) -> Iterator[Change]:
+    """The changes in a plan; what stays, or is only read, is none."""
+    for resource in plan.get("resource_changes", []):
+        change = resource["change"]
+        action = _ACTIONS.get(tuple(change["actions"]))
+        if action:
+            forced = (str(path[0]) for path in change.get("replace_paths", []))
+            yield Change(
+                resource["address"],
+                action,
+                tuple(dict.fromkeys(forced)),
+                resource.get("type", resource["address"].partition(".")[0]),
+                change.get("before") or {},
+                change.get("after") or {},
+            )
+
+
+def deployed_resources(plan: Plan) -> Iterator[tuple[str, str, Values]]:
+    """Type, address and attributes of each resource that was deployed when the plan was made."""
+    state = plan.get("prior_state", {}).get("values", {}).get("root_module", {})
+    for resource in state.get("resources", []):
+        if resource["mode"] == "managed":
+            yield resource["type"], resource["address"], resource["values"]

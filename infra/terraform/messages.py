@@ -1,0 +1,40 @@
+"""What to do about errors that Terraform explains to its own users only."""
+
+import re
+from collections.abc import Mapping
+
+# How Terraform colours and frames an error.
+_FRAME = re.compile(r"\x1b\[[0-9;]*m|[│╷╵]")
+
+_WAYS: Mapping[str, str] = {
+    r"Error acquiring the state lock": (
+        "another run holds the state of {stack}, or a killed one left its lock; see "
+        "docs/runbooks/stuck-lock.md, and do not use -lock=false: two runs destroy the state"
+    ),
+    r"does not have the expected content": (
+        "the state of {stack} is not the one that was written last: it is lost, or a run was "
+        "killed while it wrote; see docs/runbooks/stuck-lock.md"
+    ),
+    r"Saved plan is stale": (
+        "the saved plan of {stack} is out of date, for something was applied after it; make a new "
+        "one with `make plan OUT=folder`"
+    ),
+    r"Resource (?P<address>\S+) has lifecycle\.prevent_destroy set": (
+        "{stack}: cannot work: {address}: the plan would destroy it, and [protection] "
+        "prevent_destroy guards it; take the edit back, or first deploy with "
+        "prevent_destroy = false alone"
+    ),
+    r"Provider configuration not present": (
+        "{stack} has resources in a region that its file no longer names; put back what was taken "
+        "out of the file"
+    ),
+}
+
+
+def explained(output: str, stack: str) -> str | None:
+    """One line on what to do about an error in Terraform's output; None if it is unknown."""
+    text = " ".join(_FRAME.sub("", output).split())
+    for pattern, way in _WAYS.items():
+        if match := re.search(pattern, text):
+            return way.format(stack=stack, **match.groupdict())
+    return None
