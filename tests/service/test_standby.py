@@ -30,7 +30,7 @@ from tests.service.conftest import (
 from tests.service.test_smoke_check import Cloud, check, cloud
 from trading import api
 from trading.database import connect
-from trading.secret import SecretUnavailable
+from trading.secret import ARCHIVE, Credentials, SecretUnavailable
 from trading.settings import Address
 
 __all__ = ["cloud"]
@@ -137,6 +137,24 @@ def test_what_does_not_come_fails_the_release_with_the_reason(
         handler.provide_schema()
     region.set(APP)
     with pytest.raises(standby.MigrationError, match="does not let its user in: Access denied"):
+        handler.provide_schema()
+
+
+def test_a_secret_of_an_older_release_fails_the_release_with_the_reason(
+    database: Connection[Cursor],
+    address: Address,
+    region: Secrets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release_elsewhere(database, address, region)
+
+    def fetch(arn: str, *version: str) -> Credentials | None:
+        if ARCHIVE in version:
+            raise SecretUnavailable
+        return ADMIN if arn == MASTER_SECRET_ARN else region.fetch()
+
+    monkeypatch.setattr(handler, "fetch_credentials", fetch)
+    with pytest.raises(standby.MigrationError, match="is not that of this release"):
         handler.provide_schema()
 
 

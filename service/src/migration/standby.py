@@ -75,8 +75,8 @@ def _missing(
             if credentials is None:
                 return "the secret of its users has no value"
             connect(reader, credentials, connect_seconds=_CONNECT_SECONDS).close()
-        except SecretUnavailable as error:
-            return str(error)
+        except SecretUnavailable:
+            return "the secret of its users is not that of this release"
         except OperationalError as error:
             return f"it does not let its user in: {error.args[1]}"
     return ""
