@@ -2,11 +2,11 @@
 
 AWS publishes one bundle for all regions:
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.SSL.html
-The build takes exactly the bundle whose SHA-256 is in `rds-ca.sha256`. When AWS publishes another
-one, `make lock-rds-ca` pins that; the change is then reviewed like any other.
+The build accepts only the bundle whose SHA-256 is in `rds-ca.sha256`. When AWS publishes a new one,
+`make lock-rds-ca` pins it, and the change is reviewed like any other.
 
-RDS Proxy has certificates of AWS Certificate Manager instead, whose authorities are not in that
-bundle: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.howitworks.html
+RDS Proxy uses certificates of AWS Certificate Manager, whose authorities are not in that bundle:
+ https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.howitworks.html
 They come from certifi, which `requirements/` pins.
 """
 
@@ -40,10 +40,10 @@ class BundleUnreachable(UserError):
 
 
 def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: str = URL) -> None:
-    """Put what is trusted at `target`: the file `named`, or the authorities of Amazon.
+    """Write the trusted authorities to `target`: those in the file `named`, or Amazon's.
 
     Amazon's are those of the platform's regions in the pinned bundle, which is fetched once, and
-    those of RDS Proxy. Each one more makes functions start a little later: all 108 take 20 ms.
+    those of RDS Proxy. Functions load them at each start: all 108 of the bundle would take 20 ms.
 
     Raises:
         BundleUnreachable: the pinned bundle cannot be fetched.
@@ -58,23 +58,23 @@ def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: st
         if not bundle.is_file():
             _store(bundle, _fetch_pinned(url, _pinned(lock)))
         content = _trusted(bundle, _REGIONS) + _trusted(Path(certifi.where()), _PROXY)
-    # SAM builds anew what has changed: an equal file keeps its time.
+    # SAM rebuilds what has a new time, so an equal file is left alone.
     if not target.is_file() or target.read_bytes() != content:
         target.write_bytes(content)
 
 
 def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
-    """Write the SHA-256 of what is published now to `lock`; returns the authorities' names.
+    """Write the SHA-256 of the published bundle to `lock`, and return the authorities' names.
 
     Raises:
-        UserError: it cannot be fetched, or is not made of Amazon RDS authorities alone.
+        UserError: it cannot be fetched, or has other authorities than those of Amazon RDS.
     """
     content = _fetch(url)
     file = cache / "rds-ca-new.pem"
     _store(file, content)
     names = certificate_names(file)
     if not names or not all(name.startswith("Amazon RDS ") for name in names):
-        raise UserError(f"{url} does not hold the Amazon RDS authorities alone; see {file}")
+        raise UserError(f"{url} has other authorities than those of Amazon RDS; see {file}")
     lock.write_text(f"{hashlib.sha256(content).hexdigest()}  global-bundle.pem\n")
     return names
 
@@ -117,7 +117,7 @@ def _fetch_pinned(url: str, checksum: str) -> bytes:
     actual = hashlib.sha256(content).hexdigest()
     if actual != checksum:
         raise UserError(
-            f"{url} has the SHA-256 {actual}, and not the pinned one: if AWS has published a new "
+            f"{url} has the SHA-256 {actual}, not the pinned one: if AWS has published a new "
             "bundle, run `make lock-rds-ca` and review the change"
         )
     return content
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             provide(os.environ.get("RDS_CA_BUNDLE"), lock=lock, cache=cache, target=target)
         except BundleUnreachable as error:
-            # A build can be looked at without it, but none is deployed without.
+            # Without it, a build can be inspected but not deployed.
             target.unlink(missing_ok=True)
             print(f"warning: {error}. `make deploy-service` refuses this build", file=sys.stderr)
 

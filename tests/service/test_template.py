@@ -13,7 +13,7 @@ import pytest
 from service.deploy.build import TEMPLATE, release_digest
 from service.deploy.parameters import release_parameters
 from shared.contract.template import declared_parameters
-from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX
+from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX, service_stack_name
 from tests.support.transformed import Stack, stack
 
 FUNCTIONS = {
@@ -350,6 +350,20 @@ def test_without_codedeploy_the_alias_moves_at_once() -> None:
     made = stack(DeploymentPreferenceType="Disabled")
     assert "UpdatePolicy" not in made.resources["TradeFunctionAliaslive"]
     assert not [r for r in made.resources.values() if r["Type"].startswith("AWS::CodeDeploy")]
+
+
+@pytest.mark.parametrize("stage", ["", "x" * SERVICE_STAGE_MAX])
+def test_codedeploy_takes_the_names_of_the_longest_environment(stage: str) -> None:
+    # CloudFormation names both after stack and resource, and adds a hyphen and 12 or 13 characters.
+    # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
+    environment = "x" * ENVIRONMENT_SUFFIX_MAX
+    name = service_stack_name("us-east-1", environment, stage)
+    given = release_parameters({}, environment, stage, production=False)
+    made = stack(**given).resources
+    named = [n for n, each in made.items() if each["Type"].startswith("AWS::CodeDeploy")]
+    assert bool(named) is not bool(stage)
+    for resource in named:
+        assert len(f"{name}-{resource}-") + 13 <= 100
 
 
 def test_every_way_to_release_that_can_be_chosen_is_mapped() -> None:
