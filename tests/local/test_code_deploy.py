@@ -181,6 +181,16 @@ def test_nothing_is_released_through_codedeploy_while_an_alarm_rings(released: R
     assert released.alias() == before
 
 
+def test_alarms_count_after_a_restart_of_the_emulator(
+    emulator: Emulator, released: Released
+) -> None:
+    released.alarm("ALARM")
+    emulator.stop()
+    emulator.start()
+    assert released.update("B", "AllAtOnce") == "UPDATE_ROLLBACK_COMPLETE"
+    assert f"the alarm {ALARM} is in ALARM" in released.reasons()
+
+
 def test_a_release_without_codedeploy_goes_while_an_alarm_rings_and_the_next_one_has_it_again(
     released: Released,
 ) -> None:

@@ -217,7 +217,12 @@ def _update_policy(stack_name: str, alias: str | None) -> Properties:
 def _group(stack_name: str, logical_id: str) -> Properties:
     """The properties of a stack's deployment group, which may be part of the same update."""
     start = f"{stack_name}-{logical_id}-"
-    return next((group for name, group in _groups.items() if name.startswith(start)), {})
+    for name, group in _groups.items():
+        if name.startswith(start):
+            return group
+    # It was made before the emulator was started.
+    record: Properties = _stacks[stack_name]["_resources"].get(logical_id, {})
+    return record.get("Properties") or {}
 
 
 def _client(service: str) -> Any:
