@@ -22,8 +22,8 @@ from infra.terraform.backend import stack_folder
 from infra.terraform.messages import explained
 from shared.cli.errors import UserError
 from shared.contract.loader import load_contract
-from tests.infra.small_stack import ENVIRONMENT, REGION, STACK, Document
-from tests.local.test_emulator import Emulator
+from tests.support.emulator import Emulator
+from tests.support.small_stack import ENVIRONMENT, REGION, STACK, Document
 
 LOSING = Verdict(losses=(Finding("aws_s3_bucket.data", "the objects in it"),))
 INTERRUPTING = Verdict(interruptions=(Finding("aws_route.a", "connections end"),))
