@@ -25,8 +25,6 @@ _FILES = {
     "tests/infra/test_review.py": ("terraform",),
     "tests/infra/test_scan.py": ("checks",),
     "tests/infra/test_terraform.py": ("terraform",),
-    "tests/mistakes/test_edit_matrix.py": ("emulator", "terraform"),
-    "tests/mistakes/test_mistakes.py": ("emulator", "terraform"),
     "tests/local/test_emulator.py": ("emulator", "terraform"),
     "tests/local/test_guard.py": ("emulator", "browser"),
     "tests/local/test_region_failover.py": ("emulator", "checks"),
@@ -42,7 +40,6 @@ _SLOW = (
     "tests/platform",
     "tests/infra/test_apply.py",
     "tests/local/test_restore.py",
-    "tests/mistakes/test_mistakes.py",
     "tests/faults",
     "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
 )
