@@ -82,6 +82,6 @@ def test_a_destroy_that_fails_keeps_them_as_well(tmp_path: Path, keys: dict[str,
 
 
 def test_without_a_final_snapshot_the_keys_go(tmp_path: Path, keys: dict[str, str]) -> None:
-    with keys_kept(environment(tmp_path, "")):
+    with keys_kept(environment(tmp_path, "[protection]\nfinal_snapshot = false\n")):
         destroyed(keys)
     assert states(keys) == {"PendingDeletion"}
