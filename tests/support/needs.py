@@ -45,7 +45,7 @@ def need_of(command: Sequence[object]) -> str | None:
     """
     words = [str(word) for word in command]
     program = Path(words[0])
-    if program.is_relative_to(tempfile.gettempdir()):
+    if program.is_relative_to(tempfile.gettempdir()) and not program.is_relative_to(ROOT):
         return None
     if program.name in _PROGRAMS:
         return _PROGRAMS[program.name]
