@@ -136,7 +136,7 @@ openapi: .venv/.installed ## Write service/openapi.json
 	@PYTHONPATH=service/src $(PY) -m service.tools.openapi
 
 .PHONY: deploy-service
-deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview beside it)
+deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview)
 	@$(PY) -m service.deploy.commands deploy
 
 .PHONY: releases
@@ -290,7 +290,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@for name in bootstrap dev emulator checks cdktn bench load; do \
 		$(COMPILE) -o requirements/$$name.txt requirements/$$name.in; \
 	done
-	@# Each half by itself, in the versions that both are tested with.
+	@# Each half on its own, in the versions that both are tested with.
 	@for name in infra service; do \
 		$(COMPILE) -c requirements/dev.txt -o requirements/$$name.txt requirements/$$name.in; \
 	done

@@ -89,7 +89,7 @@ def _own_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str
         "AWS_CONFIG_FILE": no_file,
         "AWS_SHARED_CREDENTIALS_FILE": no_file,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # An API that the emulator lacks fails at once instead of after many retries.
+        # An API that the emulator lacks fails immediately instead of after many retries.
         "AWS_MAX_ATTEMPTS": "3",
         # Polling the emulator is free, so the SAM CLI polls often.
         "SAM_CLI_POLL_DELAY": "0.2",
@@ -284,7 +284,7 @@ def _start_emulator(settings: Settings) -> None:
 
     def ready() -> bool:
         if process.poll() is not None:
-            raise UserError(" ".join(_lines(log)[-1:]) or f"the emulator ended at once; see {log}")
+            raise UserError(" ".join(_lines(log)[-1:]) or f"the emulator ended; see {log}")
         return _owner(settings) == settings.folder
 
     _wait(ready, "the emulator to answer")

@@ -1,4 +1,4 @@
-"""A pure test starts nothing that has to be installed: the guard, attacked."""
+"""A pure test starts nothing that needs installing: the guard, attacked."""
 
 from __future__ import annotations
 

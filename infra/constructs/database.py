@@ -258,7 +258,7 @@ class Database(Construct):
             secret,
             "CKV2_AWS_57",
             "the service's migration owns this user and its password, and no rotation function "
-            "could set both sides at once",
+            "could set both sides in one step",
         )
         return secret
 
@@ -322,7 +322,7 @@ class Database(Construct):
         accept(
             self.cluster,
             "CKV_AWS_326",
-            "backtracking rewinds all tables at once, and costs with each write; point-in-time "
+            "backtracking rewinds all tables together, and costs with each write; point-in-time "
             "recovery restores beside what runs",
         )
         if not self._protection.prevent_destroy:

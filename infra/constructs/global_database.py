@@ -83,7 +83,7 @@ class GlobalDatabase(Construct):
         accept(
             secret,
             "CKV2_AWS_57",
-            "no rotation function could set the password and the secret at once",
+            "no rotation function could set the password and the secret in one step",
         )
         return secret
 

@@ -54,7 +54,7 @@ def load_lean(package: str, seam: Path) -> None:
     modules = re.findall(rf"^from {package}\.(\w+) import", seam.read_text(), re.MULTILINE)
     (whole,) = Path(spec.origin).parent.glob("_jsii/*.tgz")
     lean = lean_archive(whole, modules, GENERATED)
-    # Without one, the package loads the whole archive by itself.
+    # Without one, the package loads the whole archive.
     if lean is not None:
         with tarfile.open(lean) as archive:
             description = json.load(_file(archive, archive.getmember("package/package.json")))

@@ -59,7 +59,7 @@ start() {
 
     mkdir -p "$folder"
     if ! engine_pid >/dev/null; then
-        # In the background by itself: it outlives this script and no terminal signal reaches it.
+        # In the background: it outlives this script and no terminal signal reaches it.
         # The group lets the user who asked for the engine use its socket without being root.
         as_root setsid dockerd --group "$(id -gn)" \
             --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \

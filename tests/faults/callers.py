@@ -57,7 +57,7 @@ class Ledger:
 
 
 class Callers:
-    """Many callers at once, each with one request at a time."""
+    """Many callers side by side, each with one request at a time."""
 
     def __init__(
         self, function: Function, ledger: Ledger, *, count: int, pause_seconds: float, seed: int

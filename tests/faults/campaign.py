@@ -268,5 +268,5 @@ def _wait(condition: Callable[[], bool], what: str, seconds: float = _PATIENCE_S
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s in vain until {what}")
+            raise TimeoutError(f"waited {seconds:.0f} s, but not until {what}")
         time.sleep(_POLL_SECONDS)

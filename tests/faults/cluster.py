@@ -47,7 +47,7 @@ _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.02
 # Where the file that holds all tables ends: InnoDB answers then as it does when a disk is full.
 _DISK_MEGABYTES = 128
-# How many rows of a page each are added at once, until the last one does not fit.
+# How many rows of a page each are added in one go, until the last one does not fit.
 _BALLAST_ROWS = (1024, 256, 64, 16, 4, 1)
 
 _OPTIONS = (
@@ -279,5 +279,5 @@ def _wait(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {_PATIENCE_SECONDS} s in vain until {what}")
+            raise TimeoutError(f"waited {_PATIENCE_SECONDS} s, but not until {what}")
         time.sleep(_POLL_SECONDS)

@@ -123,7 +123,7 @@ class Function:
             # https://docs.aws.amazon.com/apigateway/latest/developerguide/handle-errors-in-lambda-integration.html
             status = HTTPStatus.BAD_GATEWAY
             if doom is None:
-                self.defects.append("an execution environment died by itself")
+                self.defects.append("an execution environment died on its own")
         else:
             if doom is None:
                 with self._lock:

@@ -93,7 +93,7 @@ def test_own_requests_are_answered_without_cross_origin_headers(
 
 
 def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:
-    """The page posts a hidden form by itself, and fetches the same."""
+    """The page posts a hidden form on its own, and fetches the same."""
     form = "".join(
         f'<input name="{field}" value="{html.escape(value)}">'
         for field, value in (part.split("=") for part in f"{PARAMETERS}by-form".split("&"))

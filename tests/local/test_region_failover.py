@@ -72,7 +72,7 @@ class Database:
         try:
             return {row[0] for row in self.execute(region, "SELECT id FROM trades")}
         except pymysql.MySQLError:
-            return set()  # a server that is made anew has nothing yet, not even users
+            return set()  # a server that was recreated has nothing yet, not even users
 
     def follows(self, region: str, trades: set[str]) -> None:
         until(lambda: self.trades(region) == trades, f"{region} to have {trades}", seconds=20)

@@ -1,4 +1,4 @@
-"""Deploys that are killed, that come two at once, and that AWS throttles or fails.
+"""Deploys that are killed, that run two at a time, and that AWS throttles or fails.
 
 Each ends in a known state, and the next run completes. Terraform's locks are in
 tests/infra/test_state.py, a migration that is killed is in tests/service/test_migration.py.

@@ -54,7 +54,7 @@ def processes(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def deployed(platform: Platform) -> Iterator[tuple[str, object]]:
-    """What AWS shows of the deployed service to whoever may look."""
+    """What AWS shows of the deployed service to everybody who may look."""
     formation: Any = platform.client("cloudformation")
     (stack,) = formation.describe_stacks()["Stacks"]
     name = stack["StackName"]

@@ -1,6 +1,6 @@
 """What each role of the platform may do: these actions on these resources, and no others.
 
-A role or a right that is not listed fails the test: whoever adds one says so here.
+A role or a right that is not listed fails the test: a change that adds one says so here.
 The deployers' policies are tested in tests/infra/test_policies.py, and at work in
 tests/platform/test_least_privilege.py.
 """

@@ -60,7 +60,7 @@ def need_of(command: Sequence[object]) -> str | None:
 
 
 def install(names: Iterable[str]) -> None:
-    """Install what these needs are met with; two processes of tests do not do so at once.
+    """Install what these needs are met with; two processes of tests do not do so at the same time.
 
     Raises:
         RuntimeError: it was not installed, with what was printed.

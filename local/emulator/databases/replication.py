@@ -31,8 +31,8 @@ class NotInStep(Exception):
 def options(cluster: Record) -> tuple[str, ...]:
     """What a server is started with so that others can have its data.
 
-    It writes a binary log, as durable as its data. Its number is no other server's, and another one
-    once it was made anew: it would take changes under its own number for such that it has.
+    It writes a binary log, as durable as its data. Each server gets a unique id, and a new one when
+    recreated; otherwise it would skip its own replicated events.
     """
     identity = f"{cluster['DbClusterResourceId']} {cluster.get(MADE, 1)}"
     return (

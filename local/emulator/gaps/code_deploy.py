@@ -1,6 +1,6 @@
 """Releases of functions through CodeDeploy.
 
-AWS: CodeDeploy moves an alias that has an update policy. It stops at once if an alarm of the
+AWS: CodeDeploy moves an alias that has an update policy. It stops immediately if an alarm of the
 deployment group is in ALARM. It calls the BeforeAllowTraffic hook and fails unless the hook reports
 success. Then it moves callers by weight, as the deployment configuration says, and goes back if an
 alarm rings meanwhile or somebody stops the deployment.
