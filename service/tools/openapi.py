@@ -219,82 +219,85 @@ def _health(
     }
 
 
+_TEXT = {"type": "string"}
+_WHO = {**_TEXT, "description": "ARN of who booked the trade; `anonymous` without authorisation."}
+
+
 def _schemas() -> dict[str, Any]:
-    order = {name: field.schema() for name, field in fields.ORDER.items()}
-    answered = {name: _answered(field) for name, field in fields.ANSWERED_ORDER.items()}
-    text = {"type": "string"}
-    time = fields.Instant("A time in UTC, to the microsecond.").schema()
-    who = {**text, "description": "ARN of who booked the trade; `anonymous` without authorisation."}
     booked = {
         "trade_id": fields.TRADE_ID.schema(),
         "symbol": _plain(fields.SYMBOL),
         "quantity": _plain(fields.QUANTITY),
-        "region": {**text, "example": "us-east-1"},
-        "environment": {**text, "example": "dev"},
-        "db_endpoint": {**text, "description": "The database that holds the trade."},
+        "region": {**_TEXT, "example": "us-east-1"},
+        "environment": {**_TEXT, "example": "dev"},
+        "db_endpoint": {**_TEXT, "description": "The database that holds the trade."},
     }
     return {
         "Order": {
             "type": "object",
             "additionalProperties": False,
             "required": [name for name, field in fields.ORDER.items() if field.required],
-            "properties": order,
+            "properties": {name: field.schema() for name, field in fields.ORDER.items()},
         },
         "BookedTrade": _object({**booked, "status": {"type": "string", "enum": [SUCCESS]}}),
-        "ReplayedTrade": _object({**booked, "status": _plain(fields.STATUS), "principal": who}),
-        "ValidOrder": _object({**answered, "status": {"type": "string", "enum": ["VALID"]}}),
-        "Trade": _object(
-            {
-                "trade_id": fields.TRADE_ID.schema(),
-                "created_at": {**time, "description": "When the trade was booked."},
-                "status": _plain(fields.STATUS),
-                **answered,
-                "account": _nullable(
-                    {**text, "description": "AWS account of who booked the trade."}
-                ),
-                "principal": who,
-                "voided_at": _nullable({**time, "description": "When the trade was voided."}),
-                "voided_by": _nullable({**text, "description": "ARN of who voided the trade."}),
-                "void_reason": _nullable(
-                    {**text, "description": "Why, if the trade was voided with a reason."}
-                ),
-            }
+        "ReplayedTrade": _object({**booked, "status": _plain(fields.STATUS), "principal": _WHO}),
+        "ValidOrder": _object(
+            {**_answered_order(), "status": {"type": "string", "enum": ["VALID"]}}
         ),
+        "Trade": _trade_schema(),
         "Voiding": _object({name: field.schema() for name, field in fields.VOIDING.items()}),
-        "TradePage": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["trades"],
-            "properties": {
-                "trades": {
-                    "type": "array",
-                    "maxItems": fields.MAX_PAGE,
-                    "items": _reference("Trade"),
-                },
-                "next_cursor": {
-                    **_plain(fields.LIST_TRADES["cursor"]),
-                    "description": "Leads to the next page; absent on the last one.",
-                },
-            },
-        },
-        "Positions": _object(
-            {
-                "positions": {
-                    "type": "array",
-                    "items": _object(
-                        {
-                            "symbol": _plain(fields.SYMBOL),
-                            "quantity": {
-                                "type": "integer",
-                                "description": "Negative if more was sold than bought.",
-                            },
-                        }
-                    ),
-                }
-            }
-        ),
+        "TradePage": _page_schema(),
+        "Positions": _positions_schema(),
         "Problem": _problem_schema(),
     }
+
+
+def _answered_order() -> dict[str, Any]:
+    return {name: _answered(field) for name, field in fields.ANSWERED_ORDER.items()}
+
+
+def _trade_schema() -> dict[str, Any]:
+    time = fields.Instant("A time in UTC, to the microsecond.").schema()
+    return _object(
+        {
+            "trade_id": fields.TRADE_ID.schema(),
+            "created_at": {**time, "description": "When the trade was booked."},
+            "status": _plain(fields.STATUS),
+            **_answered_order(),
+            "account": _nullable({**_TEXT, "description": "AWS account of who booked the trade."}),
+            "principal": _WHO,
+            "voided_at": _nullable({**time, "description": "When the trade was voided."}),
+            "voided_by": _nullable({**_TEXT, "description": "ARN of who voided the trade."}),
+            "void_reason": _nullable(
+                {**_TEXT, "description": "Why, if the trade was voided with a reason."}
+            ),
+        }
+    )
+
+
+def _page_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["trades"],
+        "properties": {
+            "trades": {
+                "type": "array",
+                "maxItems": fields.MAX_PAGE,
+                "items": _reference("Trade"),
+            },
+            "next_cursor": {
+                **_plain(fields.LIST_TRADES["cursor"]),
+                "description": "Leads to the next page; absent on the last one.",
+            },
+        },
+    }
+
+
+def _positions_schema() -> dict[str, Any]:
+    quantity = {"type": "integer", "description": "Negative if more was sold than bought."}
+    position = _object({"symbol": _plain(fields.SYMBOL), "quantity": quantity})
+    return _object({"positions": {"type": "array", "items": position}})
 
 
 def _problem_schema() -> dict[str, Any]:
