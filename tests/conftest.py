@@ -24,6 +24,7 @@ _FILES = {
     "tests/infra/test_leaving_cdktf.py": ("cdktn",),
     "tests/infra/test_review.py": ("terraform",),
     "tests/infra/test_scan.py": ("checks",),
+    "tests/infra/test_state.py": ("checks",),
     "tests/infra/test_terraform.py": ("terraform",),
     "tests/local/test_emulator.py": ("emulator", "terraform"),
     "tests/local/test_guard.py": ("emulator", "browser"),

@@ -33,13 +33,13 @@ def check_destroy(environment: EnvironmentConfig) -> None:
     with answering(environment.regions[0].region):
         check_sharing(environment)
         for region in environment.regions:
-            check_unprotected(region.region, environment.suffix)
             consumers = consuming_stacks(region.region, environment.suffix)
             if consumers:
                 raise UserError(
                     f"{', '.join(consumers)} in {region.region} uses this data platform: "
                     f"run `{removal(consumers, region.region, environment.suffix)}` first"
                 )
+            check_unprotected(region.region, environment.suffix)
             holders = deployer_policy_holders(region.region, environment.suffix)
             if holders:
                 raise UserError(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from shared.cli.errors import UserError
 
@@ -25,6 +25,8 @@ def answering(region: str, service: str = "AWS") -> Iterator[None]:
     """
     try:
         yield
+    except NoCredentialsError as error:
+        raise UserError(f"credentials for AWS are needed: {error}") from None
     except AWS_ERRORS as error:
         raise UserError(f"{service} in {region} does not answer: {error}") from None
 

@@ -15,6 +15,7 @@ from infra.commands import deploy, destroy, plan, planning, review
 from infra.commands.approval import approve, check, confirm, summary
 from infra.commands.elsewhere import deployed_elsewhere
 from infra.commands.planning import PlannedStack
+from infra.commands.preflight import check_unprotected
 from infra.commands.snapshots import take_snapshot
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.gate.verdict import Finding, Verdict
@@ -152,6 +153,42 @@ def test_an_interruption_waits_for_a_review(
     assert "1 added, 0 changed, 1 destroyed" in capfd.readouterr().out
 
 
+def test_a_lost_cluster_needs_its_name_and_leaves_a_snapshot(
+    aws: Emulator,
+    stack: Document,
+    no_terminal: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = {
+        "cluster_identifier": STACK,
+        "engine": "aurora-mysql",
+        "database_name": "trading",
+        "master_username": "platform_admin",
+        "manage_master_user_password": True,
+        "skip_final_snapshot": True,
+    }
+    stack["resource"]["aws_rds_cluster"] = {"database": cluster}
+    deploy.main()
+    rds = aws.client("rds")
+    del stack["resource"]["aws_rds_cluster"]
+    monkeypatch.setenv("OUT", str(tmp_path / "plans"))
+    plan.main([])
+    # A review alone does not allow a loss.
+    monkeypatch.setenv("PLAN", str(tmp_path / "plans"))
+    named = f"{STACK}: aws_rds_cluster.database"
+    with pytest.raises(UserError, match=f'ALLOW_LOSS="{named}"'):
+        deploy.main()
+    assert rds.describe_db_clusters(DBClusterIdentifier=STACK)["DBClusters"]
+
+    monkeypatch.setenv("ALLOW_LOSS", named)
+    deploy.main()
+    with pytest.raises(rds.exceptions.DBClusterNotFoundFault):
+        rds.describe_db_clusters(DBClusterIdentifier=STACK)
+    snapshots = rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]
+    assert STACK in {snapshot["DBClusterIdentifier"] for snapshot in snapshots}
+
+
 def test_an_empty_state_beside_a_published_contract_is_refused(
     aws: Emulator, stack: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +250,7 @@ def test_a_protected_cluster_is_not_destroyed_whatever_the_file_says(
         rds.modify_db_cluster(
             DBClusterIdentifier=STACK, DeletionProtection=False, ApplyImmediately=True
         )
+        check_unprotected(REGION, ENVIRONMENT)
         rds.delete_db_cluster(DBClusterIdentifier=STACK, SkipFinalSnapshot=True)
 
 

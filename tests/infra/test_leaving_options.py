@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.commands import terraform
+from infra.commands import plan
 from infra.config.environment import load_environment
 from infra.stacks.state import local_state_file
 from tests.support.emulator import Emulator
@@ -49,7 +49,7 @@ def test_a_plan_can_remove_what_other_regions_had(
             }
         )
     )
-    terraform.main(["plan", "--", "-refresh=false", "-no-color"])
+    plan.main(["--", "-refresh=false", "-no-color"])
     printed = capfd.readouterr().out
     for alias in aliases:
         assert f"aws_kms_key.of-{alias} will be destroyed" in printed

@@ -19,7 +19,7 @@ from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.provider.bindings import App, TerraformStack
 from infra.stacks.state import keep_state, local_state_file
-from infra.terraform.backend import backend_arguments
+from infra.terraform.backend import account_id, backend_arguments
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import UserError
 from tests.infra.conftest import ACCOUNT
@@ -157,8 +157,9 @@ def test_missing_credentials_are_one_clear_line(
     monkeypatch.setenv("STATE", "s3")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(UserError, match="credentials for AWS are needed: Unable to locate"):
-        plan.main([])
+    for command in (lambda: plan.main([]), lambda: account_id("us-east-1")):
+        with pytest.raises(UserError, match="credentials for AWS are needed: Unable to locate"):
+            command()
 
 
 def test_a_bucket_of_that_name_in_another_account_is_not_used(

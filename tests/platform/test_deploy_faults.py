@@ -264,7 +264,7 @@ def test_a_release_that_aws_fails_for_good_fails_and_the_next_completes_through_
     )
     variables = {**aws.platform.env, "AWS_MAX_ATTEMPTS": "2"}
     failed = release(replace(aws.platform, env=variables), LogRetentionDays=days)
-    assert "error: sam deploy failed" in said(failed)
+    assert f"error: {stack}: sam deploy failed" in said(failed)
     assert failed.returncode == 1
 
     aws.rules(*SOMETIMES)

@@ -32,6 +32,7 @@ HERE = (
 # The others, and what makes their targets. That production's are dev's is shown elsewhere.
 ELSEWHERE = {
     "checks/audit": "tests/security/test_audit.py",
+    "checks/check": ".ci/run",
     "checks/lint": ".ci/run",
     "checks/test": ".ci/run",
     "infra/deploy-dev": "tests/platform/test_local_platform.py",

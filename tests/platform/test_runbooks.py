@@ -101,7 +101,7 @@ def test_a_stack_that_cannot_roll_back_takes_releases_again(platform: Platform) 
     drift = platform.make("drift", check=False)
     assert "service must be repaired: trading-platform-service-" in drift.stdout
     refused = platform.make("rollback-service", check=False)
-    assert "is UPDATE_ROLLBACK_FAILED: mend what its events name" in refused.stdout
+    assert "is UPDATE_ROLLBACK_FAILED: repair what its events name" in refused.stdout
     assert health(platform) == "ok"
     variables, *_, events, go_on = commands("rollback")
     assert "Access denied for user" in execute(platform, variables, events, go_on)

@@ -21,7 +21,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
-from pymysql.err import MySQLError, OperationalError
+from pymysql.err import MySQLError, OperationalError, ProgrammingError
 
 from local.database_server import MariaDBServer, ensure_tls_files
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
@@ -384,6 +384,14 @@ def test_a_read_that_takes_too_long_is_stopped_before_its_answer_and_not_repeate
         assert statements_of_the_app(cursor) == []
     assert "database retry" not in logs.getvalue()
     assert store_at(address, secrets).positions(None, consistent=True) == [Position("AAPL", 100)]
+
+
+def test_another_error_of_a_read_is_not_taken_for_a_time_out(
+    schema: Connection[Cursor], address: Address, secrets: Secrets
+) -> None:
+    database = Database(address, CredentialStore(secrets.fetch))
+    with pytest.raises(ProgrammingError, match="no_such_table"):
+        database.read("SELECT 1 FROM no_such_table", (), Deadline.after(5))
 
 
 def test_a_read_that_nobody_stops_is_given_up_and_not_repeated(

@@ -65,8 +65,12 @@ def _keep_cluster(parameters: Parameters, cluster: Record) -> None:
 
 def _keep_instance(parameters: Parameters, instance: Record) -> None:
     _keep(_INSTANCE_ATTRIBUTES, parameters, instance)
-    if insights := value(parameters, "EnablePerformanceInsights"):
-        instance["PerformanceInsightsEnabled"] = insights == "true"
+    for parameter, element in (
+        ("EnablePerformanceInsights", "PerformanceInsightsEnabled"),
+        ("AutoMinorVersionUpgrade", "AutoMinorVersionUpgrade"),
+    ):
+        if requested := value(parameters, parameter):
+            instance[element] = requested == "true"
     for number in ("PerformanceInsightsRetentionPeriod", "PromotionTier"):
         if requested := value(parameters, number):
             instance[number] = int(requested)
