@@ -17,9 +17,9 @@ def free_port_base() -> int:
     """A port that is free together with those that follow it, for an emulator.
 
     It is taken at random, below the ports that the system gives to clients: two runs that look at
-    the same moment do not come to the same answer.
+    the same moment do not come to the same answer, not even where a library has seeded `random`.
     """
-    for base in random.sample(range(10_000, 32_000, _RANGE), k=200):
+    for base in random.SystemRandom().sample(range(10_000, 32_000, _RANGE), k=200):
         if all(_is_free(base + offset) for offset in range(_RANGE)):
             return base
     raise OSError("found no range of free ports")
