@@ -39,7 +39,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: .venv/.installed .venv-emulator/.installed ## Install what the project needs
-	@local/prerequisites.sh node terraform mariadb
+	@local/prerequisites.sh node terraform mysql
 
 ##@ The platform on this machine
 
@@ -201,7 +201,7 @@ watch: .venv/.installed ## Run the tests that ARGS names each time a file is sav
 # What tests/conftest.py installs for the tests that are marked so.
 .PHONY: need-emulator need-database need-terraform need-browser need-platform
 need-emulator: .venv-emulator/.installed need-database
-need-database: ; @local/prerequisites.sh mariadb
+need-database: ; @local/prerequisites.sh mysql
 need-terraform: ; @local/prerequisites.sh terraform
 need-browser: ; @local/prerequisites.sh chromium
 need-platform: need-emulator need-terraform

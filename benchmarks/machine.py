@@ -2,10 +2,10 @@
 
 import os
 import platform
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+
+from local.database_server import version
 
 
 def describe() -> dict[str, str]:
@@ -28,6 +28,4 @@ def _line(file: str, name: str) -> str:
 
 
 def _database() -> str:
-    program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin") or "mariadbd"
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    return f"MariaDB {version.stdout.split('Ver ')[-1].split()[0]}"
+    return f"MySQL {version()}"

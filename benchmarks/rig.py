@@ -1,4 +1,4 @@
-"""Where contenders run: a MariaDB server with the service's schema, and the AWS APIs they call."""
+"""Where contenders run: a MySQL server with the service's schema, and the AWS APIs they call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pymysql.cursors import Cursor
 from benchmarks.aws import Aws
 from benchmarks.measure import progress
 from benchmarks.runtime import ROOT, Code, ExecutionEnvironment
-from local.database_server import MariaDBServer, ensure_tls_files
+from local.database_server import MySQLServer, ensure_tls_files
 from migration.runner import apply_migrations, load_migrations
 from trading.database import connect
 from trading.secret import Credentials
@@ -55,7 +55,7 @@ class Rig:
     """A database server in its own folder, and an endpoint for AWS."""
 
     folder: Path
-    server: MariaDBServer
+    server: MySQLServer
     address: Address
     aws: Aws
 
@@ -98,13 +98,13 @@ def rig() -> Iterator[Rig]:
     with TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
         tls = ensure_tls_files(folder / "tls")
-        server = MariaDBServer(folder / "mariadb", _free_port(), tls, require_tls=True)
+        server = MySQLServer(folder / "mysql", _free_port(), tls, require_tls=True)
         try:
             server.start()
             server.execute(
                 # A small instance has this much; ten million rows do not fit into the tests' 64 MB.
                 f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
-                f"SET GLOBAL innodb_log_file_size = {_LOG_BYTES};"
+                f"SET GLOBAL innodb_redo_log_capacity = {_LOG_BYTES};"
                 "CREATE DATABASE trading;"
                 f"CREATE USER {_OWNER.username}@'%' IDENTIFIED BY '{_OWNER.password}';"
                 f"GRANT ALL ON trading.* TO {_OWNER.username}@'%';"

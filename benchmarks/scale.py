@@ -152,7 +152,7 @@ def _index(here: Rig, where: str, values: Sequence[object]) -> str:
     """The index that finds a page of trades, and how."""
     statement = store._SELECT_PAGE.format(where=where)
     with here.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {statement}", [*values, 51])
+        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}", [*values, 51])
         names = [column[0] for column in cursor.description]
         steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     (step,) = (step for step in steps if step["select_type"] == "DERIVED")

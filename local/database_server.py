@@ -1,35 +1,70 @@
-"""A MariaDB server that belongs to one folder: initialised, started, watched and stopped.
+"""A MySQL server that belongs to one folder: created, started, watched and stopped.
 
-The server stands in for an Aurora MySQL cluster, so its settings follow Aurora MySQL's (utf8mb4,
-UTC, strict SQL mode, durable commits) in a small memory footprint. It listens on 127.0.0.1 only.
-It is a process of its own: it goes on living when the process that started it dies, and any
-other process can adopt it by making a `MariaDBServer` of the same folder.
+It stands in for an Aurora MySQL cluster, so it runs with the values of the project's own parameter
+groups, in a small memory footprint. It listens on 127.0.0.1 only. The server is a process of its
+own: it survives the process that started it, and any other process can adopt it by creating a
+`MySQLServer` of the same folder.
 """
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import hashlib
+import inspect
 import ipaddress
 import os
-import pwd
+import secrets
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.config.database_parameters import CLUSTER_PARAMETERS, INSTANCE_PARAMETERS
+
+REPLICATION_USER = "rdsrepladmin"  # as on Aurora; replicates from this machine only
+
+# Where `local/prerequisites.sh mysql` puts the programs.
+_INSTALLATION = Path(__file__).resolve().parents[1] / ".cache" / "mysql"
 _HOST = "127.0.0.1"
-_SOCKET = "mariadb.sock"
-_SQL_MODE = (
-    "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-)
+_SOCKET = "mysql.sock"
+_CLIENT_FILE = "client.cnf"
 _CERTIFICATE_DAYS = "3650"
 _LOG_TAIL_LINES = 15
 
+# Parameters that MySQL does not have, or that a server here gets in another way: the audit log is
+# Aurora's own, TLS follows `require_tls`, and named time zones need tables that are not loaded.
+_NOT_TAKEN = {
+    "require_secure_transport",
+    "server_audit_events",
+    "server_audit_logging",
+    "time_zone",
+}
+_COMMON = (
+    "--secure-file-priv=NULL",
+    "--mysqlx=OFF",
+    # Servers would otherwise share the keys of the data folder that they are copied from.
+    "--auto-generate-certs=OFF",
+    "--caching-sha2-password-auto-generate-rsa-keys=OFF",
+)
+_SMALL = (
+    "--performance-schema=OFF",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-redo-log-capacity=32M",
+    "--innodb-log-buffer-size=4M",
+    "--max-connections=200",
+    "--table-open-cache=256",
+    "--table-definition-cache=400",
+    "--replica-parallel-workers=1",
+)
 
-class MariaDBError(RuntimeError):
-    """The server could not be initialised, started, reached or stopped; the message says why."""
+
+class MySQLError(RuntimeError):
+    """The server could not be created, started, reached or stopped; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +77,11 @@ class TLSFiles:
 
 
 @dataclass
-class MariaDBServer:
-    """One MariaDB server: `folder` holds its data, log and pid file, `port` is its TCP port.
+class MySQLServer:
+    """One MySQL server: `folder` holds its data, log and pid file, `port` is its TCP port.
 
-    With `tls` the server offers TLS; with `require_tls` it refuses TCP connections without it.
-    `options` are further arguments of `mariadbd`, from the next start on.
+    With `tls` the server offers TLS; with `require_tls` it refuses TCP connections without TLS.
+    `options` are further arguments of `mysqld`, from the next start on.
     """
 
     folder: Path
@@ -67,8 +102,14 @@ class MariaDBServer:
         return self.folder / "error.log"
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
+        """The server's data folder, which also has its binary log."""
         return self.folder / "data"
+
+    @property
+    def replication_password(self) -> str:
+        """The password of REPLICATION_USER."""
+        return _password(self.data)
 
     @property
     def _temporary(self) -> Path:
@@ -76,24 +117,26 @@ class MariaDBServer:
 
     @property
     def _pid_file(self) -> Path:
-        return self.folder / "mariadbd.pid"
+        return self.folder / "mysqld.pid"
 
     def start(self, timeout: float = 60) -> None:
         """Start the server, on first use with empty data, and wait until it answers.
 
-        Does nothing when it runs already. `timeout` is in seconds. Raises MariaDBError.
+        Does nothing if it already runs. `timeout` is in seconds. Raises MySQLError.
         """
         if self.running():
             return
-        # Its own: a server that starts deletes the temporary tables that it finds, whose ever.
+        # Not shared: a starting server deletes all temporary tables that it finds.
         self._temporary.mkdir(parents=True, exist_ok=True)
-        if not (self._data / "mysql").is_dir():
-            self._initialise()
-        self._pid_file.unlink(missing_ok=True)
-        # A session of its own: neither a terminal's Ctrl-C nor the end of this process reaches it.
+        if not self.data.is_dir():
+            self._create()
+        # A killed server leaves these; its number may now belong to another process.
+        for leftover in (self._pid_file, self.data / f"{_SOCKET}.lock"):
+            leftover.unlink(missing_ok=True)
+        # In a session of its own, neither Ctrl-C nor the end of this process reaches it.
         self._process = subprocess.Popen(
             self._command(),
-            cwd=self._data,
+            cwd=self.data,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -102,22 +145,22 @@ class MariaDBServer:
         deadline = time.monotonic() + timeout
         while not (self.running() and self._answers()):
             if self._process.poll() is not None:
-                raise MariaDBError(
-                    f"MariaDB ended with exit code {self._process.returncode} while starting on "
+                raise MySQLError(
+                    f"MySQL ended with exit code {self._process.returncode} while starting on "
                     f"port {self.port}:\n{self._log_tail()}"
                 )
             if time.monotonic() > deadline:
                 self.stop()
-                raise MariaDBError(
-                    f"MariaDB did not answer on port {self.port} within {timeout:.0f} s:\n"
+                raise MySQLError(
+                    f"MySQL did not answer on port {self.port} within {timeout:.0f} s:\n"
                     f"{self._log_tail()}"
                 )
             time.sleep(0.05)
 
     def stop(self, timeout: float = 60) -> None:
-        """Stop the server in an orderly way, by its pid, and wait until it has gone.
+        """Shut the server down by its process id, and wait until it has ended.
 
-        Does nothing when it does not run. `timeout` is in seconds. Raises MariaDBError.
+        Does nothing if it does not run. `timeout` is in seconds. Raises MySQLError.
         """
         pid = self.pid()
         if pid is None:
@@ -126,24 +169,24 @@ class MariaDBServer:
         deadline = time.monotonic() + timeout
         while self.pid() == pid:
             if time.monotonic() > deadline:
-                raise MariaDBError(f"MariaDB (pid {pid}) did not stop within {timeout:.0f} s")
+                raise MySQLError(f"MySQL (pid {pid}) did not stop within {timeout:.0f} s")
             time.sleep(0.05)
 
     def running(self) -> bool:
-        """Whether the server's process is alive, whoever started it."""
+        """Whether the server's process is alive, no matter who started it."""
         return self.pid() is not None
 
     def pid(self) -> int | None:
-        """The process id of the running server, None when it does not run."""
+        """The process id of the running server, None if it does not run."""
         if self._process is not None:
-            self._process.poll()  # reaps our own dead child, which otherwise stays a zombie
+            self._process.poll()  # reaps a dead child, which otherwise stays a zombie
         try:
             pid = int(self._pid_file.read_text())
             arguments = _arguments(pid)
         except (OSError, ValueError):
             return None
-        # The number may since have gone to another process: only this server has this argument.
-        return pid if f"--datadir={self._data}".encode() in arguments else None
+        # The number may now belong to another process: only this server has this argument.
+        return pid if f"--datadir={self.data}".encode() in arguments else None
 
     def moved(self) -> bool:
         """Whether the server runs on another port than `port`, which has changed since."""
@@ -153,22 +196,34 @@ class MariaDBServer:
     def execute(self, sql: str, timeout: float = 30) -> str:
         """Run SQL statements as the local administrator and return the rows, tab separated.
 
-        `timeout` is in seconds. Raises MariaDBError with the server's message.
+        `timeout` is in seconds. Raises MySQLError with the server's message.
         """
+        return self._client(sql, timeout, "--skip-column-names")
+
+    def row(self, sql: str) -> dict[str, str]:
+        """The first row of a query by column name, empty without a row. Raises MySQLError."""
+        names, *rows = self._client(sql, 30).splitlines() or [""]
+        return dict(zip(names.split("\t"), rows[0].split("\t"), strict=True)) if rows else {}
+
+    def remove(self) -> None:
+        """Stop the server and delete its folder. Raises MySQLError."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _client(self, sql: str, timeout: float, *options: str) -> str:
         # The data folder is the working directory of server and client, so that the socket's
-        # name stays short: a path beyond 107 bytes cannot be bound.
+        # name is short: the system refuses paths of more than 107 bytes.
         try:
             done = subprocess.run(
                 [
-                    _program("mariadb"),
-                    "--no-defaults",
+                    _program("mysql"),
+                    f"--defaults-file={self.data / _CLIENT_FILE}",
                     f"--socket={_SOCKET}",
-                    f"--user={_user()}",
                     "--default-character-set=utf8mb4",
                     "--batch",
-                    "--skip-column-names",
+                    *options,
                 ],
-                cwd=self._data,
+                cwd=self.data,
                 input=sql,
                 capture_output=True,
                 text=True,
@@ -176,75 +231,46 @@ class MariaDBServer:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise MariaDBError(f"no answer to a statement within {timeout:.0f} s") from error
+            raise MySQLError(f"no answer to a statement within {timeout:.0f} s") from error
         except FileNotFoundError as error:
-            raise MariaDBError(f"{self._data} does not exist") from error
+            raise MySQLError(f"{self.data} does not exist") from error
         if done.returncode != 0:
-            raise MariaDBError(done.stderr.strip())
+            raise MySQLError(done.stderr.strip())
         return done.stdout
-
-    def remove(self) -> None:
-        """Stop the server and delete its folder. Raises MariaDBError."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:
         try:
             self.execute("SELECT 1")
-        except MariaDBError:
+        except MySQLError:
             return False
         return True
 
-    def _initialise(self) -> None:
-        # What a killed initialisation left behind is not a data folder.
-        shutil.rmtree(self._data, ignore_errors=True)
+    def _create(self) -> None:
         unfinished = self.folder / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        done = subprocess.run(
-            [
-                _program("mariadb-install-db"),
-                "--no-defaults",
-                f"--datadir={unfinished}",
-                f"--tmpdir={self._temporary}",
-                f"--user={_user()}",
-                "--auth-root-authentication-method=socket",
-                f"--auth-root-socket-user={_user()}",
-                "--skip-test-db",
-                "--innodb-log-file-size=16M",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise MariaDBError(f"MariaDB's data could not be initialised:\n{done.stderr.strip()}")
-        unfinished.rename(self._data)
+        shutil.copytree(_prepared_data(), unfinished)
+        unfinished.rename(self.data)
 
     def _command(self) -> list[str]:
         command = [
-            _program("mariadbd"),
+            _program("mysqld"),
             "--no-defaults",
-            f"--datadir={self._data}",
+            f"--datadir={self.data}",
             f"--tmpdir={self._temporary}",
-            f"--user={_user()}",
+            *_user(),
             f"--bind-address={_HOST}",
             f"--port={self.port}",
             f"--socket={_SOCKET}",
             f"--pid-file={self._pid_file}",
             f"--log-error={self.log_file}",
-            "--character-set-server=utf8mb4",
-            "--collation-server=utf8mb4_uca1400_ai_ci",
-            "--default-time-zone=+00:00",
-            f"--sql-mode={_SQL_MODE}",
-            "--max-connections=200",
+            *_COMMON,
+            *_SMALL,
+            *_parameters(),
             "--skip-name-resolve",
             "--local-infile=0",
-            "--innodb-flush-log-at-trx-commit=1",
-            "--innodb-buffer-pool-size=64M",
-            "--innodb-log-file-size=16M",
-            "--aria-pagecache-buffer-size=8M",
-            "--key-buffer-size=1M",
         ]
+        if not any(option.startswith("--log-bin=") for option in self.options):
+            command.append("--skip-log-bin")
         if self.tls is not None:
             command += [
                 f"--ssl-ca={self.tls.ca}",
@@ -263,12 +289,26 @@ class MariaDBServer:
         return "\n".join(lines[-_LOG_TAIL_LINES:])
 
 
+@functools.cache
+def version() -> str:
+    """The version of the installed MySQL. Raises MySQLError."""
+    done = subprocess.run(
+        [_program("mysqld"), "--no-defaults", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise MySQLError(f"mysqld does not run: {done.stderr.strip()}")
+    return done.stdout.partition("Ver ")[2].split()[0]
+
+
 def ensure_tls_files(folder: Path, names: tuple[str, ...] = ()) -> TLSFiles:
-    """Make, unless they exist, a local certificate authority and a server certificate.
+    """Create, unless they exist, a local certificate authority and a server certificate.
 
     The certificate is valid for 127.0.0.1, localhost and `names` (IP addresses or host names,
     wildcards allowed); clients verify servers with the `ca` file. Existing files are kept, so that
-    clients need not be told anew. Raises MariaDBError when `openssl` fails.
+    clients need no new authority. Raises MySQLError if `openssl` fails.
     """
     folder = folder.resolve()
     files = TLSFiles(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
@@ -294,8 +334,77 @@ def ensure_tls_files(folder: Path, names: tuple[str, ...] = ()) -> TLSFiles:
         "x509", "-req", "-in", request, "-CA", files.ca, "-CAkey", ca_key, "-CAcreateserial",
         "-days", _CERTIFICATE_DAYS, "-extfile", extensions, "-out", signed,
     )  # fmt: skip
-    signed.rename(files.certificate)  # last: its presence says that all the others are there
+    signed.rename(files.certificate)  # last: if it exists, all the others do
     return files
+
+
+def _prepared_data() -> Path:
+    """A data folder to copy; created on first use, which takes some seconds.
+
+    It has the administrator and the replication user. Without `auto.cnf`, every copy gets a UUID of
+    its own, and without a binary log, all changes of a copy are in the copy's own log.
+    """
+    recipe = " ".join((version(), *_COMMON, inspect.getsource(_initialise)))
+    prepared = _INSTALLATION / f"data-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    with _locked(prepared.with_suffix(".lock")):
+        if not prepared.is_dir():
+            unfinished = prepared.with_suffix(".new")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _initialise(unfinished)
+            unfinished.rename(prepared)
+    return prepared
+
+
+def _initialise(data: Path) -> None:
+    password = secrets.token_hex(16)  # replication allows 32 characters
+    statements = data.with_suffix(".sql")
+    statements.touch(mode=0o600)
+    statements.write_text(
+        f"ALTER USER root@localhost IDENTIFIED BY '{password}';\n"
+        f"CREATE USER {REPLICATION_USER}@'{_HOST}' IDENTIFIED BY '{password}' REQUIRE SSL;\n"
+        f"GRANT REPLICATION SLAVE ON *.* TO {REPLICATION_USER}@'{_HOST}';\n"
+    )
+    done = subprocess.run(
+        [
+            _program("mysqld"),
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--datadir={data}",
+            *_user(),
+            f"--init-file={statements}",
+            "--skip-log-bin",
+            *_COMMON,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    statements.unlink()
+    if done.returncode != 0:
+        raise MySQLError(f"MySQL's data could not be initialised:\n{done.stderr.strip()}")
+    (data / "auto.cnf").unlink()
+    client = data / _CLIENT_FILE
+    client.touch(mode=0o600)
+    client.write_text(f"[client]\nuser=root\npassword={password}\n")
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _password(data: Path) -> str:
+    return (data / _CLIENT_FILE).read_text().strip().rpartition("=")[2]
+
+
+def _parameters() -> Iterator[str]:
+    for name, value in {**CLUSTER_PARAMETERS, **INSTANCE_PARAMETERS}.items():
+        if name not in _NOT_TAKEN:
+            yield f"--{name.replace('_', '-')}={value}"
+    if CLUSTER_PARAMETERS["time_zone"] == "UTC":
+        yield "--default-time-zone=+00:00"
 
 
 def _alternative_name(name: str) -> str:
@@ -306,29 +415,27 @@ def _alternative_name(name: str) -> str:
 
 
 def _openssl(*arguments: str | Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        raise MySQLError("openssl is not installed: install it with your package manager")
     done = subprocess.run(
-        [_program("openssl"), *map(str, arguments)], capture_output=True, text=True, check=False
+        [openssl, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise MariaDBError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")
+        raise MySQLError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")
 
 
 def _arguments(pid: int) -> list[bytes]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
-def _user() -> str:
-    # The server runs as, and admits through its socket, the user of this process, whatever the
-    # environment says.
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError as error:
-        raise MariaDBError(f"user id {os.geteuid()} has no name on this machine") from error
+def _user() -> tuple[str, ...]:
+    # mysqld refuses to run as root unless told to.
+    return ("--user=root",) if os.geteuid() == 0 else ()
 
 
 def _program(name: str) -> str:
-    # Servers live in /usr/sbin on Debian, which an ordinary user's PATH may not have.
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if path is None:
-        raise MariaDBError(f"'{name}' is not installed (Debian: mariadb-server, openssl)")
-    return path
+    program = _INSTALLATION / "bin" / name
+    if not program.is_file():
+        raise MySQLError("MySQL is not installed: run `make setup`")
+    return str(program)

@@ -20,7 +20,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.database_server import MariaDBError, MariaDBServer
+from local.database_server import MySQLError, MySQLServer, version
 from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port_is_free
 from shared.cli.errors import UserError, exit_code
 from shared.naming import (
@@ -128,7 +128,7 @@ def up() -> None:
     settings = local_settings()
     environment, regions = _environment()
     started = time.monotonic()
-    for program in ("terraform", "sam", "mariadbd"):
+    for program in ("terraform", "sam"):
         if shutil.which(program, path=_search_path()) is None:
             raise UserError(f"{program} is missing: run `make setup`")
     _require_own_emulator(settings)
@@ -187,7 +187,7 @@ def status() -> None:
     print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
     for server in _database_servers(settings):
         state = f"running (pid {server.pid()})" if server.running() else "stopped"
-        print(f"{'database':<20}{state}, data in {server.folder}")
+        print(f"{'database':<20}{state}, MySQL {version()}, data in {server.folder}")
     if pid is None:
         raise UserError("the platform is not up: run `make up`")
     for region in regions:
@@ -361,9 +361,9 @@ def _functions_run(settings: Settings) -> bool:
     return False
 
 
-def _database_servers(settings: Settings) -> list[MariaDBServer]:
+def _database_servers(settings: Settings) -> list[MySQLServer]:
     # The port matters for starting a server only.
-    return [MariaDBServer(folder, 0) for folder in sorted(settings.databases.glob("*/*"))]
+    return [MySQLServer(folder, 0) for folder in sorted(settings.databases.glob("*/*"))]
 
 
 def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None:
@@ -471,7 +471,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.update(_past_proxies(os.environ))
     try:
         _COMMANDS[parser.parse_args(arguments).command]()
-    except MariaDBError as error:
+    except MySQLError as error:
         raise UserError(str(error)) from None
 
 

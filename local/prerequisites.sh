@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Checks that programs from outside PyPI are there, and installs what it can:
-#   local/prerequisites.sh python|node|terraform|mariadb|chromium ...
+#   local/prerequisites.sh python|node|terraform|mysql|shellcheck|chromium ...
 set -euo pipefail
 
 TERRAFORM_VERSION=1.11.4
 TERRAFORM_MINIMUM=1.10
+MYSQL_MINIMUM=8.0
 root=$(cd "$(dirname "$0")/.." && pwd)
+mysql=$root/.cache/mysql
 
 fail() {
     echo "error: $*" >&2
@@ -88,15 +90,104 @@ install_packages() {
     rm -f "$log"
 }
 
-need_mariadb() {
-    if PATH=$PATH:/usr/local/sbin:/usr/sbin command -v mariadbd >/dev/null; then
-        return
-    fi
-    [ "$(uname -s)" = Linux ] ||
-        fail "the local platform runs on Linux; here, use a Linux virtual machine or container"
-    # The "core" packages of Debian and Ubuntu bring the programs without a system service.
-    install_packages "MariaDB server 10.6 or newer" \
-        "mariadb-server-core mariadb-client-core" "mariadb-server mariadb"
+# system_mysqld: prints the path of a MySQL server of MYSQL_MINIMUM or newer that the system has.
+system_mysqld() {
+    local program version
+    program=$(PATH=$PATH:/usr/local/sbin:/usr/sbin:/usr/libexec command -v mysqld) || return 1
+    # MariaDB has a program of the same name.
+    version=$("$program" --no-defaults --version 2>/dev/null | grep -v MariaDB |
+        sed -n 's/.*Ver \([0-9.]*\).*/\1/p')
+    [ -n "$version" ] && at_least "$version" "$MYSQL_MINIMUM" && echo "$program"
+}
+
+# write_program NAME COMMAND...: a program of the local platform that runs the command.
+write_program() {
+    local name=$1
+    shift
+    mkdir -p "$mysql/bin"
+    printf '#!/bin/sh\nexec %s\n' "$*" >"$mysql/bin/$name.new"
+    chmod 755 "$mysql/bin/$name.new"
+    mv "$mysql/bin/$name.new" "$mysql/bin/$name"
+}
+
+use_system_mysql() {
+    local server client
+    server=$(system_mysqld) || return 1
+    # The client beside the server: another one may be MariaDB's.
+    client=$(dirname "$server")/mysql
+    [ -x "$client" ] || client=$(dirname "$(dirname "$server")")/bin/mysql
+    [ -x "$client" ] || client=$(command -v mysql) || return 1
+    write_program mysql "'$client'" '"$@"'
+    write_program mysqld "'$server'" '"$@"'
+}
+
+# unpack_debian_mysql: Debian has MySQL in its unstable suite only. It is unpacked with all of its
+# libraries and started through its own loader, so the system itself does not change.
+unpack_debian_mysql() {
+    local apt=$mysql/apt files mirror keyring arguments package loader
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    mirror=$(apt-get indextargets --format "\$(ORIGIN) \$(REPO_URI)" "Created-By: Packages" |
+        sed -n 's/^Debian //p' | head -n 1)
+    rm -rf "$apt" "$mysql/root.new"
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/conf" "$mysql/root.new"
+    : >"$apt/status"
+    echo "deb [signed-by=$keyring] $mirror unstable main" >"$apt/sources.list"
+    arguments=(
+        -q -y -o "Dir::State=$apt" -o "Dir::State::lists=$apt/lists" -o "Dir::State::status=$apt/status"
+        -o "Dir::Cache=$apt" -o "Dir::Etc::sourcelist=$apt/sources.list"
+        -o "Dir::Etc::sourceparts=/dev/null" -o "Dir::Etc::preferencesparts=/dev/null"
+        -o "APT::Install-Recommends=false" -o "APT::Sandbox::User=" -o "Acquire::Languages=none"
+    )
+    apt-get "${arguments[@]}" update
+    apt-get "${arguments[@]}" --download-only install mysql-server-core mysql-client-core
+    for package in "$apt"/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$mysql/root.new" --wildcards \
+            --exclude='*/share/doc' --exclude='*/share/man' --exclude='*perl*' ./usr
+    done
+    files=$mysql/root.new/usr/bin
+    find "$files" -type f ! -name mysql ! -name mysqlbinlog -delete
+    rm -rf "$mysql/root" "$apt"
+    mv "$mysql/root.new" "$mysql/root"
+    files=$mysql/root/usr
+    loader=$(find "$files/lib/" -name 'ld-linux*' | head -n 1)
+    loader="'$loader' --library-path '$(dirname "$loader"):$files/lib/mysql/private'"
+    write_program mysql "$loader" "'$files/bin/mysql'" '"$@"'
+    write_program mysqld "$loader" "'$files/sbin/mysqld'" '"$@"' "'--basedir=$files'" \
+        "'--lc-messages-dir=$files/share/mysql'" "'--plugin-dir=$files/lib/mysql/plugin'"
+}
+
+need_mysql() {
+    local os log
+    [ -x "$mysql/bin/mysql" ] && "$mysql/bin/mysqld" --no-defaults --version >/dev/null 2>&1 && return
+    use_system_mysql && return
+    os=$(. /etc/os-release 2>/dev/null && echo "$ID ${ID_LIKE:-}")
+    case $os in
+        debian\ *)
+            echo "Installing MySQL"
+            mkdir -p "$mysql"
+            log=$mysql/install.log
+            # In a shell of its own: what follows && or || ignores failures within.
+            if ! (bash -c "set -euo pipefail; $(declare -f unpack_debian_mysql write_program)
+                    mysql=\$1; unpack_debian_mysql" _ "$mysql") >"$log" 2>&1; then
+                fail "MySQL is missing and was not unpacked (see $log): install MySQL $MYSQL_MINIMUM or newer"
+            fi
+            ;;
+        *)
+            if command -v brew >/dev/null; then
+                echo "Installing MySQL"
+                brew install --quiet mysql >&2
+                PATH=$PATH:$(brew --prefix mysql)/bin
+            else
+                # Ubuntu's "core" packages bring the programs without a system service.
+                install_packages "MySQL $MYSQL_MINIMUM or newer" \
+                    "mysql-server-core-8.0 mysql-client-core-8.0" "mysql-server mysql"
+            fi
+            use_system_mysql ||
+                fail "MySQL was installed, but has no mysqld of $MYSQL_MINIMUM or newer: install one on PATH"
+            ;;
+    esac
+    "$mysql/bin/mysqld" --no-defaults --version >/dev/null ||
+        fail "mysqld does not run: delete $mysql and try again"
 }
 
 need_shellcheck() {

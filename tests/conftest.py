@@ -26,6 +26,7 @@ _FILES = {
     "tests/infra/test_scan.py": ("checks",),
     "tests/infra/test_state.py": ("checks",),
     "tests/infra/test_terraform.py": ("terraform",),
+    "tests/local/test_database_server.py": ("database",),
     "tests/local/test_emulator.py": ("emulator", "terraform"),
     "tests/local/test_guard.py": ("emulator", "browser"),
     "tests/local/test_region_failover.py": ("emulator", "checks"),

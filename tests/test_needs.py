@@ -13,7 +13,7 @@ from tests.support.needs import NEEDS, ROOT, need_of
 COMMANDS = {
     "terraform": ["terraform", "plan"],
     "emulator": [ROOT / ".venv-emulator" / "bin" / "python", "-m", "local.emulator"],
-    "database": ["/usr/sbin/mariadbd", "--datadir=/x"],
+    "database": [ROOT / ".cache" / "mysql" / "bin" / "mysqld", "--datadir=/x"],
     "browser": ["chromium", "--headless"],
     "platform": ["make", "up"],
     "checks": [".venv-checks/bin/aws", "rds"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
+from infra.config.database_parameters import CLUSTER_PARAMETERS, INSTANCE_PARAMETERS
 from infra.config.naming import APP_USER
 from infra.config.options import DatabaseConfig, Settings
 from infra.config.place import Place
@@ -31,35 +32,7 @@ from infra.provider.bindings import (
 
 PORT = 3306
 
-# All parameters are dynamic, so that a change needs no restart.
-# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Reference.ParameterGroups.html
 _FAMILY = "aurora-mysql8.0"
-_CLUSTER_PARAMETERS = {
-    "character_set_server": "utf8mb4",
-    "collation_server": "utf8mb4_0900_ai_ci",
-    "require_secure_transport": "ON",
-    "time_zone": "UTC",
-    # Feed the export of the audit log.
-    "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
-    "server_audit_logging": "1",
-}
-_INSTANCE_PARAMETERS = {
-    # MySQL 8.0's default, which a parameter group of RDS does not state: a value that does not fit
-    # its column is an error and is never cut.
-    # https://dev.mysql.com/doc/refman/8.0/en/sql-mode.html
-    "sql_mode": (
-        "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-    ),
-    # With a binary log, a user without SUPER creates triggers only with this setting. The service's
-    # migrations create triggers.
-    # https://dev.mysql.com/doc/refman/8.0/en/stored-programs-logging.html
-    "log_bin_trust_function_creators": "1",
-    # Feed the export of the slow query log, which reads files.
-    "log_output": "FILE",
-    "slow_query_log": "1",
-    "long_query_time": "1",
-}
 # A failover reverses the replication, and upgrades go through the global cluster.
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/rds_global_cluster
 _CHANGED_BY_THE_GLOBAL_DATABASE = ("replication_source_identifier", "engine_version")
@@ -162,7 +135,7 @@ class Database(Construct):
             family=_FAMILY,
             parameter=[
                 RdsClusterParameterGroupParameter(name=name, value=value)
-                for name, value in _CLUSTER_PARAMETERS.items()
+                for name, value in CLUSTER_PARAMETERS.items()
             ],
         ).name
 
@@ -176,7 +149,7 @@ class Database(Construct):
             family=_FAMILY,
             parameter=[
                 DbParameterGroupParameter(name=name, value=value)
-                for name, value in _INSTANCE_PARAMETERS.items()
+                for name, value in INSTANCE_PARAMETERS.items()
             ],
         ).name
 

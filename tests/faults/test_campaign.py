@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from tests.faults.callers import Ledger, Order
 from tests.faults.checks import compare, positions, read_book
 
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     # A campaign stops its servers itself, unless it is killed.
     for server in tmp_path.glob("server-*"):
-        MariaDBServer(server, port=0).stop()
+        MySQLServer(server, port=0).stop()
 
 
 def test_no_trade_is_lost_or_booked_twice_whatever_fails(folder: Path) -> None:

@@ -19,7 +19,7 @@ VERSION = "1.11.4"
 # fmt: off
 TOOLS = (
     "awk", "bash", "basename", "cat", "chmod", "curl", "dirname", "env", "grep", "head", "id",
-    "install", "ls", "mktemp", "rm", "sed", "sha256sum", "sort", "tr", "uname",
+    "install", "ls", "mkdir", "mktemp", "mv", "rm", "sed", "sha256sum", "sort", "tr", "uname",
 )
 # fmt: on
 
@@ -150,3 +150,41 @@ def test_what_is_there_and_new_enough_passes_silently(machine: Machine) -> None:
     machine.add("terraform", 'echo \'{"terraform_version": "1.11.4"}\'')
     done = machine.run("python", "node", "terraform")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def mysqld(version: str) -> str:
+    """A program that says the version as a database server does."""
+    return f"echo '/usr/sbin/mysqld  Ver {version} for Linux on x86_64 (Source distribution)'"
+
+
+@pytest.mark.parametrize("version", ["8.0.46", "8.4.9", "9.7.4-2"])
+def test_a_mysql_that_is_there_and_new_enough_is_taken(machine: Machine, version: str) -> None:
+    machine.add("mysqld", mysqld(version))
+    machine.add("mysql", 'echo "client $*"')
+    done = machine.run("mysql")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    taken = machine.root / ".cache" / "mysql" / "bin"
+    told = subprocess.run([taken / "mysqld"], capture_output=True, text=True, check=True).stdout
+    assert version in told
+    told = subprocess.run([taken / "mysql", "a b"], capture_output=True, text=True, check=True)
+    assert told.stdout == "client a b\n"
+
+
+@pytest.mark.parametrize("version", ["10.11.19-MariaDB", "5.7.44"])
+def test_another_or_an_older_server_is_not_taken(machine: Machine, version: str) -> None:
+    machine.add("mysqld", mysqld(version))
+    machine.add("mysql", "true")
+    done = machine.run("mysql")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: MySQL")
+    assert not (machine.root / ".cache" / "mysql" / "bin").exists()
+
+
+def test_debian_that_cannot_be_reached_leaves_nothing_half_done(machine: Machine) -> None:
+    """A second try starts again, as the unpacked programs are put in place last."""
+    machine.add("apt-get", "echo 'no network' >&2; exit 100")
+    for _ in range(2):
+        done = machine.run("mysql")
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: MySQL")
+        assert not (machine.root / ".cache" / "mysql" / "bin").exists()

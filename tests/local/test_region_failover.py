@@ -130,7 +130,7 @@ def test_the_runbook_moves_the_database_and_back_and_loses_only_what_it_says(
         database.follows(region, booked)
 
     # What does not leave the region that is about to be lost.
-    database.execute(EAST, "STOP SLAVE")
+    database.execute(EAST, "STOP REPLICA")
     database.book(WEST, "lost")
     database.run("Failover after the loss of a region", WEST, EAST)
     assert database.writers() == [EAST]

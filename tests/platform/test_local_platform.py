@@ -126,7 +126,7 @@ def test_invoke_sends_a_ready_event_to_the_deployed_function(platform: Platform)
 def test_status_names_what_runs_and_where(platform: Platform) -> None:
     printed = platform.make("status").stdout
     assert re.search(r"emulator +running \(pid \d+\)", printed)
-    assert re.search(r"database +running \(pid \d+\)", printed)
+    assert re.search(r"database +running \(pid \d+\), MySQL [89]\.\d", printed)
     assert platform.trade_url in printed
 
 
@@ -151,13 +151,13 @@ def test_the_printed_variables_send_any_tool_to_the_platform(platform: Platform)
     assert "lambda_function_name" in outputs
 
 
-@pytest.mark.parametrize("victim", ["local.emulator", "mariadbd"])
+@pytest.mark.parametrize("victim", ["local.emulator", "mysqld"])
 def test_up_mends_a_part_that_was_killed_and_keeps_the_trades(
     platform: Platform, victim: str
 ) -> None:
     trade_id = book(platform)["trade_id"]
     printed = platform.make("status").stdout
-    kind = {"local.emulator": "emulator", "mariadbd": "database"}[victim]
+    kind = {"local.emulator": "emulator", "mysqld": "database"}[victim]
     (pid,) = re.findall(rf"{kind} +running \(pid (\d+)\)", printed)
     os.kill(int(pid), signal.SIGKILL)
     time.sleep(0.5)
@@ -213,4 +213,4 @@ def test_destroying_both_halves_leaves_nothing_behind(platform: Platform) -> Non
     vpcs = clients["ec2"].describe_vpcs()["Vpcs"]
     assert all(vpc["IsDefault"] for vpc in vpcs)
     assert not list(platform.settings.databases.glob("*/*"))
-    assert not [c for c in processes_naming(platform.settings.folder) if "mariadbd" in c]
+    assert not [c for c in processes_naming(platform.settings.folder) if "mysqld" in c]

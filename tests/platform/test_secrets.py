@@ -14,9 +14,6 @@ from tests.platform.conftest import REGION, ROOT, Platform
 
 # What stands in for Secrets Manager, and for RDS's own knowledge of its master user.
 VAULTS = ("secretsmanager.json", "rds.json")
-# What stands in for Aurora's backups. MariaDB logs the statement that sets a password as it is;
-# MySQL would log its hash, and Aurora logs none.
-LOG = "binlog."
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,7 @@ def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
     for folder in folders:
         assert folder.is_dir()
         for path in folder.rglob("*"):
-            if path.is_file() and path.name not in VAULTS and not path.name.startswith(LOG):
+            if path.is_file() and path.name not in VAULTS:
                 yield str(path), path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""A real MariaDB server in Aurora's place, migrated as a deploy would."""
+"""A real MySQL server in Aurora's place, migrated as a deploy would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.database_server import MariaDBServer, TLSFiles, ensure_tls_files
+from local.database_server import MySQLServer, TLSFiles, ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
 from tests.support.emulator import Emulator, running_emulator
@@ -95,8 +95,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TLSFiles:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, tls: TLSFiles) -> Iterator[MariaDBServer]:
-    server = MariaDBServer(tmp_path_factory.mktemp("mariadb"), free_port(), tls, require_tls=True)
+def server(tmp_path_factory: pytest.TempPathFactory, tls: TLSFiles) -> Iterator[MySQLServer]:
+    server = MySQLServer(tmp_path_factory.mktemp("mysql"), free_port(), tls, require_tls=True)
     server.start()
     server.execute(
         f"CREATE USER {ADMIN.username}@'%' IDENTIFIED BY '{ADMIN.password}';"
@@ -113,12 +113,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def address(server: MariaDBServer, tls: TLSFiles) -> Address:
+def address(server: MySQLServer, tls: TLSFiles) -> Address:
     return Address("127.0.0.1", server.port, "trading", str(tls.ca))
 
 
 @pytest.fixture
-def database(server: MariaDBServer, address: Address) -> Iterator[Connection[Cursor]]:
+def database(server: MySQLServer, address: Address) -> Iterator[Connection[Cursor]]:
     """An administrator's connection to an empty database `trading`."""
     server.execute("DROP DATABASE IF EXISTS trading; CREATE DATABASE trading;")
     server.execute("DROP USER IF EXISTS trade_app@'%', trade_archive@'%';")
@@ -154,9 +154,7 @@ def schema(address: Address, secrets: Secrets) -> Iterator[Connection[Cursor]]:
 
 
 @pytest.fixture
-def service_variables(
-    server: MariaDBServer, tls: TLSFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def service_variables(server: MySQLServer, tls: TLSFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a function, as the template sets it."""
     for name, value in {
         "AWS_REGION": "us-east-1",

@@ -20,7 +20,7 @@ from pymysql.err import MySQLError
 
 from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from local.emulator.settings import REGION
 from tests.service.conftest import ADMIN, Secrets, context
 from tests.service.conftest import rows as query
@@ -270,16 +270,20 @@ def peak_memory() -> int:
 
 
 def test_memory_stays_flat_over_200000_trades(
-    run: Any, s3: Any, server: MariaDBServer, address: Address
+    run: Any, s3: Any, server: MySQLServer, address: Address
 ) -> None:
     with connect(address, ADMIN, statement_seconds=120) as owner:
         owner.query(
             """
             INSERT INTO trades
                 (trade_id, created_at, symbol, quantity, side, caller, principal, status)
-            SELECT CONCAT('TRADE-', LPAD(HEX(seq), 26, '0')), '2026-01-30 09:00:00', 'AAPL', seq,
-                'BUY', 'AROAALICE', CONCAT(MD5(seq), MD5(-seq), SHA2(seq, 512)), 'SUCCESS'
-            FROM seq_1_to_200000
+            WITH RECURSIVE numbers (seq) AS (
+                SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < 200000
+            )
+            SELECT /*+ SET_VAR(cte_max_recursion_depth = 200000) */
+                CONCAT('TRADE-', LPAD(HEX(seq), 26, '0')), '2026-01-30 09:00:00', 'AAPL', seq,
+                'BUY', 'AROAALICE', CONCAT(SHA2(seq, 256), SHA2(seq, 512)), 'SUCCESS'
+            FROM numbers
             """
         )
     before = reset_peak_memory()

@@ -23,7 +23,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError, OperationalError
 
-from local.database_server import MariaDBServer, ensure_tls_files
+from local.database_server import MySQLServer, ensure_tls_files
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
 from tests.support.endpoint import Cut, Endpoint
 from trading import database as database_module
@@ -70,7 +70,7 @@ def later(seconds: float, action: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def setting(server: MariaDBServer, name: str, value: object) -> Iterator[None]:
+def setting(server: MySQLServer, name: str, value: object) -> Iterator[None]:
     before = server.execute(f"SELECT @@GLOBAL.{name}").strip()
     server.execute(f"SET GLOBAL {name} = {value}")
     try:
@@ -79,8 +79,10 @@ def setting(server: MariaDBServer, name: str, value: object) -> Iterator[None]:
         server.execute(f"SET GLOBAL {name} = {before}")
 
 
-def kill_app_connections(server: MariaDBServer) -> None:
-    server.execute("KILL USER trade_app")
+def kill_app_connections(server: MySQLServer) -> None:
+    listed = "SELECT id FROM information_schema.processlist WHERE user = 'trade_app'"
+    for connection in server.execute(listed).split():
+        server.execute(f"KILL {connection}")
 
 
 def test_the_connection_is_opened_once_and_not_asked_before_use(
@@ -99,7 +101,7 @@ def test_the_connection_is_opened_once_and_not_asked_before_use(
 
 
 def test_a_connection_that_the_server_has_closed_is_replaced(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+    server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     store = store_at(address, secrets)
     store.add(trade(1))
@@ -111,7 +113,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
 @pytest.mark.parametrize("key", [None, "key-1"])
 @pytest.mark.parametrize("cut", Cut)
 def test_a_connection_cut_around_the_commit_books_the_trade_once(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -130,7 +132,7 @@ def test_a_connection_cut_around_the_commit_books_the_trade_once(
 
 
 def test_a_void_whose_answer_is_lost_keeps_its_first_time(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+    server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     with Endpoint() as endpoint:
         endpoint.lead_to(server.port)
@@ -146,7 +148,7 @@ def test_a_void_whose_answer_is_lost_keeps_its_first_time(
 
 
 def test_a_writer_that_became_read_only_is_left_for_the_new_one(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+    server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     store = store_at(address, secrets)
     store.add(trade(1))
@@ -159,7 +161,11 @@ def test_a_writer_that_became_read_only_is_left_for_the_new_one(
 
 
 def test_a_deadlock_is_tried_again(
-    schema: Connection[Cursor], address: Address, secrets: Secrets, logs: io.StringIO
+    server: MySQLServer,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    logs: io.StringIO,
 ) -> None:
     mine = trade(99, client_order_id="key")
     with connect(address, ADMIN) as other, other.cursor() as cursor:
@@ -169,7 +175,7 @@ def test_a_deadlock_is_tried_again(
             insert(cursor, f"OTHER-{number}", "key" if number == 0 else None)
         adding = threading.Thread(target=lambda: store_at(address, secrets).add(mine))
         adding.start()
-        wait_until(lambda: rows(schema, "SELECT * FROM information_schema.innodb_lock_waits"))
+        wait_until(lambda: lock_waits(server))
         cursor.execute("SELECT * FROM trades WHERE trade_id = %s FOR UPDATE", (mine.trade_id,))
         cursor.execute("ROLLBACK")
         adding.join()
@@ -178,7 +184,7 @@ def test_a_deadlock_is_tried_again(
 
 
 def test_a_lock_that_is_held_too_long_is_waited_for_again(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -197,7 +203,7 @@ def test_a_lock_that_is_held_too_long_is_waited_for_again(
 
 
 def test_a_server_without_a_free_connection_is_waited_for(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -217,7 +223,7 @@ def test_a_server_without_a_free_connection_is_waited_for(
 
 
 def test_a_server_that_has_no_connection_in_time_is_a_clear_error_and_books_nothing(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+    server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     with setting(server, "max_connections", 10):
         taken = take_all_connections(address)
@@ -229,7 +235,7 @@ def test_a_server_that_has_no_connection_in_time_is_a_clear_error_and_books_noth
 
 
 def test_a_table_without_space_is_waited_for_until_there_is_some(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -252,7 +258,7 @@ NEW = Credentials(APP.username, "new-password", APP.cursor_key)
 
 @pytest.mark.parametrize("stage", [CURRENT, PENDING])
 def test_a_password_that_was_rotated_is_fetched_again(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -269,7 +275,7 @@ def test_a_password_that_was_rotated_is_fetched_again(
 
 
 def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address, secrets: Secrets
+    server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     server.execute(f"ALTER USER trade_app@'%' IDENTIFIED BY '{NEW.password}'")
     secrets.set(NEW, PENDING)
@@ -284,7 +290,7 @@ def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
 
 
 def test_a_password_that_nobody_knows_is_a_clear_error_that_does_not_tell_it(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -313,7 +319,7 @@ def test_a_secret_that_comes_back_is_noticed_and_one_that_stays_away_is_reported
 
 
 def test_a_server_that_restarts_is_waited_for(
-    server: MariaDBServer, address: Address, schema: Connection[Cursor], secrets: Secrets
+    server: MySQLServer, address: Address, schema: Connection[Cursor], secrets: Secrets
 ) -> None:
     store = store_at(address, secrets)
     store.add(trade(1))
@@ -395,7 +401,7 @@ def test_another_error_of_a_read_is_not_taken_for_a_time_out(
 
 
 def test_a_read_that_nobody_stops_is_given_up_and_not_repeated(
-    server: MariaDBServer,
+    server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
     secrets: Secrets,
@@ -512,7 +518,7 @@ def test_a_server_of_another_authority_is_refused(address: Address, tmp_path: Pa
         connect(dataclasses.replace(address, ca_file=str(stranger)), ADMIN)
 
 
-def test_a_server_with_another_name_is_refused(server: MariaDBServer, address: Address) -> None:
+def test_a_server_with_another_name_is_refused(server: MySQLServer, address: Address) -> None:
     with Endpoint("127.0.0.2") as endpoint:
         endpoint.lead_to(server.port)
         elsewhere = dataclasses.replace(address, host=endpoint.host, port=endpoint.port)
@@ -521,7 +527,7 @@ def test_a_server_with_another_name_is_refused(server: MariaDBServer, address: A
 
 
 def test_someone_in_between_who_takes_tls_away_is_told_nothing(
-    server: MariaDBServer, address: Address
+    server: MySQLServer, address: Address
 ) -> None:
     told = b""
 
@@ -548,7 +554,7 @@ def test_someone_in_between_who_takes_tls_away_is_told_nothing(
 
 
 def test_the_app_user_needs_tls_even_where_the_server_does_not(
-    server: MariaDBServer, schema: Connection[Cursor]
+    server: MySQLServer, schema: Connection[Cursor]
 ) -> None:
     def log_in(who: Credentials, **more: Any) -> None:
         pymysql.connect(
@@ -601,8 +607,14 @@ def take_all_connections(address: Address) -> list[Connection[Cursor]]:
     return taken
 
 
+def lock_waits(server: MySQLServer) -> int:
+    """How many transactions wait for a lock."""
+    listed = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+    return int(server.execute(listed))
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.15)  # asked more often, MariaDB gives its old answer
+        time.sleep(0.15)  # asked more often, InnoDB gives its old answer

@@ -16,7 +16,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import OperationalError, ProgrammingError
 
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from migration import handler as migration_handler
 from migration import runner
 from migration.app_user import APP_RIGHTS, ARCHIVE_RIGHTS, ARCHIVE_USER, ensure_app_user
@@ -148,7 +148,7 @@ def test_a_runner_that_is_killed_at_any_point_is_finished_by_the_next(
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
-    server: MariaDBServer,
+    server: MySQLServer,
     database: Connection[Cursor],
     address: Address,
     before: bool,
@@ -187,7 +187,7 @@ def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
 
 
 def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(
-    server: MariaDBServer, database: Connection[Cursor], address: Address
+    server: MySQLServer, database: Connection[Cursor], address: Address
 ) -> None:
     slow = Migration("0001_slow", "CREATE TABLE slow AS SELECT SLEEP(5) AS nothing")
     with connect(address, ADMIN) as broken:
@@ -285,7 +285,7 @@ def test_the_app_user_may_book_and_void_trades_and_no_more(
 
 
 def test_the_app_user_must_use_tls(
-    server: MariaDBServer, schema: Connection[Cursor], address: Address
+    server: MySQLServer, schema: Connection[Cursor], address: Address
 ) -> None:
     ((created,),) = rows(schema, "SHOW CREATE USER trade_app@'%'")
     assert "REQUIRE SSL" in created

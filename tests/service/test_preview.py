@@ -16,7 +16,7 @@ from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
 from infra.config.options import DatabaseConfig
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from migration import handler as migration_handler
 from migration.preview import NotDeleted, delete_objects
 from migration.runner import Migration
@@ -88,7 +88,7 @@ class Stages:
 
 @pytest.fixture
 def stages(
-    server: MariaDBServer,
+    server: MySQLServer,
     database: Connection[Cursor],
     address: Address,
     service_variables: None,

@@ -12,7 +12,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from migration import handler, standby
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
@@ -81,21 +81,17 @@ def test_where_another_region_writes_a_release_finds_what_it_needs(
 
 
 @pytest.fixture
-def read_only(server: MariaDBServer) -> Iterator[None]:
-    server.execute(
-        f"REVOKE READ ONLY ADMIN ON *.* FROM {ADMIN.username}@'%'; SET GLOBAL read_only = ON;"
-    )
+def read_only(server: MySQLServer) -> Iterator[None]:
+    server.execute("SET GLOBAL super_read_only = ON")
     yield
-    server.execute(
-        f"SET GLOBAL read_only = OFF; GRANT ALL ON *.* TO {ADMIN.username}@'%' WITH GRANT OPTION;"
-    )
+    server.execute("SET GLOBAL read_only = OFF")
 
 
 def test_a_database_that_refuses_writes_is_a_standby_and_once_promoted_a_writer(
     database: Connection[Cursor],
     address: Address,
     region: Secrets,
-    server: MariaDBServer,
+    server: MySQLServer,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.database_server import MariaDBServer
+from local.database_server import MySQLServer
 from tests.service.conftest import ROOT, Call, rows
 
 ORDER = '{"symbol":"AAPL","quantity":100}'
@@ -61,7 +61,7 @@ def test_replays_and_refusals_are_counted_apart(
 def test_a_repeated_statement_is_counted(
     call: Call,
     schema: Connection[Cursor],
-    server: MariaDBServer,
+    server: MySQLServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     call(ORDER)

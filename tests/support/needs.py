@@ -22,9 +22,8 @@ NEEDS = {
 
 _PROGRAMS = {
     "terraform": "terraform",
-    "mariadbd": "database",
     "mysqld": "database",
-    "mariadb-install-db": "database",
+    "mysql": "database",
     "chromium": "browser",
     "google-chrome": "browser",
     "checkov": "checks",

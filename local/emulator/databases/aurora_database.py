@@ -3,7 +3,7 @@
 AWS: a cluster's endpoints lead to a database with the initial schema and the master user.
 ministack: starts a database in Docker when a cluster's first instance is made; without Docker
 there is none, and the endpoints change to "localhost" once instances exist.
-Here: each cluster gets a MariaDB server of its own on 127.0.0.1, from creation to deletion, and
+Here: each cluster gets a MySQL server of its own on 127.0.0.1, from creation to deletion, and
 its endpoints and port are the server's from the creation response on. The port stands for the
 address on AWS, and so belongs to the cluster's name. A supervisor restarts servers that die.
 Remove once ministack runs databases without Docker.
@@ -19,12 +19,11 @@ from pathlib import Path
 
 from ministack.services import rds
 
-from local.database_server import MariaDBError, MariaDBServer, TLSFiles, ensure_tls_files
+from local.database_server import MySQLError, MySQLServer, TLSFiles, ensure_tls_files
 from local.emulator.databases.replication import (
-    MADE,
+    CREATIONS,
     follow,
     is_follower,
-    make_source,
     options,
     restore,
     writer_of,
@@ -45,6 +44,7 @@ _SUPERVISION_SECONDS = 1.0
 _RETRY_SECONDS = 15.0
 _MARK = "_has_database"
 _FOLDER = "_database_folder"
+_NOT_GRANTED = "SUPER, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN"
 _FORMER_PORTS = "_ports_of_former_names"
 
 logger = logging.getLogger("aurora-database")
@@ -55,7 +55,7 @@ class AuroraDatabases:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._servers: dict[Path, MariaDBServer] = {}
+        self._servers: dict[Path, MySQLServer] = {}
         self.lock = threading.RLock()
         self._retry_at: dict[Path, float] = {}
         self._stopping = threading.Event()
@@ -79,7 +79,7 @@ class AuroraDatabases:
                 if folder not in known:
                     # Its cluster was made in the moment before a crash. The data is kept: what
                     # is missing may as well be the state.
-                    _stop(MariaDBServer(folder, 0))
+                    _stop(MySQLServer(folder, 0))
             self._heal()
         self._supervisor.start()
 
@@ -96,7 +96,7 @@ class AuroraDatabases:
         with self.lock:
             try:
                 self._provide(parameters, cluster)
-            except MariaDBError as error:
+            except MySQLError as error:
                 cluster["DeletionProtection"] = False
                 rds._delete_db_cluster({"DBClusterIdentifier": cluster["DBClusterIdentifier"]})
                 self._discard(self._folder(_region(cluster), cluster))
@@ -112,34 +112,32 @@ class AuroraDatabases:
                 _FOLDER: cluster["DbClusterResourceId"],
             }
         )
-        self.start_anew(cluster)  # what is left over is from a cluster that a crash has undone
+        self.recreate(cluster)  # what is left over is from a cluster that a crash has undone
         server = self.server(cluster)
         if is_follower(cluster):
             # Database and users come with all else.
-            follow(server, self.server(writer_of(cluster)), cluster)
+            follow(server, self.server(writer_of(cluster)))
         elif source := restore_source(parameters):
             restore(server, self.server(source), restore_time(parameters))
         else:
             server.execute(_initial_sql(cluster))
-            if cluster.get("GlobalClusterIdentifier"):
-                make_source(server, cluster)
         # What is in the log up to here is what the cluster begins with; its times are in seconds.
         cluster["EarliestRestorableTime"] = rds._format_time(time.time() + 1)
 
-    def server(self, cluster: Record) -> MariaDBServer:
+    def server(self, cluster: Record) -> MySQLServer:
         """The server of a cluster that has a database."""
         folder = self._folder(_region(cluster), cluster)
         server = self._servers.get(folder)
         if server is None:
-            server = MariaDBServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
+            server = MySQLServer(folder, cluster["Port"], self._tls(), _requires_tls(cluster))
             self._servers[folder] = server
         server.port = cluster["Port"]  # names change
         server.options = options(cluster)  # roles change
         return server
 
-    def start_anew(self, cluster: Record) -> None:
-        """Start the server of a cluster without any data. Raises MariaDBError."""
-        cluster[MADE] = cluster.get(MADE, 0) + 1
+    def recreate(self, cluster: Record) -> None:
+        """Start the server of a cluster without any data. Raises MySQLError."""
+        cluster[CREATIONS] = cluster.get(CREATIONS, 0) + 1
         server = self.server(cluster)
         server.remove()
         server.start()
@@ -164,7 +162,7 @@ class AuroraDatabases:
         with self.lock:
             try:
                 self.server(cluster).execute(_master_user_sql(cluster))
-            except MariaDBError as error:
+            except MySQLError as error:
                 raise ActionError(f"The master password was not changed: {error}") from error
 
     def _failed_over(self, parameters: Parameters, cluster: Record) -> None:
@@ -176,7 +174,7 @@ class AuroraDatabases:
             try:
                 server.stop()
                 server.start()
-            except MariaDBError as error:
+            except MySQLError as error:
                 raise ActionError(f"The cluster's database did not restart: {error}") from error
 
     def _deleted(self, parameters: Parameters, cluster: Record) -> None:
@@ -188,8 +186,8 @@ class AuroraDatabases:
     def _discard(self, folder: Path) -> None:
         server = self._servers.pop(folder, None)
         try:
-            (server or MariaDBServer(folder, 0)).remove()
-        except MariaDBError as error:
+            (server or MySQLServer(folder, 0)).remove()
+        except MySQLError as error:
             raise ActionError(f"The cluster's database was not removed: {error}") from error
 
     def _folder(self, region: str, cluster: Record) -> Path:
@@ -228,7 +226,7 @@ class AuroraDatabases:
         for port in ports:
             if port not in taken and port_is_free(port):
                 return port
-        raise MariaDBError(f"no port is free from {ports.start} to {ports.stop - 1}")
+        raise MySQLError(f"no port is free from {ports.start} to {ports.stop - 1}")
 
     def _supervise(self) -> None:
         while not self._stopping.wait(_SUPERVISION_SECONDS):
@@ -249,15 +247,15 @@ class AuroraDatabases:
                 if not server.running():
                     logger.warning("starting the database of %s", cluster["DBClusterIdentifier"])
                     server.start()
-            except MariaDBError as error:
+            except MySQLError as error:
                 logger.error("database of %s: %s", cluster["DBClusterIdentifier"], error)
                 self._retry_at[folder] = now + _RETRY_SECONDS
 
 
-def _stop(server: MariaDBServer) -> None:
+def _stop(server: MySQLServer) -> None:
     try:
         server.stop()
-    except MariaDBError as error:
+    except MySQLError as error:
         logger.error("%s", error)
 
 
@@ -294,8 +292,8 @@ def _master_user_sql(cluster: Record) -> str:
         f"CREATE USER IF NOT EXISTS {user};\n"
         f"ALTER USER {user} IDENTIFIED BY {password};\n"
         f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
-        # On Aurora, nobody writes where the cluster does not.
-        f"REVOKE READ ONLY ADMIN ON *.* FROM {user};\n"
+        # On Aurora, nobody can write where the cluster does not, or end its read-only state.
+        f"REVOKE {_NOT_GRANTED} ON *.* FROM {user};\n"
     )
 
 

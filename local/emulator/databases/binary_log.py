@@ -1,8 +1,9 @@
-"""Where in a MariaDB server's binary log a point in time is."""
+"""Where in a MySQL server's binary log a point in time is."""
 
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,37 +11,44 @@ from pathlib import Path
 NAME = "binlog"
 
 _MAGIC_BYTES = 4
-# https://mariadb.com/kb/en/2-binlog-event-header/: time, type, server, length, end, flags.
+# https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Log__event__header.html:
+# time in seconds, type, server, length, end, flags.
 _HEADER = struct.Struct("<IBIIIH")
-# Begins each change. https://mariadb.com/kb/en/gtid_event/: sequence number, domain.
-_GTID_EVENT = 162
-_GTID = struct.Struct("<QI")
+# Each transaction begins with this event: flags, UUID of the first server, number.
+# https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Gtid__event.html
+_GTID_EVENT = 33
+_GTID = struct.Struct("<B16sQ")
 
 
-def position_before(moment: datetime, data: Path) -> str:
-    """The last change of a server that was made before a moment, empty if there is none.
+def transactions_before(moment: datetime, data: Path) -> str:
+    """The set of a server's transactions that were committed before a moment; empty if none was.
 
     `data` is the server's data folder; the server may run. Times in the log are in whole seconds.
     """
-    last = ""
+    last: dict[uuid.UUID, int] = {}
     for file in sorted(data.glob(f"{NAME}.[0-9]*")):
-        for seconds, position in _changes(file):
+        for seconds, server, number in _transactions(file):
             if seconds >= int(moment.timestamp()):
-                return last
-            last = position
-    return last
+                return _set(last)
+            last[server] = number
+    return _set(last)
 
 
-def _changes(file: Path) -> Iterator[tuple[int, str]]:
+def _set(last: dict[uuid.UUID, int]) -> str:
+    # The log goes back to the first transaction, so each server's begin with 1.
+    return ",".join(f"{server}:1-{number}" for server, number in last.items())
+
+
+def _transactions(file: Path) -> Iterator[tuple[int, uuid.UUID, int]]:
     with file.open("rb") as log:
         start = _MAGIC_BYTES
         while True:
             log.seek(start)
             event = log.read(_HEADER.size + _GTID.size)
             if len(event) < _HEADER.size + _GTID.size:
-                return  # the end, or what is just being written
-            seconds, kind, server, length, _, _ = _HEADER.unpack_from(event)
+                return  # the end, or an event that is being written
+            seconds, kind, _, length, _, _ = _HEADER.unpack_from(event)
             if kind == _GTID_EVENT:
-                number, domain = _GTID.unpack_from(event, _HEADER.size)
-                yield seconds, f"{domain}-{server}-{number}"
+                _, server, number = _GTID.unpack_from(event, _HEADER.size)
+                yield seconds, uuid.UUID(bytes=server), number
             start += length

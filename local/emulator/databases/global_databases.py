@@ -15,9 +15,16 @@ from typing import Any
 
 from ministack.services import rds
 
-from local.database_server import MariaDBError
+from local.database_server import MySQLError
 from local.emulator.databases.aurora_database import AuroraDatabases
-from local.emulator.databases.replication import NotInStep, follow, is_follower, promote, switch
+from local.emulator.databases.replication import (
+    NotInStep,
+    follow,
+    is_follower,
+    promote,
+    stop_following,
+    switch,
+)
 from local.emulator.rds_actions import Parameters, Record
 
 
@@ -57,16 +64,16 @@ def _moving(
                 if may_lose(parameters):
                     promote(new)
                     for cluster in followers:
-                        databases.start_anew(cluster)
+                        databases.recreate(cluster)
                 else:
                     switch(databases.server(writer), new)
                     for cluster in followers:
-                        databases.server(cluster).execute("STOP SLAVE;")
+                        stop_following(databases.server(cluster))
                 for cluster in followers:
-                    follow(databases.server(cluster), new, cluster)
+                    follow(databases.server(cluster), new)
             except NotInStep:
                 return _refused(target, "does not catch up with the writer")
-            except MariaDBError as problem:
+            except MySQLError as problem:
                 return _refused(target, f"cannot become the writer: {problem}")
             return original(parameters)
 

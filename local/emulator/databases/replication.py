@@ -1,27 +1,25 @@
-"""How the server of one cluster gets the data of another one: for good, or up to a time.
+"""How the server of one cluster gets the data of another one: continuously, or up to a time.
 
-MariaDB's replication stands in for that of Aurora's storage, and for its backups. It is as real: a
-follower takes no writes, lags, and lacks what had not reached it when it is promoted. So that it
-can be had at any time, each server keeps its binary log from the first change on.
+MySQL's replication stands in for that of Aurora's storage, and for its backups. It is as real: a
+follower refuses writes, lags, and lacks what had not reached it when it is promoted. Each server
+keeps its binary log from the first change on, so that another one can start at any time.
 """
 
 from __future__ import annotations
 
-import secrets
 import zlib
 from datetime import datetime
 
 from ministack.services import rds
 
-from local.database_server import MariaDBError, MariaDBServer
-from local.emulator.databases.binary_log import NAME, position_before
+from local.database_server import REPLICATION_USER, MySQLError, MySQLServer
+from local.emulator.databases.binary_log import NAME, transactions_before
 from local.emulator.rds_actions import Record
 from local.emulator.settings import HOST
 
-MADE = "_times_made"
-_USER = "rdsrepladmin"
-_RESTORER = "rdsrestoreadmin"
+CREATIONS = "_times_created"
 _CATCH_UP_SECONDS = 20
+_EXECUTED = "SELECT REPLACE(@@GLOBAL.gtid_executed, '\\n', '');"
 
 
 class NotInStep(Exception):
@@ -29,21 +27,20 @@ class NotInStep(Exception):
 
 
 def options(cluster: Record) -> tuple[str, ...]:
-    """What a server is started with so that others can have its data.
+    """What a server is started with so that others can get its data.
 
     It writes a binary log, as durable as its data. Each server gets a unique id, and a new one when
     recreated; otherwise it would skip its own replicated events.
     """
-    identity = f"{cluster['DbClusterResourceId']} {cluster.get(MADE, 1)}"
+    identity = f"{cluster['DbClusterResourceId']} {cluster.get(CREATIONS, 1)}"
     return (
         f"--server-id={zlib.crc32(identity.encode()) or 1}",
         f"--log-bin={NAME}",
+        "--binlog-expire-logs-auto-purge=OFF",
         "--sync-binlog=1",
-        "--log-slave-updates=ON",
-        "--binlog-format=ROW",
-        # The instances' parameter group says so, too: migrations create triggers.
-        "--log-bin-trust-function-creators=ON",
-        f"--read-only={'ON' if is_follower(cluster) else 'OFF'}",
+        "--gtid-mode=ON",
+        "--enforce-gtid-consistency=ON",
+        f"--super-read-only={'ON' if is_follower(cluster) else 'OFF'}",
     )
 
 
@@ -60,82 +57,70 @@ def writer_of(cluster: Record) -> Record:
     return writer
 
 
-def make_source(server: MariaDBServer, cluster: Record) -> None:
-    """Have a user by which others replicate the server."""
-    password = _password(cluster)
-    server.execute(
-        f"CREATE USER IF NOT EXISTS {_USER}@'%' IDENTIFIED BY '{password}' REQUIRE SSL;\n"
-        f"GRANT REPLICATION SLAVE ON *.* TO {_USER}@'%';\n"
-    )
+def follow(server: MySQLServer, source: MySQLServer) -> None:
+    """Let a server take its changes from another one, after the last that it has."""
+    server.execute(f"{_WRITES_OFF}STOP REPLICA;\n{_changes_from(source, server)}START REPLICA;\n")
 
 
-def follow(server: MariaDBServer, source: MariaDBServer, cluster: Record) -> None:
-    """Let a server take its changes from another one, from the last that it has on."""
-    server.execute(
-        "SET GLOBAL read_only = ON;\n"
-        + _changes_from(source, server, _USER, _password(cluster))
-        + "START SLAVE;\n"
-    )
+def stop_following(server: MySQLServer) -> None:
+    """Let a server take no more changes from another one; it still refuses writes."""
+    server.execute("STOP REPLICA;")
 
 
-def promote(server: MariaDBServer) -> None:
-    """Let a follower take writes; what has not reached it is lost to it."""
-    server.execute("STOP SLAVE;\nRESET SLAVE ALL;\nSET GLOBAL read_only = OFF;\n")
+def promote(server: MySQLServer) -> None:
+    """Let a follower take writes; it loses what had not reached it."""
+    server.execute(f"STOP REPLICA;\nRESET REPLICA ALL;\n{_WRITES_ON}")
 
 
-def restore(server: MariaDBServer, source: MariaDBServer, before: datetime | None) -> None:
-    """Let an empty server have what another one had before a time, or has now.
+def restore(server: MySQLServer, source: MySQLServer, before: datetime | None) -> None:
+    """Give an empty server what another one had before a time, or has now.
 
     Raises:
-        MariaDBError: the changes could not be applied, or a server does not answer.
+        MySQLError: the changes could not be applied, or a server does not answer.
     """
     if before is None:
-        position = source.execute("SELECT @@gtid_binlog_pos;").strip()
+        wanted = source.execute(_EXECUTED).strip()
     else:
-        position = position_before(before, source.folder / "data")
-    password = secrets.token_hex()
-    user = f"{_RESTORER}@'%'"
-    # Not in the log: nobody else who is restored from it gets this user.
-    source.execute(
-        "SET sql_log_bin = 0;\n"
-        f"CREATE OR REPLACE USER {user} IDENTIFIED BY '{password}' REQUIRE SSL;\n"
-        f"GRANT REPLICATION SLAVE ON *.* TO {user};\n"
+        wanted = transactions_before(before, source.data)
+    if not wanted:
+        return
+    server.execute(
+        # Only the end result must be durable.
+        _durability(0)
+        + _changes_from(source, server)
+        + f"START REPLICA UNTIL SQL_AFTER_GTIDS = '{wanted}';\n"
     )
-    try:
-        server.execute(
-            # Each change by itself need not be durable, as long as all of them are in the end.
-            _durability(0)
-            + _changes_from(source, server, _RESTORER, password)
-            + f"START SLAVE UNTIL MASTER_GTID_POS = '{position}';\n"
-        )
-        running = True
-        while server.execute(f"SELECT MASTER_GTID_WAIT('{position}', 1);").strip() != "0":
-            if not running:
-                raise MariaDBError(f"the log of {source.folder} cannot be applied from its start")
-            running = "ON" in server.execute("SHOW STATUS LIKE 'Slave_running';")
-        promote(server)
-        server.execute(_durability(1) + "FLUSH LOGS;\n")
-    finally:
-        source.execute(f"SET sql_log_bin = 0;\nDROP USER {user};\n")
+    running = True
+    while server.execute(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{wanted}', 1);").strip() != "0":
+        if not running:
+            raise MySQLError(f"the log of {source.folder} cannot be applied from its start")
+        replica = server.row("SHOW REPLICA STATUS;")
+        running = replica["Replica_SQL_Running"] == "Yes" and replica["Replica_IO_Running"] != "No"
+    promote(server)
+    server.execute(_durability(1) + "FLUSH LOGS;\n")
 
 
-def switch(old: MariaDBServer, new: MariaDBServer) -> None:
-    """Make a follower the writer once it has all that the old one has; nothing is lost.
+def switch(old: MySQLServer, new: MySQLServer) -> None:
+    """Make a follower the writer once it has everything that the old one has; nothing is lost.
 
     Raises:
-        NotInStep: it does not catch up in time; the old one goes on as it was.
-        MariaDBError: a server does not answer.
+        NotInStep: it does not catch up in time; the old one goes on writing.
+        MySQLError: a server does not answer.
     """
-    old.execute("SET GLOBAL read_only = ON;")
-    position = old.execute("SELECT @@gtid_binlog_pos;").strip()
+    old.execute(_WRITES_OFF)
+    position = old.execute(_EXECUTED).strip()
     waited = new.execute(
-        f"SELECT MASTER_GTID_WAIT('{position}', {_CATCH_UP_SECONDS});", _CATCH_UP_SECONDS + 10
+        f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{position}', {_CATCH_UP_SECONDS});",
+        _CATCH_UP_SECONDS + 10,
     )
     if waited.strip() != "0":
-        old.execute("SET GLOBAL read_only = OFF;")
+        old.execute(_WRITES_ON)
         raise NotInStep
     promote(new)
-    old.execute(f"SET GLOBAL gtid_slave_pos = '{position}';")
+
+
+_WRITES_OFF = "SET GLOBAL super_read_only = ON;\n"
+_WRITES_ON = "SET GLOBAL super_read_only = OFF;\nSET GLOBAL read_only = OFF;\n"
 
 
 def _durability(flushes: int) -> str:
@@ -144,16 +129,11 @@ def _durability(flushes: int) -> str:
     )
 
 
-def _changes_from(source: MariaDBServer, server: MariaDBServer, user: str, password: str) -> str:
+def _changes_from(source: MySQLServer, server: MySQLServer) -> str:
     authority = server.tls.ca if server.tls else ""
     return (
-        f"CHANGE MASTER TO MASTER_HOST = '{HOST}', MASTER_PORT = {source.port}, "
-        f"MASTER_USER = '{user}', MASTER_PASSWORD = '{password}', "
-        f"MASTER_SSL = 1, MASTER_SSL_CA = '{authority}', MASTER_CONNECT_RETRY = 1, "
-        "MASTER_USE_GTID = slave_pos;\n"
+        f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '{HOST}', SOURCE_PORT = {source.port}, "
+        f"SOURCE_USER = '{REPLICATION_USER}', SOURCE_PASSWORD = '{source.replication_password}', "
+        f"SOURCE_SSL = 1, SOURCE_SSL_CA = '{authority}', SOURCE_CONNECT_RETRY = 1, "
+        "SOURCE_AUTO_POSITION = 1;\n"
     )
-
-
-def _password(cluster: Record) -> str:
-    # Known to all members, and to nobody who may not replicate anyway.
-    return f"replication-of-{cluster['GlobalClusterIdentifier']}"

@@ -57,7 +57,6 @@ _CURES = {
     2013: _Cure.RECONNECT,  # lost during a statement
     2055: _Cure.RECONNECT,  # lost, with a system error
     1053: _Cure.RECONNECT,  # the server is shutting down
-    1927: _Cure.RECONNECT,  # killed (MariaDB)
     4031: _Cure.RECONNECT,  # closed because it was idle (MySQL)
     # The server accepts no more connections for now.
     1040: _Cure.RECONNECT,  # in total
