@@ -124,29 +124,29 @@ use_system_mysql() {
 # unpack_debian_mysql: Debian has MySQL in its unstable suite only. It is unpacked with all of its
 # libraries and started through its own loader, so the system itself does not change.
 unpack_debian_mysql() {
-    local apt=$mysql/apt files mirror keyring arguments package loader
+    local work=$mysql/apt files mirror keyring arguments package loader
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     mirror=$(apt-get indextargets --format "\$(ORIGIN) \$(REPO_URI)" "Created-By: Packages" |
         sed -n 's/^Debian //p' | head -n 1)
-    rm -rf "$apt" "$mysql/root.new"
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/conf" "$mysql/root.new"
-    : >"$apt/status"
-    echo "deb [signed-by=$keyring] $mirror unstable main" >"$apt/sources.list"
+    rm -rf "$work" "$mysql/root.new"
+    mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/conf" "$mysql/root.new"
+    : >"$work/status"
+    echo "deb [signed-by=$keyring] $mirror unstable main" >"$work/sources.list"
     arguments=(
-        -q -y -o "Dir::State=$apt" -o "Dir::State::lists=$apt/lists" -o "Dir::State::status=$apt/status"
-        -o "Dir::Cache=$apt" -o "Dir::Etc::sourcelist=$apt/sources.list"
+        -q -y -o "Dir::State=$work" -o "Dir::State::lists=$work/lists" -o "Dir::State::status=$work/status"
+        -o "Dir::Cache=$work" -o "Dir::Etc::sourcelist=$work/sources.list"
         -o "Dir::Etc::sourceparts=/dev/null" -o "Dir::Etc::preferencesparts=/dev/null"
         -o "APT::Install-Recommends=false" -o "APT::Sandbox::User=" -o "Acquire::Languages=none"
     )
     apt-get "${arguments[@]}" update
     apt-get "${arguments[@]}" --download-only install mysql-server-core mysql-client-core
-    for package in "$apt"/archives/*.deb; do
+    for package in "$work"/archives/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x -C "$mysql/root.new" --wildcards \
             --exclude='*/share/doc' --exclude='*/share/man' --exclude='*perl*' ./usr
     done
     files=$mysql/root.new/usr/bin
     find "$files" -type f ! -name mysql ! -name mysqlbinlog -delete
-    rm -rf "$mysql/root" "$apt"
+    rm -rf "$mysql/root" "$work"
     mv "$mysql/root.new" "$mysql/root"
     files=$mysql/root/usr
     loader=$(find "$files/lib/" -name 'ld-linux*' | head -n 1)
@@ -160,6 +160,7 @@ need_mysql() {
     local os log
     [ -x "$mysql/bin/mysql" ] && "$mysql/bin/mysqld" --no-defaults --version >/dev/null 2>&1 && return
     use_system_mysql && return
+    # shellcheck source=/dev/null
     os=$(. /etc/os-release 2>/dev/null && echo "$ID ${ID_LIKE:-}")
     case $os in
         debian\ *)
