@@ -132,8 +132,14 @@ lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now
 	@$(PY) -m service.tools.rds_ca lock
 
 .PHONY: openapi
-openapi: .venv/.installed ## Write service/openapi.json
+openapi: .venv/.installed ## Write service/openapi.json, and the Python client's operations from it
 	@PYTHONPATH=service/src $(PY) -m service.tools.openapi
+	@PYTHONPATH=service/src $(PY) -m service.tools.python_client
+
+.PHONY: build-client
+build-client: .venv/.installed ## Build the Python client's wheel in client/dist
+	@uv build --quiet --no-config --offline --wheel --out-dir client/dist client
+	@ls client/dist/*.whl
 
 .PHONY: deploy-service
 deploy-service: build-service ## Release the service (SERVICE_STAGE=name: as a preview)
@@ -220,7 +226,7 @@ test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new 
 .PHONY: load
 load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
 	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
-		.venv-load/bin/python -m benchmarks.load
+		PYTHONPATH=client .venv-load/bin/python -m benchmarks.load
 
 .PHONY: test-faults
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
@@ -301,7 +307,7 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 .PHONY: clean
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .venv-load .mypy_cache .ruff_cache \
-		.pytest_cache .hypothesis .logs service/.aws-sam infra/cdktf.out infra/.gen
+		.pytest_cache .hypothesis .logs service/.aws-sam infra/cdktf.out infra/.gen client/dist
 
 .PHONY: tools
 tools: .venv/.installed

@@ -1,6 +1,6 @@
 """Books trades through a deployed API as fast as it answers, and reports: `make load URL=…`.
 
-Each trade has its own key, and is retried as the API says. At the end, acknowledged trades are
+The project's client books each trade under a key of its own. At the end, acknowledged trades are
 looked up. If the API requires signed requests, they are signed with the environment's credentials.
 """
 
@@ -15,44 +15,27 @@ import json
 import os
 import random
 import sys
-import time
 import uuid
 from collections import Counter
-from urllib.parse import urlsplit
 
 import gevent
 import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.session import Session
 
-_ATTEMPTS = 6
+from trading_client import (
+    ApiError,
+    Client,
+    HttpTransport,
+    NoAnswer,
+    NoCredentials,
+    Request,
+    Response,
+    Signer,
+    Unavailable,
+)
+
 _MOST_CHECKED = 2_000
 _TIMEOUT_SECONDS = 30
-# The outcome is unknown, or nothing was done: retry with the same key.
-_REPEAT = (0, 429, 500, 502, 503, 504)
-
-
-class Signer:
-    """Signs requests for API Gateway with the credentials that AWS tools find."""
-
-    def __init__(self, url: str) -> None:
-        session = Session()
-        # https://<api>.execute-api.<region>.amazonaws.com/<stage>
-        _, _, named = (urlsplit(url).hostname or "").partition(".execute-api.")
-        region = named.partition(".")[0] or session.get_config_variable("region") or "us-east-1"
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise SystemExit("error: the API requires signed requests: set AWS credentials")
-        self._auth = SigV4Auth(credentials, "execute-api", region)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the headers of the signature."""
-        signed = AWSRequest(request.method, request.url, {}, request.body or b"")
-        self._auth.add_auth(signed)
-        request.headers.update(dict(signed.headers))
-        return request
-
+_PATIENCE_SECONDS = 30
 
 acknowledged: dict[str, str] = {}
 given_up: list[str] = []
@@ -62,45 +45,60 @@ codes: Counter[str] = Counter()
 class Trader(HttpUser):
     """Books one trade after the other, without a pause."""
 
+    signer: Signer | None = None
+
+    def on_start(self) -> None:
+        """Give this user a client of the API."""
+        self.api = Client(
+            self.host, transport=self._carry, sign=False, patience_seconds=_PATIENCE_SECONDS
+        )
+
     @task
     def book(self) -> None:
         """Book a trade, and retry until the outcome is known."""
         key = f"load:{uuid.uuid4()}"
-        order = json.dumps({"symbol": random.choice(("AAPL", "MSFT", "BRK.B")), "quantity": 1})  # noqa: S311
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        for attempt in range(_ATTEMPTS):
-            with self.client.post(
-                "/trade", order, headers=headers, timeout=_TIMEOUT_SECONDS, catch_response=True
-            ) as answer:
-                if answer.status_code == requests.codes.ok:
-                    acknowledged[key] = answer.json()["trade_id"]
-                    return
+        symbol = random.choice(("AAPL", "MSFT", "BRK.B"))  # noqa: S311
+        try:
+            booked = self.api.book({"symbol": symbol, "quantity": 1}, key=key)
+        except (ApiError, Unavailable):
+            given_up.append(key)
+        else:
+            acknowledged[key] = booked["trade_id"]
+
+    def _carry(self, request: Request) -> Response:
+        """Send a request through locust, which measures it."""
+        headers = dict(request.headers)
+        if self.signer:
+            url = self.host + request.path
+            headers |= self.signer.headers(request.method, url, request.body)
+        with self.client.request(
+            request.method,
+            request.path,
+            data=request.body,
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            catch_response=True,
+        ) as answer:
+            if answer.status_code != requests.codes.ok:
                 codes[f"{answer.status_code} {_code(answer)}"] += 1
                 answer.failure(str(answer.status_code))
-            if answer.status_code not in _REPEAT:
-                break
-            pause = float((answer.headers or {}).get("Retry-After", 0.1))
-            time.sleep(pause * random.uniform(1, 2**attempt))  # noqa: S311
-        given_up.append(key)
+        if answer.status_code == 0:  # what locust makes of a request without an answer
+            raise NoAnswer(str(answer.error))
+        names = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, names, answer.content)
 
 
 def _code(answer: requests.Response) -> str:
     try:
-        return str(answer.json()["code"])
+        return str(json.loads(answer.content)["code"])
     except (ValueError, KeyError, TypeError):
         return "(no problem document)"
 
 
 def run(url: str, users: int, seconds: float, most_errors: float) -> bool:
     """Load the API and print the report. Return whether it lost no trade and failed rarely."""
-    session = requests.Session()
-    health = session.get(f"{url}/health", timeout=_TIMEOUT_SECONDS)
-    if health.status_code == requests.codes.forbidden:
-        session.auth = Signer(url)
-        health = session.get(f"{url}/health", timeout=_TIMEOUT_SECONDS)
-    if not health.ok:
-        raise SystemExit(f"error: {url}/health answers {health.status_code}: {health.text}")
-    Trader.on_start = lambda self: setattr(self.client, "auth", session.auth)
+    Trader.signer = _signer(url)
+    api = Client(url, transport=HttpTransport(url, signer=Trader.signer))
     # Users wait for their last answer, so that every booked trade is counted.
     environment = Environment(user_classes=[Trader], host=url, stop_timeout=_TIMEOUT_SECONDS)
     runner = environment.create_local_runner()
@@ -113,7 +111,7 @@ def run(url: str, users: int, seconds: float, most_errors: float) -> bool:
     checked = dict(
         random.sample(sorted(acknowledged.items()), min(len(acknowledged), _MOST_CHECKED))
     )
-    lost = [key for key, trade_id in checked.items() if _booked(session, url, key) != trade_id]
+    lost = [key for key, trade_id in checked.items() if _booked(api, key) != trade_id]
     percentiles = [total.get_response_time_percentile(p) for p in (0.5, 0.95, 0.99)]
     print(f"{users} users for {seconds:g} s against {url}")
     print(f"  requests     {total.num_requests}, {total.num_requests / seconds:.1f} per second")
@@ -124,10 +122,31 @@ def run(url: str, users: int, seconds: float, most_errors: float) -> bool:
     return bool(acknowledged) and not lost and errors <= most_errors
 
 
-def _booked(session: requests.Session, url: str, key: str) -> str | None:
-    query = {"client_order_id": key, "consistent": "true"}
-    answer = session.get(f"{url}/trade", params=query, timeout=_TIMEOUT_SECONDS)
-    return answer.json()["trade_id"] if answer.ok else None
+def _signer(url: str) -> Signer | None:
+    """What signs requests, if the API requires signed ones.
+
+    Raises:
+        SystemExit: the API does not answer as a trade API.
+    """
+    try:
+        Client(url, sign=False, patience_seconds=0).health()
+        return None
+    except Unavailable as error:
+        raise SystemExit(f"error: {url} does not answer: {error}") from None
+    except ApiError as error:
+        if error.status != requests.codes.forbidden:
+            raise SystemExit(f"error: {url}/health: {error}") from None
+    try:
+        return Signer(url)
+    except NoCredentials as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def _booked(api: Client, key: str) -> str | None:
+    try:
+        return api.find_trade(client_order_id=key, consistent=True)["trade_id"]
+    except ApiError:
+        return None
 
 
 def main() -> int:
@@ -144,8 +163,8 @@ def main() -> int:
         return 0 if run(url, users, seconds, most_errors) else 1
     except ValueError as error:
         raise SystemExit(f"error: USERS, SECONDS and MOST_ERRORS are numbers: {error}") from None
-    except requests.RequestException as error:
-        raise SystemExit(f"error: {url} does not answer: {error}") from None
+    except (ApiError, Unavailable) as error:
+        raise SystemExit(f"error: {url}: {error}") from None
 
 
 if __name__ == "__main__":

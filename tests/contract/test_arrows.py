@@ -62,6 +62,8 @@ def against_the_layers(package: str, layers: tuple[str, ...], module: str, code:
         ("service", {"infra", "local", "tests"}),
         ("shared", {"infra", "service", "local", "tests"} | FUNCTIONS),
         ("local", {"tests"}),
+        # Callers install the client alone.
+        ("client", {"infra", "service", "shared", "local", "tests"} | FUNCTIONS),
         # Functions have neither the release tool nor what runs on the developer's machine.
         ("service/src", {"shared", "service", "deploy", "tools"}),
     ],

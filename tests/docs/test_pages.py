@@ -43,10 +43,10 @@ ROW = re.compile(r"^\| `(.+?)` \|", re.MULTILINE)
 MAKE = re.compile(r"\bmake((?:\s+(?:--?[a-z-]+|[A-Z_]+=\S+))*)\s+([a-z][a-z-]*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A file of the project in a page's text, maybe with a test: `tests/docs/test_pages.py::test_x`.
-FOLDERS = ".github|benchmarks|docs|infra|local|requirements|service|shared|tests"
+FOLDERS = ".github|benchmarks|client|docs|infra|local|requirements|service|shared|tests"
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)(?:::\w+)?`")
 # A command makes them, or a reader of the page does.
-MADE = {"infra/.gen", "infra/cdktf.out", "shared/contract-v1.toml"}
+MADE = {"infra/.gen", "client/dist", "infra/cdktf.out", "shared/contract-v1.toml"}
 
 
 def targets(text: str) -> set[str]:

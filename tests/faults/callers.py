@@ -1,21 +1,22 @@
-"""Callers that book trades, and do after a failure what docs/reference/api.md tells them to do."""
+"""Callers that book trades with the project's client, and now and then give up."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Literal
 
-from tests.faults.function import Answer, Function
+from tests.faults.function import Function
+from trading_client import Client, Request, Response, is_replay
 
 _SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
 # The outcome is not known: same request, same key.
 _UNKNOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-_BACKOFF_SECONDS = 0.2
 
 # How many of 100 callers give up after a failure, and how many of 100 trades are asked for again.
 _GIVEN_UP = 3
@@ -29,7 +30,7 @@ class Order:
 
     key: str
     symbol: str
-    side: str
+    side: Literal["BUY", "SELL"]
     quantity: int
 
 
@@ -131,6 +132,9 @@ class _Caller:
         self._ledger = ledger
         self._pause_seconds = pause_seconds
         self._random = random.Random(f"{seed} {self._name}")
+        self._api = Client(
+            "", transport=self._carry, patience_seconds=math.inf, randomness=self._random
+        )
         self.served = 0.0
         self.is_waiting = False
         self.is_ended = False
@@ -140,7 +144,7 @@ class _Caller:
         order = Order(
             key=f"{self._name}:{next(self._numbers)}",
             symbol=self._random.choice(_SYMBOLS),
-            side=self._random.choice(("BUY", "SELL")),
+            side="BUY" if self._happens(50) else "SELL",
             quantity=self._random.randint(1, 1000),
         )
         self._ledger.asked(order)
@@ -156,38 +160,46 @@ class _Caller:
         time.sleep(self._random.uniform(0, 2 * self._pause_seconds))
 
     def _book(self, order: Order, *, must_be_replay: bool = False) -> bool:
-        body = {"symbol": order.symbol, "side": order.side, "quantity": order.quantity}
         started = time.monotonic()
-        answer = self._persist("POST", "/trade", body=body, key=order.key)
-        if answer is None:
+        try:
+            booked = self._api.book(
+                {"symbol": order.symbol, "side": order.side, "quantity": order.quantity},
+                key=order.key,
+            )
+        except _GivenUp:
             return False
-        self._ledger.told(order, answer.document["trade_id"], time.monotonic() - started)
-        if must_be_replay and "Idempotency-Replayed" not in answer.headers:
+        self._ledger.told(order, booked["trade_id"], time.monotonic() - started)
+        if must_be_replay and not is_replay(booked):
             self._ledger.problems.append(f"{order.key} was booked again")
         self.served = started
         return True
 
     def _look_up(self, order: Order) -> None:
-        answer = self._persist("GET", "/trade", query={"client_order_id": order.key})
-        if answer is None:
+        try:
+            found = self._api.find_trade(client_order_id=order.key)
+        except _GivenUp:
             return
         trade_id = self._ledger.acknowledged[order.key]
-        if answer.document["trade_id"] != trade_id:
+        if found["trade_id"] != trade_id:
             self._ledger.problems.append(f"{order.key} is not {trade_id} when looked up")
 
-    def _persist(self, method: str, path: str, **request: Any) -> Answer | None:
-        """Send a request until its outcome is known; None if this caller gives up."""
-        while True:
-            answer = self._function.call(method, path, **request)
-            if answer.status == HTTPStatus.OK:
-                return answer
-            if answer.status not in _UNKNOWN:
-                self._ledger.problems.append(f"{method} {path}: {answer.status} {answer.document}")
-                return None
-            if self.is_ended or self._happens(_GIVEN_UP):
-                return None
-            at_least = float(answer.headers.get("Retry-After", 0))
-            time.sleep(at_least + self._random.uniform(0, _BACKOFF_SECONDS))
+    def _carry(self, request: Request) -> Response:
+        """Send a request once; after a failure, give up now and then."""
+        response = self._function.send(request)
+        if response.status == HTTPStatus.OK:
+            return response
+        if response.status not in _UNKNOWN:
+            self._ledger.problems.append(
+                f"{request.method} {request.path}: {response.status} {response.body!r}"
+            )
+            raise _GivenUp
+        if self.is_ended or self._happens(_GIVEN_UP):
+            raise _GivenUp
+        return response
 
     def _happens(self, percent: int) -> bool:
         return self._random.randrange(100) < percent
+
+
+class _GivenUp(Exception):
+    """A caller no longer wants to know."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 import boto3
@@ -23,11 +22,12 @@ from tests.faults.callers import Callers, Ledger
 from tests.faults.checks import BOOK, Findings, compare, positions, read_book
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.faults import FAULTS, Fault, Platform
-from tests.faults.function import Answer, Function
+from tests.faults.function import Function
 from tests.faults.secrets_manager import SECRET_ARN, SecretsManager
 from tests.support.endpoint import Endpoint
 from trading.database import connect
 from trading.settings import Address
+from trading_client import Client
 
 _APP_USER = "trade_app"
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "service" / "migrations"
@@ -244,18 +244,15 @@ class Campaign:
         ]
         if len(set(books)) > 1:
             problems.append("the servers' books differ")
-        for consistent in ("true", "false"):
-            query = {"consistent": consistent}
-            answer = platform.function.call("GET", "/positions", query=query)
-            if answer.status != HTTPStatus.OK:
-                problems.append(f"GET /positions {query}: {answer.status} {answer.document}")
-            elif _told(answer) != positions(book):
-                problems.append(f"GET /positions {query} is not the sum of the trades")
+        api = Client("", transport=platform.function.send)
+        for consistent in (True, False):
+            answer = api.list_positions(consistent=consistent)
+            told = {each["symbol"]: each["quantity"] for each in answer["positions"]}
+            if told != positions(book):
+                problems.append(
+                    f"GET /positions?consistent={consistent} is not the sum of the trades"
+                )
         return problems
-
-
-def _told(answer: Answer) -> dict[str, int]:
-    return {position["symbol"]: position["quantity"] for position in answer.document["positions"]}
 
 
 def _longest_gap(began: float, times: list[float]) -> float:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.faults.environment import serve
+from trading_client import Request, Response
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EVENT = json.loads((_ROOT / "service" / "events" / "post_trade.json").read_text())
@@ -31,15 +33,6 @@ _IDENTITY = {
 # The function has a second more than API Gateway waits.
 _FUNCTION_SECONDS = 30
 _GATEWAY_SECONDS = 29
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a caller gets."""
-
-    status: int
-    document: dict[str, Any]
-    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,26 +85,18 @@ class Function:
         """Whether there are ends to be met."""
         return bool(self._dooms)
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: dict[str, Any] | None = None,
-        query: dict[str, str] | None = None,
-        key: str | None = None,
-    ) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request to the API; whatever happens, there is an answer."""
-        headers = {} if key is None else {"Idempotency-Key": key}
+        url = urlsplit(request.path)
         event = {
             **_EVENT,
-            "httpMethod": method,
-            "path": path,
-            "headers": headers,
-            "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "multiValueQueryStringParameters": {n: [v] for n, v in (query or {}).items()} or None,
+            "httpMethod": request.method,
+            "path": url.path,
+            "headers": dict(request.headers),
+            "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
+            "multiValueQueryStringParameters": parse_qs(url.query) or None,
             "requestContext": {**_EVENT["requestContext"], "identity": _IDENTITY},
-            "body": None if body is None else json.dumps(body),
+            "body": request.body.decode() or None,
         }
         environment = self._take()
         doom = self._next_doom()
@@ -130,10 +115,10 @@ class Function:
                     self._idle.append(environment)
             else:
                 self._discard(environment)
-            names = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-            return Answer(answer["statusCode"], json.loads(answer["body"]), names)
+            names = {n.lower(): values[0] for n, values in answer["multiValueHeaders"].items()}
+            return Response(answer["statusCode"], names, answer["body"].encode())
         self._discard(environment)
-        return Answer(status, {}, {})
+        return Response(status, {}, b"")
 
     def _take(self) -> _Environment:
         with self._lock:

@@ -34,7 +34,9 @@ def test_no_trade_is_lost_or_booked_twice_whatever_fails(folder: Path) -> None:
     environment |= {
         "FAULTS": os.environ.get("FAULTS") or "small",
         "SEED": os.environ.get("SEED") or "1",
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "service" / "src"))),
+        "PYTHONPATH": os.pathsep.join(
+            (str(ROOT), str(ROOT / "service" / "src"), str(ROOT / "client"))
+        ),
     }
     command = (sys.executable, "-m", "tests.faults", str(folder))
     finished = subprocess.run(command, cwd=ROOT, env=environment, check=False)

@@ -1,0 +1,387 @@
+"""The operations of the trade API 2.0.0: made by `make openapi`; do not edit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NotRequired, TypedDict, cast
+from urllib.parse import quote
+
+
+class Order(TypedDict):
+    """The object `Order` of the API.
+
+    symbol: The instrument.
+    quantity: Number of units.
+    side: Whether the caller buys or sells.
+    price: Price of one unit.
+    client_order_id: The caller's own name for the trade, unique among the trades of this caller.
+    validate_only: Check the request and book nothing.
+    """
+
+    symbol: str
+    quantity: int
+    side: NotRequired[Literal["BUY", "SELL"]]
+    price: NotRequired[str]
+    client_order_id: NotRequired[str]
+    validate_only: NotRequired[bool]
+
+
+class BookedTrade(TypedDict):
+    """The object `BookedTrade` of the API.
+
+    trade_id: The trade's ID; later trades have greater ones.
+    symbol: The instrument.
+    quantity: Number of units.
+    db_endpoint: The database that holds the trade.
+    """
+
+    trade_id: str
+    symbol: str
+    quantity: int
+    region: str
+    environment: str
+    db_endpoint: str
+    status: Literal["SUCCESS"]
+
+
+class ReplayedTrade(TypedDict):
+    """The object `ReplayedTrade` of the API.
+
+    trade_id: The trade's ID; later trades have greater ones.
+    symbol: The instrument.
+    quantity: Number of units.
+    db_endpoint: The database that holds the trade.
+    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+    principal: ARN of who booked the trade; `anonymous` without authorisation.
+    """
+
+    trade_id: str
+    symbol: str
+    quantity: int
+    region: str
+    environment: str
+    db_endpoint: str
+    status: Literal["SUCCESS", "VOID"]
+    principal: str
+
+
+class ValidOrder(TypedDict):
+    """The object `ValidOrder` of the API.
+
+    symbol: The instrument.
+    quantity: Number of units.
+    side: Whether the caller buys or sells.
+    price: Price of one unit.
+    client_order_id: The caller's own name for the trade, unique among the trades of this caller.
+    """
+
+    symbol: str
+    quantity: int
+    side: Literal["BUY", "SELL"]
+    price: str | None
+    client_order_id: str | None
+    status: Literal["VALID"]
+
+
+class Trade(TypedDict):
+    """The object `Trade` of the API.
+
+    trade_id: The trade's ID; later trades have greater ones.
+    created_at: When the trade was booked.
+    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+    symbol: The instrument.
+    quantity: Number of units.
+    side: Whether the caller buys or sells.
+    price: Price of one unit.
+    client_order_id: The caller's own name for the trade, unique among the trades of this caller.
+    account: AWS account of who booked the trade.
+    principal: ARN of who booked the trade; `anonymous` without authorisation.
+    voided_at: When the trade was voided.
+    voided_by: ARN of who voided the trade.
+    void_reason: Why, if the trade was voided with a reason.
+    """
+
+    trade_id: str
+    created_at: str
+    status: Literal["SUCCESS", "VOID"]
+    symbol: str
+    quantity: int
+    side: Literal["BUY", "SELL"]
+    price: str | None
+    client_order_id: str | None
+    account: str | None
+    principal: str
+    voided_at: str | None
+    voided_by: str | None
+    void_reason: str | None
+
+
+class Voiding(TypedDict):
+    """The object `Voiding` of the API.
+
+    reason: Why the trade is voided.
+    """
+
+    reason: str
+
+
+class TradePage(TypedDict):
+    """The object `TradePage` of the API.
+
+    next_cursor: Leads to the next page; absent on the last one.
+    """
+
+    trades: list[Trade]
+    next_cursor: NotRequired[str]
+
+
+class Position(TypedDict):
+    """The object `Position` of the API.
+
+    symbol: The instrument.
+    quantity: Negative if more was sold than bought.
+    """
+
+    symbol: str
+    quantity: int
+
+
+class Positions(TypedDict):
+    """The object `Positions` of the API."""
+
+    positions: list[Position]
+
+
+class Problem(TypedDict):
+    """A problem document (RFC 9457).
+
+    title: The HTTP status in words.
+    code: Says what is wrong, for programs; it stays the same.
+    detail: Says what is wrong, for people.
+    request_id: Finds the request in the logs.
+    """
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: Literal[
+        "DATABASE_UNAVAILABLE",
+        "INTERNAL_ERROR",
+        "INVALID_CURSOR",
+        "INVALID_PARAMETER",
+        "INVALID_TRADE",
+        "INVALID_VOID",
+        "KEY_MISMATCH",
+        "KEY_REUSED",
+        "METHOD_NOT_ALLOWED",
+        "NOT_FOUND",
+        "NOT_YOUR_TRADE",
+        "READ_TIMED_OUT",
+        "TRADE_NOT_FOUND",
+    ]
+    detail: str
+    request_id: str
+
+
+class HealthAnswer(TypedDict):
+    """The object `HealthAnswer` of the API."""
+
+    status: Literal["ok"]
+
+
+class ReadyAnswer(TypedDict):
+    """The object `ReadyAnswer` of the API."""
+
+    status: Literal["ready"]
+
+
+class Operations(ABC):
+    """One method for each operation of the API. A subclass sends the requests."""
+
+    @abstractmethod
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        body: object = None,
+    ) -> Any:
+        """Send a request and return the document of its answer."""
+
+    def post_trade(
+        self, body: Order, *, idempotency_key: str | None = None
+    ) -> BookedTrade | ReplayedTrade | ValidOrder:
+        """Book a trade.
+
+        With a key, the trade is booked exactly once however often the request is sent: further
+        requests are answered with the booked trade, marked as a replay. Without one, each request
+        is a new trade.
+
+        Args:
+            idempotency_key: The same as the field `client_order_id`; if both are given, they must
+                be equal. The key may stand in double quotes.
+        """
+        return cast(
+            "BookedTrade | ReplayedTrade | ValidOrder",
+            self.call("POST", "/trade", headers={"Idempotency-Key": idempotency_key}, body=body),
+        )
+
+    def find_trade(self, *, client_order_id: str, consistent: bool | None = None) -> Trade:
+        """Look up the caller's own trade by its client_order_id.
+
+        Args:
+            client_order_id: The caller's own name for the trade, unique among the trades of this
+                caller.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        return cast(
+            "Trade",
+            self.call(
+                "GET",
+                "/trade",
+                query={"client_order_id": client_order_id, "consistent": consistent},
+            ),
+        )
+
+    def get_trade(self, trade_id: str, *, consistent: bool | None = None) -> Trade:
+        """Look up a trade.
+
+        Args:
+            trade_id: The trade's ID; later trades have greater ones.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        return cast(
+            "Trade",
+            self.call(
+                "GET", f"/trade/{quote(trade_id, safe='')}", query={"consistent": consistent}
+            ),
+        )
+
+    def void_trade(self, trade_id: str) -> Trade:
+        """Void one of the caller's own trades for good.
+
+        Voiding a void trade changes nothing and is answered the same.
+
+        Args:
+            trade_id: The trade's ID; later trades have greater ones.
+        """
+        return cast("Trade", self.call("DELETE", f"/trade/{quote(trade_id, safe='')}"))
+
+    def void_any_trade(self, trade_id: str, body: Voiding) -> Trade:
+        """Void a trade of any caller for good, with a reason.
+
+        Voiding a void trade changes nothing and is answered the same. An IAM policy can withhold
+        this route from callers.
+
+        Args:
+            trade_id: The trade's ID; later trades have greater ones.
+        """
+        return cast(
+            "Trade", self.call("POST", f"/trade/{quote(trade_id, safe='')}/void", body=body)
+        )
+
+    def list_trades(
+        self,
+        *,
+        symbol: str | None = None,
+        side: Literal["BUY", "SELL"] | None = None,
+        status: Literal["SUCCESS", "VOID"] | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool | None = None,
+    ) -> TradePage:
+        """List trades, newest first.
+
+        Args:
+            symbol: The instrument.
+            side: Whether the caller buys or sells.
+            status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+            from_: Trades booked at or after this time.
+            to: Trades booked before this time.
+            limit: The most trades on a page.
+            cursor: `next_cursor` of the page before; give the same filters with it.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        return cast(
+            "TradePage",
+            self.call(
+                "GET",
+                "/trades",
+                query={
+                    "symbol": symbol,
+                    "side": side,
+                    "status": status,
+                    "from": from_,
+                    "to": to,
+                    "limit": limit,
+                    "cursor": cursor,
+                    "consistent": consistent,
+                },
+            ),
+        )
+
+    def iter_trades(
+        self,
+        *,
+        symbol: str | None = None,
+        side: Literal["BUY", "SELL"] | None = None,
+        status: Literal["SUCCESS", "VOID"] | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        limit: int | None = None,
+        consistent: bool | None = None,
+    ) -> Iterator[Trade]:
+        """Go through all pages of `list_trades`.
+
+        Args:
+            symbol: The instrument.
+            side: Whether the caller buys or sells.
+            status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+            from_: Trades booked at or after this time.
+            to: Trades booked before this time.
+            limit: The most trades on a page.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        cursor: str | None = None
+        while True:
+            page = self.list_trades(
+                symbol=symbol,
+                side=side,
+                status=status,
+                from_=from_,
+                to=to,
+                limit=limit,
+                consistent=consistent,
+                cursor=cursor,
+            )
+            yield from page["trades"]
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
+    def list_positions(
+        self, *, symbol: str | None = None, consistent: bool | None = None
+    ) -> Positions:
+        """The net quantity of each symbol: bought less sold, void trades left out.
+
+        Args:
+            symbol: The instrument.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        return cast(
+            "Positions",
+            self.call("GET", "/positions", query={"symbol": symbol, "consistent": consistent}),
+        )
+
+    def health(self) -> HealthAnswer:
+        """Whether the service runs."""
+        return cast("HealthAnswer", self.call("GET", "/health"))
+
+    def ready(self) -> ReadyAnswer:
+        """Whether the service runs and its database answers."""
+        return cast("ReadyAnswer", self.call("GET", "/health/ready"))
