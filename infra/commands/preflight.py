@@ -9,7 +9,7 @@ from infra.commands.consumers import consumption
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import global_name, resource_name
 from infra.config.place import Place
-from infra.policies.service_deployer import SERVICE_DEPLOYER
+from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.naming import service_stage, stack_name
@@ -135,13 +135,21 @@ def global_members(environment: EnvironmentConfig) -> dict[str, bool]:
 
 
 def deployer_policy_holders(region: str, environment: str) -> list[str]:
-    """The users, groups and roles that deploy services by the environment's policy.
+    """The users, groups and roles that deploy services by one of the environment's policies.
 
     IAM deletes no attached policy, and Terraform does not know where it is attached.
     """
     account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     place = Place(account, region, environment)
-    arn = place.iam(f"policy/{place.name('policy', SERVICE_DEPLOYER)}")
+    holders = [
+        holder
+        for role in (SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS)
+        for holder in _policy_holders(place.iam(f"policy/{place.name('policy', role)}"), region)
+    ]
+    return list(dict.fromkeys(holders))
+
+
+def _policy_holders(arn: str, region: str) -> list[str]:
     iam = boto3.client("iam", region_name=region)
     try:
         found = iam.list_entities_for_policy(PolicyArn=arn)

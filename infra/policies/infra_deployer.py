@@ -16,18 +16,45 @@ from infra.policies.statements import (
 from shared.naming import PLATFORM, REGION_CODES
 
 INFRA_DEPLOYER = "infra-deployer"
+INFRA_DEPLOYER_ACCESS = "infra-deployer-access"
 
 
 def infra_deployer(place: Place) -> Document:
-    """What `make deploy-infra` and its siblings need in one region."""
+    """The resources that `make deploy-infra` and its siblings work on in one region.
+
+    Attach it with `infra_deployer_access`. One managed policy is too short for both.
+    """
     return document(
         _network(place),
         *_database(place),
-        *_keys(place),
         *_resources_by_name(place),
         _lookups(),
-        *_roles_and_policies(place),
-        *_state(place),
+        _other_environments_denied(place),
+    )
+
+
+def infra_deployer_access(place: Place) -> Document:
+    """The keys, roles, policies and states that belong to these resources."""
+    return document(*_keys(place), *_roles_and_policies(place), *_state(place))
+
+
+def _other_environments_denied(place: Place) -> Statement:
+    """Whatever a pattern of names lets in: what has the tags of another environment stays closed.
+
+    The names of `dev-2` begin like those of `dev`, and parts of a VPC have no names. Terraform tags
+    all that it creates.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_iam-tags.html
+    """
+    return deny(
+        "OtherEnvironments",
+        ["*"],
+        ["*"],
+        {
+            "StringEquals": {"aws:ResourceTag/Project": PLATFORM},
+            "StringNotEquals": {"aws:ResourceTag/Environment": place.environment},
+            # The states of all environments share a key, which has no such tag.
+            "Null": {"aws:ResourceTag/Environment": "false"},
+        },
     )
 
 
@@ -61,7 +88,9 @@ def _database(place: Place) -> list[Statement]:
             "Database",
             ["rds:*"],
             [
-                place.arn("rds", f"*:{place.platform}*"),
+                place.arn("rds", f"*:{place.platform}"),
+                # Instances, snapshots, and a restored cluster.
+                place.arn("rds", f"*:{place.platform}-*"),
                 # A global database has no region.
                 place.arn("rds", f"global-cluster:{place.global_name}", region=""),
                 # An instance names its option group and its parameter group. The defaults are for
@@ -79,12 +108,16 @@ def _database(place: Place) -> list[Statement]:
 def _keys(place: Place) -> list[Statement]:
     keys = place.arn("kms", "key/*", region="*")
     return [
-        # A key has no name; its tags say whose it is.
+        # A key has no name; its tags say whose it is. A key that has an owner or an alias already
+        # cannot be tagged into the platform's hands.
         allow(
             "NewKeys",
             ["kms:CreateKey", "kms:TagResource"],
             ["*"],
-            {"StringEquals": {"aws:RequestTag/Project": PLATFORM}},
+            {
+                "StringEquals": {"aws:RequestTag/Project": PLATFORM},
+                "Null": {"aws:ResourceTag/Project": "true", "kms:ResourceAliases": "true"},
+            },
         ),
         allow(
             "Keys",
@@ -129,22 +162,38 @@ def _resources_by_name(place: Place) -> list[Statement]:
             ["backup:*", "cloudwatch:*", "logs:*", "secretsmanager:*", "sns:*", "ssm:*"],
             [
                 # Copies of backups are in another region, and so is their key.
-                place.arn("backup", f"backup-vault:{PLATFORM}-*", region="*"),
+                *(
+                    place.arn("backup", f"backup-vault:{name}", region="*")
+                    for name in (place.name("vault"), place.name("vault", "copy"))
+                ),
                 place.arn("backup", "backup-plan:*"),
                 # What a vault holds has the ARN of what it was made of: of a snapshot of Aurora.
                 place.arn("rds", "cluster-snapshot:awsbackup:*", region="*"),
-                place.arn("cloudwatch", f"alarm:{PLATFORM}-*"),
-                place.arn("cloudwatch", f"dashboard/{PLATFORM}-*", region=""),
+                place.arn("cloudwatch", f"alarm:{place.name('alarm', '*')}"),
+                place.arn("cloudwatch", f"dashboard/{place.name('dashboard')}", region=""),
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
-                place.arn("logs", f"log-group:/aws/rds/proxy/{place.platform}*"),
+                *(
+                    place.arn("logs", f"log-group:/aws/rds/proxy/{place.platform}{streams}")
+                    for streams in ("", ":*")
+                ),
                 place.arn("logs", f"log-group:{place.log_group('*')}"),
-                place.arn("secretsmanager", f"secret:{place.platform}*"),
+                place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 # The secrets of a global database have replicas in other regions.
                 place.arn("secretsmanager", f"secret:{place.global_name}/*", region="*"),
-                place.arn("secretsmanager", "secret:rds!cluster-*"),
-                place.arn("sns", f"{PLATFORM}-*"),
+                place.arn("sns", place.name("topic", "*")),
                 contract_parameters(place),
             ],
+        ),
+        # RDS names the master user's secret, and creates and rotates it for its caller. The rights
+        # do not include its value.
+        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
+        allow(
+            "MasterSecrets",
+            [
+                f"secretsmanager:{verb}"
+                for verb in ("CreateSecret", "DescribeSecret", "RotateSecret", "TagResource")
+            ],
+            [place.arn("secretsmanager", "secret:rds!cluster-*")],
         ),
     ]
 
@@ -181,13 +230,10 @@ _ROLES_ARE_FOR = (
 
 
 def _roles_and_policies(place: Place) -> list[Statement]:
-    roles, policies = place.iam(f"role/{PLATFORM}-*"), place.iam(f"policy/{PLATFORM}-*")
+    roles = place.iam(f"role/{place.name('role', '*')}")
+    policies = place.iam(f"policy/{place.name('policy', '*')}")
     return [
-        allow(
-            "Roles",
-            ["iam:*Polic*", "iam:*Role*"],
-            [roles, policies],
-        ),
+        allow("Roles", ["iam:*Polic*", "iam:*Role*"], [roles, policies]),
         # There are three ways to more rights: to attach a foreign policy to a role of the
         # platform, …
         deny(
@@ -196,9 +242,9 @@ def _roles_and_policies(place: Place) -> list[Statement]:
             ["*"],
             {"ArnNotLike": {"iam:PolicyARN": [policies, _MONITORING]}},
         ),
-        # … to assume such a role, …
-        deny("NoOtherIdentity", ["sts:AssumeRole"], [roles]),
-        # … and to change this policy.
+        # … to assume such a role, of any environment, …
+        deny("NoOtherIdentity", ["sts:AssumeRole"], [place.iam(f"role/{PLATFORM}-*")]),
+        # … and to change these policies.
         deny("NoOwnPolicy", ["iam:*"], [place.iam(f"policy/{PLATFORM}-{INFRA_DEPLOYER}-*")]),
         deny(
             "PassedRoles",

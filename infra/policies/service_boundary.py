@@ -10,13 +10,13 @@ from infra.policies.statements import (
     contract_parameters,
     deny,
     document,
-    hook,
+    hooks,
     preview_folder,
     preview_secrets,
     service_functions,
+    service_logs,
     with_environment_key,
 )
-from shared.naming import PREVIEW_MARK
 
 BOUNDARY = "service-boundary"
 
@@ -30,12 +30,19 @@ _NETWORK_INTERFACES = (
 )
 
 
-def service_boundary(place: Place) -> Document:
-    """The most that a role of a service can ever do, whatever its own policies say."""
+def service_boundary(
+    place: Place, *, vpc: str | None = None, master_secret: str | None = None
+) -> Document:
+    """The most that a role of a service can ever do, whatever its own policies say.
+
+    `vpc` and `master_secret` are the ARNs of the platform's VPC and of the database's master
+    secret. The stack of the data platform knows both. Without them, the document has a pattern for
+    the secret and admits any VPC.
+    """
     return document(
         *_telemetry(place),
-        *_network(place),
-        *_secrets(place),
+        *_network(place, vpc),
+        *_secrets(place, master_secret or place.arn("secretsmanager", "secret:rds!cluster-*")),
         *_data(place),
         *_invocation(place),
         *_release(place),
@@ -54,7 +61,7 @@ def _telemetry(place: Place) -> list[Statement]:
         allow(
             "Logs",
             ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [place.arn("logs", f"log-group:/aws/*/{place.service}*")],
+            service_logs(place),
         ),
         # API Gateway looks up its log groups, and X-Ray has no resources.
         allow(
@@ -71,8 +78,8 @@ def _telemetry(place: Place) -> list[Statement]:
     ]
 
 
-def _network(place: Place) -> list[Statement]:
-    return [
+def _network(place: Place, vpc: str | None) -> list[Statement]:
+    statements = [
         # Lambda attaches functions to the VPC with their role. These actions have no resource.
         allow("NetworkInterfaces", list(_NETWORK_INTERFACES), ["*"]),
         # The function's own code does not need them.
@@ -84,6 +91,13 @@ def _network(place: Place) -> list[Statement]:
             {"ArnLike": {"lambda:SourceFunctionArn": place.arn("lambda", "function:*")}},
         ),
     ]
+    if vpc:
+        # A function in another VPC would reach what other teams have there. The second condition
+        # lets requests pass that EC2 authorizes without this key.
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+        other = {"ArnNotEquals": {"ec2:Vpc": vpc}, "Null": {"ec2:Vpc": "false"}}
+        statements.append(deny("NoOtherVpc", ["ec2:CreateNetworkInterface"], ["*"], other))
+    return statements
 
 
 def _in_a_function(place: Place) -> dict[str, object]:
@@ -96,7 +110,7 @@ def _in_a_function(place: Place) -> dict[str, object]:
     return {"ArnLike": {"lambda:SourceFunctionArn": service_functions(place)}}
 
 
-def _secrets(place: Place) -> list[Statement]:
+def _secrets(place: Place, master_secret: str) -> list[Statement]:
     return [
         allow(
             "Secrets",
@@ -110,8 +124,7 @@ def _secrets(place: Place) -> list[Statement]:
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 preview_secrets(place),
                 place.arn("secretsmanager", f"secret:{place.global_name}/*"),
-                # RDS names the master user's secret.
-                place.arn("secretsmanager", "secret:rds!cluster-*"),
+                master_secret,
             ],
             _in_a_function(place),
         ),
@@ -163,7 +176,7 @@ def _data(place: Place) -> list[Statement]:
 
 
 def _invocation(place: Place) -> list[Statement]:
-    called = (service_functions(place), hook(place), hook(place, PREVIEW_MARK + "*"))
+    functions = service_functions(place)
     return [
         allow(
             "Invocation",
@@ -173,7 +186,7 @@ def _invocation(place: Place) -> list[Statement]:
                 "lambda:GetProvisionedConcurrencyConfig",
                 "lambda:InvokeFunction",
             ],
-            [f"{name}{version}" for name in called for version in ("", ":*")],
+            [functions, *hooks(place)],
         ),
         allow(
             "Queues",

@@ -11,26 +11,41 @@ from infra.policies.statements import (
     deny,
     deny_all_but,
     document,
-    hook,
+    hooks,
     in_region,
     of_stacks,
     preview_secrets,
     service_functions,
+    service_logs,
     with_environment_key,
 )
 from shared.naming import PLATFORM
 
 SERVICE_DEPLOYER = "service-deployer"
+SERVICE_DEPLOYER_ACCESS = "service-deployer-access"
 
 
 def service_deployer(place: Place) -> Document:
-    """What `make deploy-service` and its siblings need, with the data layer denied outright."""
+    """The resources that `make deploy-service` and its siblings work on.
+
+    Attach it with `service_deployer_access`: without that, no release can create its roles.
+    """
     return document(
         *_release(place),
         _functions(place),
         *_api(place),
-        *_roles(place),
         *_operation(place),
+    )
+
+
+def service_deployer_access(place: Place) -> Document:
+    """The roles that a release needs, and a denial of all changes of the data layer.
+
+    The denial guards against mistakes: it also holds for a role that another policy allows such
+    changes. Whoever may create or assume other roles can work without it.
+    """
+    return document(
+        *_roles(place),
         *_data_layer_denied(place),
         *_identity_denied(place),
     )
@@ -52,7 +67,8 @@ def _release(place: Place) -> list[Statement]:
         allow("ArtifactBucket", ["s3:GetBucketLocation", "s3:ListBucket"], [artifacts]),
         allow(
             "Artifacts",
-            ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            # A release names the version of each object that it was made of.
+            ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
             [f"{artifacts}/{place.service}/*", f"{artifacts}/{place.previews}/*"],
         ),
         allow(
@@ -71,7 +87,7 @@ def _functions(place: Place) -> Statement:
         ["lambda:*"],
         # Including their versions: a trailing wildcard also matches what follows a colon.
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-        [service_functions(place), layers, f"{hook(place)}*"],
+        [service_functions(place), layers, *hooks(place)],
     )
 
 
@@ -156,7 +172,7 @@ def _operation(place: Place) -> list[Statement]:
             ],
             [preview_secrets(place)],
         ),
-        allow("Logs", ["logs:*"], [place.arn("logs", f"log-group:/aws/*/{place.service}*")]),
+        allow("Logs", ["logs:*"], service_logs(place)),
         allow(
             "Operation",
             ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from infra.config.naming import state_key_alias
 from infra.config.place import Place
 from shared.contract.loader import load_contract
-from shared.naming import PLATFORM
+from shared.naming import PLATFORM, PREVIEW_MARK
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -13,6 +13,9 @@ Statement = dict[str, object]
 # CloudFormation cuts a stack's name to 24 characters when it names roles and functions, and this
 # is what remains. The permissions boundary tells the environments apart there.
 SERVICE = f"{PLATFORM}-service"
+
+# The functions that have log groups.
+_FUNCTIONS = ("archive", "documentation", "migration", "smoke-check", "trade")
 
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -72,9 +75,26 @@ def _statement(
     return {**statement, "Condition": condition} if condition else statement
 
 
+def service_logs(place: Place) -> list[str]:
+    """The ARNs of the log groups and log streams of the environment's service and previews.
+
+    They are named one by one: the names of another environment can begin like this one's.
+    """
+    own = [f"/aws/lambda/{place.service}-{function}*" for function in _FUNCTIONS]
+    api = [f"/aws/apigateway/{place.service}{streams}" for streams in ("", ":*")]
+    names = [*own, *api, f"/aws/*/{place.previews}"]
+    return [place.arn("logs", f"log-group:{name}") for name in names]
+
+
 def service_functions(place: Place) -> str:
     """The ARN of the functions of all services and previews of the account's region."""
     return place.arn("lambda", f"function:{SERVICE}-*")
+
+
+def hooks(place: Place) -> list[str]:
+    """The ARNs of the functions that check releases of the environment and its previews."""
+    own = hook(place)
+    return [own, f"{own}:*", hook(place, f"{PREVIEW_MARK}*")]
 
 
 def hook(place: Place, preview: str = "") -> str:

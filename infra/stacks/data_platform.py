@@ -56,7 +56,13 @@ class DataPlatform(Stack):
         database = self._database(network, replica_key_arns)
         access = self._access_to(database, network)
         observability = self._watch(database, network)
-        rights = Access(self, "access", place=self._place)
+        rights = Access(
+            self,
+            "access",
+            place=self._place,
+            vpc=network.vpc.arn,
+            master_secret=database.master_secret_arn,
+        )
 
         published = {
             "VpcId": network.vpc.id,
@@ -87,6 +93,7 @@ class DataPlatform(Stack):
                 "rds_cluster_reader_endpoint": database.cluster.reader_endpoint,
                 "s3_bucket_name": data.bucket.bucket,
                 "service_deployer_policy_arn": rights.service_deployer.arn,
+                "service_deployer_access_policy_arn": rights.service_deployer_access.arn,
                 **{snake_case(name): value for name, value in published.items()},
             },
         )

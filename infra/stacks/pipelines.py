@@ -12,10 +12,10 @@ from infra.config.place import Place
 from infra.constructs.iam import policy
 from infra.constructs.publication import stack_outputs
 from infra.policies.catalogue import POLICIES
-from infra.policies.infra_deployer import INFRA_DEPLOYER
+from infra.policies.infra_deployer import INFRA_DEPLOYER, INFRA_DEPLOYER_ACCESS
 from infra.policies.planner import PLANNER
 from infra.policies.preview_limits import PREVIEW_LIMITS
-from infra.policies.service_deployer import SERVICE_DEPLOYER
+from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from infra.provider.bindings import (
     IamOpenidConnectProvider,
     IamPolicy,
@@ -52,15 +52,20 @@ def pipeline_roles(environment: EnvironmentConfig) -> dict[str, PipelineRole]:
     https://docs.github.com/en/actions/reference/security/oidc#example-subject-claims
     """
     suffix = environment.suffix
+    releases = (SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS)
     roles = {
-        # Three regions with production's databases take longer than an hour.
-        INFRA_DEPLOYER: PipelineRole((f"environment:{suffix}-infra",), (INFRA_DEPLOYER,), hours=2),
-        SERVICE_DEPLOYER: PipelineRole((f"environment:{suffix}-service",), (SERVICE_DEPLOYER,)),
+        INFRA_DEPLOYER: PipelineRole(
+            (f"environment:{suffix}-infra",),
+            (INFRA_DEPLOYER, INFRA_DEPLOYER_ACCESS),
+            # Three regions with production's databases take longer than an hour.
+            hours=2,
+        ),
+        SERVICE_DEPLOYER: PipelineRole((f"environment:{suffix}-service",), releases),
         PLANNER: PipelineRole((_PULL_REQUEST, _MAIN), (PLANNER,)),
     }
     if not environment.settings.protection.prevent_destroy:
         # On main runs the nightly sweep of previews that outlived their pull requests.
-        roles[PREVIEWER] = PipelineRole((_PULL_REQUEST, _MAIN), (SERVICE_DEPLOYER, PREVIEW_LIMITS))
+        roles[PREVIEWER] = PipelineRole((_PULL_REQUEST, _MAIN), (*releases, PREVIEW_LIMITS))
     return roles
 
 

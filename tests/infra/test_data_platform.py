@@ -872,8 +872,8 @@ def test_outputs_have_the_specified_names_and_the_contracts(stack: Stack) -> Non
     assert outputs["vpc_id"] == values["VpcId"]
     assert outputs["database_connection_budget"] == values["DatabaseConnectionBudget"]
     assert outputs["s3_bucket_name"] == values["DataBucketName"]
-    # All but the version, and the four that have names of their own.
-    assert len(outputs) == len(values) - 1 + 4
+    # All but the version, and the five that have names of their own.
+    assert len(outputs) == len(values) - 1 + 5
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What each deployer may do, decided by IAM's policy simulator."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ import pytest
 from infra.commands import policies as policies_command
 from infra.config.place import Place
 from infra.policies.catalogue import POLICIES
-from infra.policies.infra_deployer import infra_deployer
+from infra.policies.infra_deployer import infra_deployer, infra_deployer_access
 from infra.policies.planner import planner
 from infra.policies.preview_limits import preview_limits
 from infra.policies.service_boundary import BOUNDARY, boundary_arn, service_boundary
-from infra.policies.service_deployer import SERVICE_DEPLOYER, service_deployer
+from infra.policies.service_deployer import (
+    SERVICE_DEPLOYER,
+    SERVICE_DEPLOYER_ACCESS,
+    service_deployer,
+    service_deployer_access,
+)
 from infra.policies.statements import MAX_CHARACTERS, Document
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.support.emulator import Emulator
@@ -41,6 +47,16 @@ ADMINISTRATOR = {
 }
 
 Decide = Callable[..., str]
+
+
+def app_team(place: Place = PLACE) -> list[Document]:
+    """The policies of those who deploy the service."""
+    return [service_deployer(place), service_deployer_access(place)]
+
+
+def platform_team(place: Place = PLACE) -> list[Document]:
+    """The policies of those who deploy the data platform."""
+    return [infra_deployer(place), infra_deployer_access(place)]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +129,7 @@ def decide(emulated_account: Emulator) -> Decide:
 def test_the_service_deployer_can_release_the_service(
     decide: Decide, action: str, resource: str, context: dict[str, str]
 ) -> None:
-    assert decide(action, resource, service_deployer(PLACE), context=context) == "allowed"
+    assert decide(action, resource, *app_team(), context=context) == "allowed"
 
 
 DATA_LAYER = [
@@ -152,8 +168,8 @@ DATA_LAYER = [
 def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_administrators_policy(
     decide: Decide, action: str, resource: str
 ) -> None:
-    document = service_deployer(PLACE)
-    assert decide(action, resource, document, ADMINISTRATOR, context=OWN_KEY) == "explicitDeny"
+    documents = [*app_team(), ADMINISTRATOR]
+    assert decide(action, resource, *documents, context=OWN_KEY) == "explicitDeny"
 
 
 @pytest.mark.parametrize(
@@ -218,8 +234,7 @@ def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_adminis
 def test_the_service_deployer_cannot_escalate_or_leave_its_place(
     decide: Decide, action: str, resource: str, context: dict[str, str]
 ) -> None:
-    document = service_deployer(PLACE)
-    assert decide(action, resource, document, context=context) == "implicitDeny"
+    assert decide(action, resource, *app_team(), context=context) == "implicitDeny"
 
 
 # The migration reads the master user's secret.
@@ -282,17 +297,153 @@ def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
     assert decision == "implicitDeny"
 
 
-@pytest.mark.parametrize("environment", ["dev2", "dev-2", "de", "dev-pr-42"])
-def test_previews_of_another_environment_are_out_of_reach(decide: Decide, environment: str) -> None:
-    document = service_deployer(PLACE)
-    stack_of_other = f"trading-platform-service-useast1-{environment}--pr-42"
+OTHERS = ["dev2", "dev-2", "de", "dev-pr-42"]
+
+
+@pytest.mark.parametrize("environment", OTHERS)
+def test_what_another_environment_has_is_out_of_the_app_teams_reach(
+    decide: Decide, environment: str
+) -> None:
+    other = f"trading-platform-service-useast1-{environment}"
+    for name in (other, f"{other}--pr-42"):
+        for action, resource in (
+            ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{name}/1"),
+            ("s3:DeleteObject", f"{PLACE.bucket('code')}/{name}/package"),
+            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}-trade"),
+            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{name}"),
+            (
+                "lambda:UpdateFunctionCode",
+                f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_{environment}",
+            ),
+        ):
+            assert decide(action, resource, *app_team()) == "implicitDeny", resource
+        lines = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}-trade:log-stream:1"
+        boundary = service_boundary(PLACE)
+        decision = decide("logs:PutLogEvents", lines, ADMINISTRATOR, boundary=boundary)
+        assert decision == "implicitDeny"
+    secret = f"arn:aws:secretsmanager:{HERE}:secret:{other}--pr-42/database-1"
+    assert decide("secretsmanager:DeleteSecret", secret, *app_team()) == "explicitDeny"
+
+
+@pytest.mark.parametrize("environment", OTHERS)
+def test_what_another_environment_has_is_out_of_the_platform_teams_reach(
+    decide: Decide, environment: str
+) -> None:
+    other = Place("123456789012", "us-east-1", environment)
+    tags = {
+        "aws:ResourceTag/Project": "trading-platform",
+        "aws:ResourceTag/Environment": environment,
+    }
+    iam = "arn:aws:iam::123456789012"
+    attempts = [
+        ("rds:DeleteDBCluster", f"arn:aws:rds:{HERE}:cluster:{other.platform}"),
+        ("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:{other.platform}-1"),
+        ("kms:ScheduleKeyDeletion", KEY),
+        ("kms:Decrypt", KEY),
+        ("ec2:DeleteVpc", f"arn:aws:ec2:{HERE}:vpc/vpc-1"),
+        ("ec2:AuthorizeSecurityGroupIngress", f"arn:aws:ec2:{HERE}:security-group/sg-1"),
+        ("backup:DeleteBackupVault", f"arn:aws:backup:{HERE}:backup-vault:{other.name('vault')}"),
+        ("backup:DeleteBackupPlan", f"arn:aws:backup:{HERE}:backup-plan:1"),
+        ("cloudwatch:DeleteAlarms", f"arn:aws:cloudwatch:{HERE}:alarm:{other.name('alarm', 'x')}"),
+        ("sns:DeleteTopic", f"arn:aws:sns:{HERE}:{other.name('topic', 'alarms')}"),
+        ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:{other.log_group('flow-logs')}"),
+        (
+            "logs:DeleteLogGroup",
+            f"arn:aws:logs:{HERE}:log-group:/aws/rds/cluster/{other.platform}/audit",
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{HERE}:secret:{other.platform}/database/trade_app-1",
+        ),
+        ("iam:DeleteRole", f"{iam}:role/{other.name('role', 'backup')}"),
+        ("iam:CreatePolicyVersion", f"{iam}:policy/{other.name('policy', BOUNDARY)}"),
+        ("ssm:PutParameter", f"arn:aws:ssm:{HERE}:parameter/trading-platform/{environment}/v1/x"),
+    ]
+    for action, resource in attempts:
+        decision = decide(action, resource, *platform_team(), context=tags)
+        assert decision == "explicitDeny", (action, resource)
+    # These have no tags that IAM looks at: their names alone must do.
     for action, resource in (
-        ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{stack_of_other}/1"),
-        ("s3:DeleteObject", f"{PLACE.bucket('code')}/{stack_of_other}/package"),
+        (
+            "cloudwatch:DeleteDashboards",
+            f"arn:aws:cloudwatch::123456789012:dashboard/{other.name('dashboard')}",
+        ),
+        ("s3:DeleteBucket", other.bucket("data")),
+        ("s3:PutObject", f"{STATE_BUCKET}/{other.platform}/terraform.tfstate"),
     ):
-        assert decide(action, resource, document) == "implicitDeny"
-    secret = f"arn:aws:secretsmanager:{HERE}:secret:{stack_of_other}/database-1"
-    assert decide("secretsmanager:DeleteSecret", secret, document) == "explicitDeny"
+        assert decide(action, resource, *platform_team()) == "implicitDeny", resource
+
+
+def test_the_platform_team_can_take_over_no_key_by_tagging_it(decide: Decide) -> None:
+    request = {"aws:RequestTag/Project": "trading-platform"}
+    for existing in ({"aws:ResourceTag/Project": "payroll"}, FOREIGN_KEY):
+        context = {**request, **existing}
+        assert decide("kms:TagResource", KEY, *platform_team(), context=context) == "implicitDeny"
+    assert decide("kms:TagResource", KEY, *platform_team(), context=request) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("CreateSecret", "allowed"),
+        ("RotateSecret", "allowed"),
+        ("TagResource", "allowed"),
+        ("GetSecretValue", "implicitDeny"),
+        ("PutSecretValue", "implicitDeny"),
+        ("DeleteSecret", "implicitDeny"),
+        ("PutResourcePolicy", "implicitDeny"),
+    ],
+)
+def test_the_platform_team_can_let_rds_rotate_a_master_password_and_not_read_it(
+    decide: Decide, action: str, expected: str
+) -> None:
+    secret = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1"
+    assert decide(f"secretsmanager:{action}", secret, *platform_team()) == expected
+
+
+def test_a_role_of_a_service_reads_the_master_secret_of_its_own_database_alone(
+    decide: Decide,
+) -> None:
+    secret = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-own-x"
+    boundary = service_boundary(PLACE, master_secret=secret)
+    for resource, expected in ((secret, "allowed"), (secret.replace("own", "o"), "implicitDeny")):
+        decision = decide(
+            "secretsmanager:GetSecretValue",
+            resource,
+            ADMINISTRATOR,
+            boundary=boundary,
+            context=IN_A_FUNCTION,
+        )
+        assert decision == expected
+
+
+def test_no_function_of_a_service_gets_into_another_vpc(decide: Decide) -> None:
+    own = f"arn:aws:ec2:{HERE}:vpc/vpc-1"
+    boundary = service_boundary(PLACE, vpc=own)
+    for context, expected in (
+        ({"ec2:Vpc": own}, "allowed"),
+        ({"ec2:Vpc": f"{own}2"}, "explicitDeny"),
+        # Lambda asks about some of the resources without this key.
+        ({}, "allowed"),
+    ):
+        decision = decide(
+            "ec2:CreateNetworkInterface", "*", ADMINISTRATOR, boundary=boundary, context=context
+        )
+        assert decision == expected
+
+
+def test_every_log_group_of_the_template_is_within_reach(decide: Decide) -> None:
+    for made, name in ((stack(), SERVICE), (stack(ServiceStage="pr-42"), PREVIEW)):
+        groups = made.of_type("AWS::Logs::LogGroup").values()
+        assert groups
+        for group in groups:
+            written = group["Properties"]["LogGroupName"]["Fn::Sub"]
+            found = written.replace("${AWS::StackName}", name)
+            arn = f"arn:aws:logs:{HERE}:log-group:{found}"
+            assert decide("logs:CreateLogGroup", arn, *app_team()) == "allowed", found
+            lines = f"{arn}:log-stream:1"
+            boundary = service_boundary(PLACE)
+            assert decide("logs:PutLogEvents", lines, boundary) == "allowed", found
 
 
 def test_every_role_of_the_service_has_the_boundary() -> None:
@@ -423,14 +574,13 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 
 
 def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
-    document = service_deployer(PLACE)
     made = [*stack().resources.values(), *stack(ServiceStage="pr-42").resources.values()]
     for type_ in {resource["Type"] for resource in made}:
         for name, resource in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             action = f"{service}:{name}"
             context = {**BOUNDED, STACK: SERVICE}
-            assert decide(action, resource, document, context=context) == "allowed", action
+            assert decide(action, resource, *app_team(), context=context) == "allowed", action
 
 
 def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
@@ -523,7 +673,7 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
         ),
         (
             "iam:PassRole",
-            "arn:aws:iam::123456789012:role/trading-platform-x",
+            "arn:aws:iam::123456789012:role/trading-platform-x-useast1-dev",
             {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"},
             "allowed",
         ),
@@ -546,8 +696,7 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
 def test_the_infra_deployer_has_the_platform_and_nothing_else(
     decide: Decide, action: str, resource: str, context: dict[str, str], expected: str
 ) -> None:
-    document = infra_deployer(PLACE)
-    assert decide(action, resource, document, context=context) == expected
+    assert decide(action, resource, *platform_team(), context=context) == expected
 
 
 PIPELINE_ROLE = "arn:aws:iam::123456789012:role/pipelines/trading-platform-dev-infra-deployer"
@@ -557,7 +706,7 @@ PIPELINE_POLICY = (
 )
 
 
-@pytest.mark.parametrize("deployer", [infra_deployer, service_deployer])
+@pytest.mark.parametrize("team", [platform_team, app_team])
 @pytest.mark.parametrize(
     ("action", "resource"),
     [
@@ -574,10 +723,10 @@ PIPELINE_POLICY = (
     ],
 )
 def test_no_deployer_can_change_a_pipelines_role_or_its_policies(
-    decide: Decide, deployer: Callable[[Place], Document], action: str, resource: str
+    decide: Decide, team: Callable[[], list[Document]], action: str, resource: str
 ) -> None:
     context = {**BOUNDED, "iam:PolicyARN": PIPELINE_POLICY}
-    assert decide(action, resource, deployer(PLACE), context=context) != "allowed"
+    assert decide(action, resource, *team(), context=context) != "allowed"
 
 
 STATE_KEY = {"kms:ResourceAliases": "alias/trading-platform-state-useast1"}
@@ -689,11 +838,11 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
 
 
 def test_who_previews_cannot_change_the_environments_own_service(decide: Decide) -> None:
-    documents = [service_deployer(PLACE), preview_limits(PLACE)]
+    documents = [*app_team(), preview_limits(PLACE)]
     attempts = 0
     for action, targets in ATTEMPTS.items():
         for resource, context in targets:
-            assert decide(action, resource, documents[0], context=context) == "allowed", action
+            assert decide(action, resource, *app_team(), context=context) == "allowed", action
             decision = decide(action, resource, *documents, context=context)
             assert decision == "explicitDeny", (action, resource)
             attempts += 1
@@ -703,7 +852,7 @@ def test_who_previews_cannot_change_the_environments_own_service(decide: Decide)
 
 
 def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> None:
-    documents = [service_deployer(PLACE), preview_limits(PLACE)]
+    documents = [*app_team(), preview_limits(PLACE)]
     for type_ in {r["Type"] for r in stack(ServiceStage="pr-42").resources.values()}:
         for name, resource in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
@@ -719,7 +868,7 @@ def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
 ) -> None:
     both = [
         policy(Place("123456789012", where, "dev"))
-        for policy in (service_deployer, preview_limits)
+        for policy in (service_deployer, service_deployer_access, preview_limits)
         for where in ("us-east-1", "us-west-2")
     ]
     preview = f"trading-platform-service-{REGION_CODES[region]}-dev--pr-42"
@@ -735,6 +884,12 @@ def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
         assert decide(action, resource, *both, region=region) == "allowed", action
 
 
+# A statement of moderate length. Whoever needs it splits the policy next.
+ROOM = 400
+
+MASTER_SECRET = "${aws_rds_cluster.database_cluster.master_user_secret[0].secret_arn}"
+
+
 @pytest.mark.parametrize("region", REGION_CODES)
 @pytest.mark.parametrize("role", POLICIES)
 def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
@@ -742,7 +897,8 @@ def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
 ) -> None:
     place = Place("1" * 12, region, "x" * ENVIRONMENT_SUFFIX_MAX)
     text = json.dumps(POLICIES[role](place), separators=(",", ":"))
-    assert len(text) <= MAX_CHARACTERS
+    # There is room for the next resource.
+    assert len(text) <= MAX_CHARACTERS - ROOM
     assert len(place.name("policy", role)) <= 128
 
 
@@ -754,13 +910,20 @@ def test_statements_are_named_once(role: str) -> None:
     assert all(name.isalnum() for name in names)
 
 
-def test_the_stack_makes_the_boundary_and_the_service_deployers_policy(tmp_path: Path) -> None:
+def test_the_stack_makes_the_boundary_and_the_service_deployers_policies(tmp_path: Path) -> None:
     (stack,) = synthesized(tmp_path, ENVIRONMENT_SUFFIX="dev").values()
     made = stack.resources("aws_iam_policy")
-    account = "${data.aws_caller_identity.account.account_id}"
-    assert {body["name"]: json.loads(body["policy"]) for body in made.values()} == {
-        PLACE.name("policy", role): POLICIES[role](Place(account, "us-east-1", "dev"))
-        for role in (BOUNDARY, SERVICE_DEPLOYER)
+    place = Place("${data.aws_caller_identity.account.account_id}", "us-east-1", "dev")
+    own = {"vpc": "${aws_vpc.network_vpc.arn}", "master_secret": MASTER_SECRET}
+    written = {
+        # CDKTF ends each name with a digest.
+        body["name"]: json.loads(re.sub(r"_[0-9A-F]{8}\b", "", body["policy"]))
+        for body in made.values()
+    }
+    assert written == {
+        PLACE.name("policy", BOUNDARY): service_boundary(place, **own),
+        PLACE.name("policy", SERVICE_DEPLOYER): service_deployer(place),
+        PLACE.name("policy", SERVICE_DEPLOYER_ACCESS): service_deployer_access(place),
     }
 
 

@@ -152,12 +152,13 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
         destroy.main()
 
 
+@pytest.mark.parametrize("role", ["service-deployer", "service-deployer-access"])
 def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
-    aws: Emulator, environment: str
+    aws: Emulator, environment: str, role: str
 ) -> None:
     iam = aws.client("iam")
     policy = iam.create_policy(
-        PolicyName=f"trading-platform-service-deployer-useast1-{environment}",
+        PolicyName=f"trading-platform-{role}-useast1-{environment}",
         PolicyDocument=json.dumps(
             {
                 "Version": "2012-10-17",
@@ -174,6 +175,8 @@ def test_a_deployer_policy_in_use_is_named_before_terraform_trips_over_it(
     iam.detach_user_policy(UserName="releaser", PolicyArn=policy)
     iam.detach_group_policy(GroupName="app-team", PolicyArn=policy)
     assert deployer_policy_holders(REGION, environment) == []
+    iam.delete_user(UserName="releaser")
+    iam.delete_group(GroupName="app-team")
     iam.delete_policy(PolicyArn=policy)
     assert deployer_policy_holders(REGION, environment) == []
 

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from infra.config.place import Place
-from infra.policies.service_deployer import SERVICE_DEPLOYER
+from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
 from tests.support.ports import free_port_base
@@ -86,14 +86,16 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     assert not processes_naming(folder)
 
 
-def as_user(platform: Platform, name: str, **policy: str) -> Platform:
-    """The platform as a new IAM user sees it, who has one policy: a document or an ARN."""
+def as_user(
+    platform: Platform, name: str, arns: Sequence[str] = (), documents: Sequence[str] = ()
+) -> Platform:
+    """The platform as a new IAM user sees it, who has these policies."""
     iam: Any = platform.client("iam")
     iam.create_user(UserName=name)
-    if "arn" in policy:
-        iam.attach_user_policy(UserName=name, PolicyArn=policy["arn"])
-    else:
-        iam.put_user_policy(UserName=name, PolicyName="deployer", PolicyDocument=policy["document"])
+    for arn in arns:
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    for number, document in enumerate(documents):
+        iam.put_user_policy(UserName=name, PolicyName=f"own-{number}", PolicyDocument=document)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return replace(
         platform,
@@ -107,13 +109,17 @@ def as_user(platform: Platform, name: str, **policy: str) -> Platform:
 
 @pytest.fixture(scope="module")
 def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """The platform as the app team sees it, whose only policy is the service deployer's."""
+    """The platform as the app team sees it, whose only policies are the service deployer's."""
     place = Place(ACCOUNT, REGION, platform.environment)
-    arn = place.iam(f"policy/{place.name('policy', SERVICE_DEPLOYER)}")
+    arns = [
+        place.iam(f"policy/{place.name('policy', role)}")
+        for role in (SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS)
+    ]
     name = f"app-team-of-{request.module.__name__.rpartition('.')[2]}"
-    yield as_user(platform, name, arn=arn)
+    yield as_user(platform, name, arns=arns)
     iam: Any = platform.client("iam")
-    iam.detach_user_policy(UserName=name, PolicyArn=arn)
+    for arn in arns:
+        iam.detach_user_policy(UserName=name, PolicyArn=arn)
 
 
 def processes_naming(folder: Path) -> list[str]:

@@ -7,15 +7,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.config.place import Place
-from infra.policies.infra_deployer import infra_deployer
+from infra.policies.infra_deployer import infra_deployer, infra_deployer_access
 from infra.policies.service_boundary import boundary_arn
 from tests.platform.conftest import ACCOUNT, REGION, Platform, as_user
 
 
 @pytest.fixture(scope="module")
 def platform_team(platform: Platform) -> Platform:
-    document = json.dumps(infra_deployer(Place(ACCOUNT, REGION, platform.environment)))
-    return as_user(platform, "platform-team", document=document)
+    place = Place(ACCOUNT, REGION, platform.environment)
+    documents = [json.dumps(policy(place)) for policy in (infra_deployer, infra_deployer_access)]
+    return as_user(platform, "platform-team", documents=documents)
 
 
 def test_the_app_team_removes_and_makes_the_whole_service(app_team: Platform) -> None:
