@@ -17,8 +17,10 @@ from botocore.credentials import Credentials
 
 from service.deploy.build import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
-from tests.platform.conftest import REGION, ROOT, Platform
+from tests.platform.conftest import REGION, ROOT, Platform, as_user
+from trading_client import ApiError, Client, HttpTransport, Signer
 
+SIGNED_QUERY = "from=2026-01-31T00%3A00%3A00Z&limit=100&status=SUCCESS&symbol=AAPL"
 ORDER = {"symbol": "AAPL", "quantity": 100}
 
 
@@ -27,6 +29,33 @@ def signed_post(url: str, document: dict[str, Any]) -> requests.Response:
     request = AWSRequest("POST", url, {"Content-Type": "application/json"}, json.dumps(document))
     SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)
     return requests.post(url, data=request.data, headers=dict(request.headers), timeout=30)
+
+
+def check_signed_reads(platform: Platform, trade_id: str) -> None:
+    """Read a trade as an IAM user, whose signatures the emulator verifies."""
+    policy = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+    env = as_user(platform, "reader", document=document).env
+    key, secret = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    url = platform.trade_url.removesuffix("/trade")
+
+    # As the page says it, for the version of curl on this machine.
+    assert SIGNED_QUERY in (ROOT / "docs" / "reference" / "api.md").read_text()
+    signature = ("--aws-sigv4", f"aws:amz:{REGION}:execute-api", "--user", f"{key}:{secret}")
+    command = ("curl", "-sS", "--fail-with-body", *signature, f"{url}/trades?{SIGNED_QUERY}")
+    curl = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert curl.returncode == 0, curl.stdout
+    assert json.loads(curl.stdout)["trades"][0]["trade_id"] == trade_id
+
+    def client(secret: str) -> Client:
+        signer = Signer(url, Credentials(key, secret), REGION)
+        return Client(url, transport=HttpTransport(url, signer=signer))
+
+    listed = client(secret).iter_trades(symbol="AAPL", from_="2026-01-31T09:30:00+01:00")
+    assert next(listed)["trade_id"] == trade_id
+    with pytest.raises(ApiError) as refused:
+        client("wrong").list_trades()
+    assert refused.value.status == 403
 
 
 @pytest.fixture
@@ -113,6 +142,7 @@ def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
     booked = signed_post(url, ORDER)
     assert booked.status_code == 200, booked.text
     assert booked.json()["db_endpoint"] == moved_database
+    check_signed_reads(platform, booked.json()["trade_id"])
     refused = signed_post(url, {"symbol": "AAPL"})
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_TRADE")
 
