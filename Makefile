@@ -1,7 +1,7 @@
 # Every verb of the project. `make` alone lists them.
 
+# It keeps to what GNU make 3.81 knows: macOS has that. It ignores .SHELLFLAGS, so no recipe needs them.
 SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
@@ -25,6 +25,15 @@ export CHECKPOINT_DISABLE := 1
 # A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
 export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
+# Settings of other projects would change what these commands deploy, or where they look.
+FOREIGN := $(filter TF_WORKSPACE TF_DATA_DIR TF_CLI_ARGS TF_CLI_ARGS_% TF_VAR_% CDKTF_CONTEXT_JSON \
+	CDKTF_TARGET_STACK_ID CDKTF_CONTINUE_SYNTH_ON_ERROR_ANNOTATIONS SYNTH_HCL_OUTPUT,$(.VARIABLES))
+ifneq ($(FOREIGN),)
+$(warning ignored, because it would change what is deployed: $(FOREIGN))
+unexport $(FOREIGN)
+endif
+unexport CDPATH PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PIP_USER PIP_REQUIRE_VIRTUALENV \
+	PIP_TARGET PIP_PREFIX
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -123,6 +132,7 @@ policies: tools ## Print the IAM policies of the deployers and the boundary of s
 
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
+	@$(PY) -m service.deploy.target
 	@$(PY) -m service.tools.rds_ca provide
 	@cd service && sam build --template-file template.yaml --config-file samconfig.toml \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
@@ -294,11 +304,11 @@ COMPILE := uv pip compile --quiet --no-config --universal --python-version 3.11 
 .PHONY: lock
 lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@for name in bootstrap dev emulator checks cdktn bench load; do \
-		$(COMPILE) -o requirements/$$name.txt requirements/$$name.in; \
+		$(COMPILE) -o requirements/$$name.txt requirements/$$name.in || exit; \
 	done
 	@# Each half on its own, in the versions that both are tested with.
 	@for name in infra service; do \
-		$(COMPILE) -c requirements/dev.txt -o requirements/$$name.txt requirements/$$name.in; \
+		$(COMPILE) -c requirements/dev.txt -o requirements/$$name.txt requirements/$$name.in || exit; \
 	done
 	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
 	@$(COMPILE) $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \

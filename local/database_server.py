@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.config.database_parameters import CLUSTER_PARAMETERS, INSTANCE_PARAMETERS
+from local.processes import command_line
 
 REPLICATION_USER = "rdsrepladmin"  # as on Aurora; replicates from this machine only
 
@@ -182,16 +183,15 @@ class MySQLServer:
             self._process.poll()  # reaps a dead child, which otherwise stays a zombie
         try:
             pid = int(self._pid_file.read_text())
-            arguments = _arguments(pid)
         except (OSError, ValueError):
             return None
         # The number may now belong to another process: only this server has this argument.
-        return pid if f"--datadir={self.data}".encode() in arguments else None
+        return pid if f" --datadir={self.data} " in (command_line(pid) or "") else None
 
     def moved(self) -> bool:
         """Whether the server runs on another port than `port`, which has changed since."""
         pid = self.pid()
-        return pid is not None and f"--port={self.port}".encode() not in _arguments(pid)
+        return pid is not None and f" --port={self.port} " not in (command_line(pid) or "")
 
     def execute(self, sql: str, timeout: float = 30) -> str:
         """Run SQL statements as the local administrator and return the rows, tab separated.
@@ -423,10 +423,6 @@ def _openssl(*arguments: str | Path) -> None:
     )
     if done.returncode != 0:
         raise MySQLError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")
-
-
-def _arguments(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 def _user() -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.database_server import MySQLError, MySQLServer, version
 from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port_is_free
+from local.processes import command_line, command_lines
 from shared.cli.errors import UserError, exit_code
 from shared.naming import (
     check_environment_suffix,
@@ -296,12 +297,8 @@ def _emulator_pid(settings: Settings) -> int | None:
     if recorded is None:
         return None
     pid, _ = recorded
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return None
     # The number may now belong to another process.
-    return pid if b"local.emulator" in arguments else None
+    return pid if " local.emulator " in (command_line(pid) or "") else None
 
 
 def _recorded(settings: Settings) -> tuple[int, int] | None:
@@ -351,14 +348,7 @@ def _owner(settings: Settings) -> Path | None:
 
 def _functions_run(settings: Settings) -> bool:
     """Whether processes of functions, whose code is in the emulator's folder, are still there."""
-    folder = f"{settings.state}/".encode()
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if any(part.startswith(folder) for part in file.read_bytes().split(b"\0")):
-                return True
-        except OSError:
-            continue  # it has just ended
-    return False
+    return any(f"{settings.state}/" in command for command in command_lines())
 
 
 def _database_servers(settings: Settings) -> list[MySQLServer]:

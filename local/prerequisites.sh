@@ -2,6 +2,7 @@
 # Checks that programs from outside PyPI are there, and installs what it can:
 #   local/prerequisites.sh python|node|terraform|mysql|shellcheck|chromium ...
 set -euo pipefail
+unset CDPATH
 
 TERRAFORM_VERSION=1.11.4
 TERRAFORM_MINIMUM=1.10
@@ -27,6 +28,11 @@ as_root() {
     else
         return 1
     fi
+}
+
+# sha256 FILE: its checksum. macOS has no sha256sum.
+sha256() {
+    python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"
 }
 
 need_python() {
@@ -66,7 +72,7 @@ need_terraform() {
         --output "$folder/$name" "$base/$name" \
         --output "$folder/sums" "$base/terraform_${TERRAFORM_VERSION}_SHA256SUMS" ||
         fail "terraform is missing and could not be downloaded: install terraform $TERRAFORM_MINIMUM or newer"
-    (cd "$folder" && grep " $name\$" sums | sha256sum --check --status) ||
+    grep -qx "$(sha256 "$folder/$name")  $name" "$folder/sums" ||
         fail "the download of terraform does not have its published checksum; nothing was installed"
     python3 -m zipfile -e "$folder/$name" "$folder"
     install -m 755 "$folder/terraform" "$root/.venv/bin/terraform"

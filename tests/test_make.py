@@ -14,7 +14,8 @@ from tests.support.needs import ROOT
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder whose `.venv` is installed, and has a ruff that finds fault with `FAILS`."""
-    (tmp_path / "requirements").mkdir()
+    tmp_path /= "with a space"
+    (tmp_path / "requirements").mkdir(parents=True)
     for name in ("bootstrap", "dev"):
         (tmp_path / "requirements" / f"{name}.txt").touch()
     programs = tmp_path / ".venv" / "bin"
@@ -22,6 +23,7 @@ def project(tmp_path: Path) -> Path:
     for name, text in {
         "ruff": '[ "$1" != "$FAILS" ] || { echo "Would reformat: a.py"; false; }',
         "mypy": "",
+        "python": "env",
     }.items():
         program = programs / name
         program.write_text(f"#!/bin/sh\n{text}\n")
@@ -30,10 +32,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(project: Path, target: str, fails: str) -> subprocess.CompletedProcess[str]:
+def make(
+    project: Path, target: str, fails: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--silent", "-C", project, "-f", ROOT / "Makefile", target],
-        env={**os.environ, "FAILS": fails},
+        env={**os.environ, "FAILS": fails, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -55,3 +59,30 @@ def test_lint_says_how_to_mend_what_ruff_finds(project: Path) -> None:
 
 def test_lint_passes_what_is_clean(project: Path) -> None:
     assert make(project, "lint-python", "").returncode == 0
+
+
+def test_settings_of_other_projects_do_not_reach_the_commands(project: Path) -> None:
+    foreign = {
+        "TF_WORKSPACE": "blue",
+        "TF_DATA_DIR": "/elsewhere",
+        "TF_CLI_ARGS": "-lock=false",
+        "TF_CLI_ARGS_apply": "-destroy",
+        "TF_VAR_region": "eu-west-1",
+        "CDKTF_CONTEXT_JSON": "{}",
+    }
+    finished = make(project, "releases", **foreign)
+    assert finished.returncode == 0, finished.stderr
+    seen = {line.partition("=")[0] for line in finished.stdout.splitlines()}
+    assert not foreign.keys() & seen
+    (warning,) = [line for line in finished.stderr.splitlines() if "ignored" in line]
+    assert all(name in warning for name in foreign)
+
+
+def test_settings_of_the_shell_do_not_reach_the_commands(project: Path) -> None:
+    shell = dict.fromkeys(("CDPATH", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PYTHONPATH"), "1")
+    kept = {"PIP_INDEX_URL": "https://example.org", "TF_LOG": "error", "LC_ALL": "C"}
+    finished = make(project, "releases", **shell, **kept)
+    lines = set(finished.stdout.splitlines())
+    assert not shell.keys() & {line.partition("=")[0] for line in lines}
+    assert {f"{name}={value}" for name, value in kept.items()} <= lines
+    assert "ignored" not in finished.stderr

@@ -1,9 +1,11 @@
 """Which values a release gives the parameters of the template."""
 
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from service.deploy.build import TEMPLATE
 from shared.cli.errors import UserError
@@ -35,10 +37,11 @@ def chosen_parameters(environment: str, variables: Mapping[str, str]) -> dict[st
 
     Raises:
         UserError: one of both is not of the form that it must have, or the template has no such
-            parameter.
+            parameter or does not allow the value.
     """
+    architecture = {"LambdaArchitecture": variables.get("LAMBDA_ARCHITECTURE") or "arm64"}
     return {
-        "LambdaArchitecture": variables.get("LAMBDA_ARCHITECTURE", "arm64"),
+        **_known("LAMBDA_ARCHITECTURE", architecture),
         **environment_parameters(environment),
         **command_parameters(variables.get("SERVICE_PARAMETERS", "")),
     }
@@ -117,9 +120,28 @@ def changed_parameters(
 def _known(where: str, parameters: dict[str, str]) -> dict[str, str]:
     own = declared_parameters(TEMPLATE)
     known = own.keys() - _IDENTITY - COMPUTED
-    for name in parameters:
+    for name, value in parameters.items():
         if name not in known or own[name]["Type"].startswith(SSM_TYPE_PREFIX):
             raise UserError(
                 f"{where}: {name!r} is no parameter that a release can choose; {TEMPLATE} has them"
             )
+        if wanted := _violation(own[name], value):
+            raise UserError(f"{where}: {name} {value!r}: use {wanted}")
     return parameters
+
+
+def _violation(declaration: Mapping[str, Any], value: str) -> str:
+    """What the declaration of a parameter wants instead of the value; empty if it allows it.
+
+    CloudFormation would refuse the value as well, but only after everything is built and uploaded.
+    """
+    allowed = [str(each) for each in declaration.get("AllowedValues", ())]
+    if allowed and value not in allowed:
+        return "one of " + ", ".join(each or "(empty)" for each in allowed)
+    pattern = declaration.get("AllowedPattern", ".*")
+    if not re.fullmatch(pattern, value):
+        return f"what {pattern} matches"
+    smallest = declaration.get("MinValue")
+    if smallest is not None and not (value.isdecimal() and int(value) >= smallest):
+        return f"a whole number from {smallest}"
+    return ""

@@ -1,10 +1,12 @@
 """What a command of the release tool is about, read once from the environment variables."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.deploy.parameters import chosen_parameters
+from shared.cli.errors import exit_code
 from shared.naming import (
     check_environment_suffix,
     check_regions,
@@ -61,3 +63,16 @@ class Target:
     def copies(self) -> tuple[Copy, ...]:
         """One copy of the service in each region."""
         return tuple(Copy(region, self.environment, self.stage) for region in self.regions)
+
+
+def main() -> None:
+    """Check the variables before anything is built: `python -m service.deploy.target`.
+
+    Raises:
+        UserError: a variable or the environment's file has a value that cannot be used.
+    """
+    Target.from_environment()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

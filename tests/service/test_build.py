@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,23 @@ def test_the_same_source_is_the_same_package_with_all_of_it_compiled(
     assert len(compiled) == len([name for name in first if name.endswith(".py")])
     assert {int.from_bytes(first[name][4:8], "little") for name in compiled} == {UNCHECKED_HASH}
     assert not any(str(tmp_path).encode() in first[name] for name in compiled)
+
+
+def test_the_layer_is_built_in_a_folder_with_a_space_in_its_name(tmp_path: Path) -> None:
+    copy = tmp_path / "with a space"
+    (copy / "dependencies").mkdir(parents=True)
+    for file in ("Makefile", "dependencies/Makefile"):
+        shutil.copy(ROOT / "service" / file, copy / file, follow_symlinks=False)
+    finished = subprocess.run(
+        # As SAM calls it, in a folder with a copy of the sources.
+        ["make", "-n", "--makefile", copy / "dependencies" / "Makefile", "build-DependenciesLayer"],
+        cwd=copy / "dependencies",
+        env={**os.environ, "ARTIFACTS_DIR": str(copy / "artifacts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f'--target "{copy}/artifacts/python"' in finished.stdout, finished.stderr
 
 
 def test_without_the_functions_python_the_package_is_the_source_alone(tmp_path: Path) -> None:

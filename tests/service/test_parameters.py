@@ -72,6 +72,29 @@ def test_the_files_that_there_are_can_be_used(file: Path) -> None:
     chosen_parameters(file.stem, {})
 
 
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"LAMBDA_ARCHITECTURE": "mips"}, "LAMBDA_ARCHITECTURE: .* 'mips': use one of arm64, x86"),
+        ({"SERVICE_PARAMETERS": "Tracing=On"}, "SERVICE_PARAMETERS: Tracing 'On': use one of Act"),
+        ({"SERVICE_PARAMETERS": "ApiKeys=yes"}, "ApiKeys 'yes': use one of \\(empty\\), required"),
+        ({"SERVICE_PARAMETERS": "CallerAccounts=12"}, "CallerAccounts '12': use what .* matches"),
+        ({"SERVICE_PARAMETERS": "DailyQuota=0"}, "DailyQuota '0': use a whole number from 1"),
+        ({"SERVICE_PARAMETERS": "DailyQuota=many"}, "DailyQuota 'many': use a whole number"),
+    ],
+)
+def test_a_value_that_the_template_does_not_allow_is_refused_before_a_build(
+    variables: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(UserError, match=complaint):
+        chosen_parameters("qa", variables)
+
+
+def test_what_the_template_allows_is_taken() -> None:
+    text = "ApiKeys= DailyQuota=5 CallerAccounts=111122223333,444455556666 WebAclArn=arn:x"
+    assert chosen_parameters("qa", {"SERVICE_PARAMETERS": text})["CallerAccounts"].endswith("666")
+
+
 def test_the_command_outdoes_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment_parameters, "__defaults__", (tmp_path,))
     (tmp_path / "qa.toml").write_text('Tracing = "Active"\nLogRetentionDays = 90\n')
