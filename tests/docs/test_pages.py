@@ -25,6 +25,7 @@ READ = re.compile(
 OWN = {
     "COMPILE",
     "CURDIR",
+    "FOREIGN",
     "LOCK",
     "MAKE",
     "MAKEFILE_LIST",
