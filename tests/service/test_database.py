@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +25,25 @@ from pymysql.err import MySQLError, OperationalError
 
 from local.database_server import MySQLServer, ensure_tls_files
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
+from tests.service.states import (
+    booked,
+    connections_made,
+    insert,
+    kill_app_connections,
+    later,
+    lock_key,
+    lock_waits,
+    setting,
+    small_table,
+    take_all_connections,
+    trade,
+    wait_until,
+)
 from tests.support.endpoint import Cut, Endpoint
 from trading import database as database_module
 from trading.database import Database, Deadline, connect
 from trading.errors import DatabaseUnavailable, ReadTimedOut
-from trading.models import Order, Position, Trade, Void
+from trading.models import Position, Void
 from trading.secret import CURRENT, PENDING, Credentials, CredentialStore, SecretUnavailable
 from trading.settings import Address
 from trading.store import TradeStore
@@ -37,52 +51,9 @@ from trading.store import TradeStore
 # A read that no server finishes within its limit; the values of the real one are sent along.
 _MANY = ", ".join(f"information_schema.collations {alias}" for alias in "abcdef")
 ENDLESS = (
-    "/*M! SET STATEMENT max_statement_time=0.05 FOR */ SELECT /*+ MAX_EXECUTION_TIME(50) */ "
+    "SELECT /*+ MAX_EXECUTION_TIME(50) */ "
     f"COUNT(*) FROM {_MANY} WHERE CONCAT_WS(',', a.id, b.id, c.id, d.id, e.id, f.id, {{}}) <> ''"
 )
-
-
-def trade(number: int = 0, **order: object) -> Trade:
-    return Trade(
-        f"TRADE-{number:026X}",
-        datetime.now(UTC).replace(tzinfo=None),
-        dataclasses.replace(Order("AAPL", 100), **order),  # type: ignore[arg-type]
-        CALLER,
-    )
-
-
-def booked(schema: Connection[Cursor]) -> int:
-    ((count,),) = rows(schema, "SELECT COUNT(*) FROM trades")
-    return int(count)
-
-
-def connections_made(schema: Connection[Cursor]) -> int:
-    return int(rows(schema, "SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
-
-
-@contextmanager
-def later(seconds: float, action: Callable[[], object]) -> Iterator[None]:
-    """Do something in a while, and wait until it is done."""
-    timer = threading.Timer(seconds, action)
-    timer.start()
-    yield
-    timer.join()
-
-
-@contextmanager
-def setting(server: MySQLServer, name: str, value: object) -> Iterator[None]:
-    before = server.execute(f"SELECT @@GLOBAL.{name}").strip()
-    server.execute(f"SET GLOBAL {name} = {value}")
-    try:
-        yield
-    finally:
-        server.execute(f"SET GLOBAL {name} = {before}")
-
-
-def kill_app_connections(server: MySQLServer) -> None:
-    listed = "SELECT id FROM information_schema.processlist WHERE user = 'trade_app'"
-    for connection in server.execute(listed).split():
-        server.execute(f"KILL {connection}")
 
 
 def test_the_connection_is_opened_once_and_not_asked_before_use(
@@ -571,50 +542,3 @@ def test_the_app_user_needs_tls_even_where_the_server_does_not(
         server.execute("SET GLOBAL require_secure_transport = ON")
     with pytest.raises(OperationalError):
         log_in(ADMIN, ssl_disabled=True)
-
-
-@contextmanager
-def small_table(address: Address) -> Iterator[Cursor]:
-    """A connection with which the table was made one that has little space."""
-    with connect(address, ADMIN) as connection, connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE trades ENGINE = MEMORY")
-        try:
-            yield cursor
-        finally:
-            cursor.execute("ALTER TABLE trades ENGINE = InnoDB")
-
-
-def lock_key(cursor: Cursor, key: str) -> None:
-    """Begin a transaction that has booked by a key and does not end."""
-    cursor.execute("BEGIN")
-    insert(cursor, "OTHER", key)
-
-
-def insert(cursor: Cursor, trade_id: str, key: str | None) -> None:
-    cursor.execute(
-        "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
-        "client_order_id, principal) "
-        "VALUES (%s, NOW(6), 'SUCCESS', 'A', 'BUY', 1, %s, %s, '')",
-        (trade_id, CALLER.scope, key),
-    )
-
-
-def take_all_connections(address: Address) -> list[Connection[Cursor]]:
-    taken: list[Connection[Cursor]] = []
-    with contextlib.suppress(OperationalError):
-        while True:
-            taken.append(connect(address, APP))
-    return taken
-
-
-def lock_waits(server: MySQLServer) -> int:
-    """How many transactions wait for a lock."""
-    listed = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-    return int(server.execute(listed))
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.15)  # asked more often, InnoDB gives its old answer

@@ -1,6 +1,6 @@
 """The connection of an execution environment to its database, and its repair.
 
-The error codes: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
+The error numbers: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 """
 
 from __future__ import annotations
@@ -44,37 +44,42 @@ class _Cure(Enum):
 
 
 _CURES = {
-    # The server has rolled the statement back in favour of another one.
+    # The server rolled the statement back, so that another one could continue.
     1205: _Cure.REPEAT,  # lock wait timeout
     1213: _Cure.REPEAT,  # deadlock
-    # The server has no space for the row until someone makes room.
+    1317: _Cure.REPEAT,  # someone killed the statement; for a read, see `_STOPPED`
+    # The server has no space for the row until someone frees some.
     1021: _Cure.REPEAT,  # the disk is full
     1114: _Cure.REPEAT,  # the table is full
-    # The connection broke or was never there. The statement may have been carried out.
+    # The connection broke or never existed. The statement may have been executed.
     0: _Cure.RECONNECT,  # PyMySQL: the connection is closed on this side
     2003: _Cure.RECONNECT,  # no connection to the host
     2006: _Cure.RECONNECT,  # the server has gone away
     2013: _Cure.RECONNECT,  # lost during a statement
-    2055: _Cure.RECONNECT,  # lost, with a system error
     1053: _Cure.RECONNECT,  # the server is shutting down
-    4031: _Cure.RECONNECT,  # closed because it was idle (MySQL)
-    # The server accepts no more connections for now.
-    1040: _Cure.RECONNECT,  # in total
-    1203: _Cure.RECONNECT,  # of this user
-    1226: _Cure.RECONNECT,  # of this user, by a limit of the account
-    9501: _Cure.RECONNECT,  # RDS Proxy has none to lend
+    4031: _Cure.RECONNECT,  # the server closed it because it was idle
+    # The server accepts no connection for now.
+    1040: _Cure.RECONNECT,  # it has as many as it may have
+    1203: _Cure.RECONNECT,  # this user has as many as a user may have
+    1226: _Cure.RECONNECT,  # this user has as many as its account may have
+    1129: _Cure.RECONNECT,  # it blocks this host after failed connections, until a flush
+    3032: _Cure.RECONNECT,  # it is in offline mode, for maintenance
+    # RDS Proxy, which stands between:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.troubleshooting.html
+    9501: _Cure.RECONNECT,  # it got no connection to the database in time
+    1105: _Cure.RECONNECT,  # an error without a number of its own; says nothing of the outcome
     # The server is no longer the writer. The endpoint's name leads to the new one.
-    1290: _Cure.RECONNECT,
-    1836: _Cure.RECONNECT,
+    1290: _Cure.RECONNECT,  # read_only
+    1792: _Cure.RECONNECT,  # its transactions are read-only
+    1836: _Cure.RECONNECT,  # the storage is read-only
     # The password was changed.
     1045: _Cure.RENEW_CREDENTIALS,
 }
 
-# The server has stopped a read.
+# The server stopped a read.
 _STOPPED = {
-    3024,  # MAX_EXECUTION_TIME (MySQL)
-    1317,  # the same, in some phases of a statement
-    1969,  # max_statement_time (MariaDB)
+    3024,  # MAX_EXECUTION_TIME
+    1317,  # the same, in some phases of a statement; or someone killed it
 }
 
 
@@ -226,17 +231,12 @@ class Database:
 
 
 def _limited(select: str, seconds: float) -> str:
-    """A SELECT that the server stops after a time, in the words of MySQL and of MariaDB.
+    """A SELECT that the server stops after a time, or after 1 ms if that is more.
 
-    Each of them takes the other's words for a comment.
     https://dev.mysql.com/doc/refman/8.0/en/optimizer-hints.html#optimizer-hints-execution-time
-    https://mariadb.com/kb/en/aborting-statements/
     """
     milliseconds = max(1, int(seconds * 1000))
-    return (
-        f"/*M! SET STATEMENT max_statement_time={milliseconds / 1000} FOR */ "
-        f"SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ {select.removeprefix('SELECT ')}"
-    )
+    return f"SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ {select.removeprefix('SELECT ')}"
 
 
 @functools.cache
