@@ -6,8 +6,10 @@ import http.server
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -200,17 +202,121 @@ def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(
         apply_migrations(database, (Migration("0001_slow", "CREATE TABLE slow (id INT)"),))
 
 
-def test_a_table_in_use_is_not_waited_for_until_nobody_can_trade(
-    database: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_TABLE_LOCK_TIMEOUT_SECONDS", 1)
-    apply_migrations(database, (ONE,))
+@contextmanager
+def long_read(address: Address) -> Iterator[Connection[Cursor]]:
+    """A transaction that has read the table `one` and does not end."""
     with connect(address, ADMIN) as reader:
         reader.query("BEGIN")
         rows(reader, "SELECT * FROM one")
-        with pytest.raises(MigrationError, match=r"0002_column failed.*Lock wait timeout"):
-            apply_migrations(database, CHANGES[:2])
+        yield reader
+
+
+def test_a_table_in_use_is_not_waited_for_until_nobody_can_trade(
+    database: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_TABLE_LOCK_TRIES", 1)
+    apply_migrations(database, (ONE,))
+    with (
+        long_read(address),
+        pytest.raises(MigrationError, match=r"0002_column failed.*Lock wait timeout"),
+    ):
+        apply_migrations(database, CHANGES[:2])
     assert apply_migrations(database, CHANGES[:2]) == ["0002_column"]
+
+
+def test_a_long_read_is_waited_for_in_short_tries_between_which_others_use_the_table(
+    database: Connection[Cursor],
+    address: Address,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: io.StringIO,
+) -> None:
+    monkeypatch.setattr(runner, "_TABLE_LOCK_PAUSE_SECONDS", (0.5, 0.5))
+    apply_migrations(database, (ONE,))
+    longest, stop = 0.0, threading.Event()
+
+    def use() -> None:
+        nonlocal longest
+        with connect(address, ADMIN) as user:
+            while not stop.is_set():
+                started = time.monotonic()
+                user.query("INSERT INTO one (id) VALUES (1)")
+                longest = max(longest, time.monotonic() - started)
+                time.sleep(0.02)
+
+    user = threading.Thread(target=use)
+    with long_read(address) as reader:
+        user.start()
+        threading.Timer(2.7, reader.commit).start()
+        assert apply_migrations(database, CHANGES[:2]) == ["0002_column"]
+    stop.set()
+    user.join()
+    assert logs.getvalue().count("table is in use") == 2
+    assert 0.5 < longest < 2
+
+
+def test_a_statement_that_outlasts_a_deploy_still_runs_and_the_next_one_finishes_it(
+    server: MySQLServer,
+    database: Connection[Cursor],
+    address: Address,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 0.1)
+    table = Migration("0001_table", "CREATE TABLE large (id SERIAL, t TEXT)")
+    index = Migration("0002_index", "CREATE INDEX long_one ON large (t(64))")
+    apply_migrations(database, (table,))
+    database.query(
+        "INSERT INTO large (t) SELECT SHA2(RAND(), 256) FROM information_schema.collations"
+    )
+    for _ in range(9):
+        database.query("INSERT INTO large (t) SELECT SHA2(RAND(), 256) FROM large")
+    with connect(address, ADMIN, statement_seconds=0.1) as impatient:
+        with pytest.raises(MigrationError, match=r"0002_index takes longer .* still runs"):
+            apply_migrations(impatient, (table, index))
+        # Nothing runs next to it.
+        with pytest.raises(MigrationError, match="deploy again when it has ended"):
+            apply_migrations(database, (table, index))
+    monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 30)
+    assert apply_migrations(database, (table, index)) == ["0002_index"]
+    assert len(rows(database, "SHOW INDEX FROM large WHERE Key_name = 'long_one'")) == 1
+
+
+BATCHES = Migration(
+    "0002_batches",
+    "-- repeat until no row changes\nUPDATE one SET id = 2 WHERE id = 1 LIMIT 10",
+)
+
+
+@pytest.fixture
+def forty(database: Connection[Cursor]) -> Connection[Cursor]:
+    """A table with forty rows to change."""
+    apply_migrations(database, (ONE,))
+    database.query(f"INSERT INTO one (id) VALUES {', '.join(['(1)'] * 40)}")
+    return database
+
+
+def test_rows_are_changed_in_batches_that_each_commit(
+    forty: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    with connect(address, ADMIN) as other:
+        monkeypatch.setattr(
+            runner.time,
+            "sleep",
+            lambda _: left.append(rows(other, "SELECT COUNT(*) FROM one WHERE id = 1")[0][0]),
+        )
+        assert apply_migrations(forty, (ONE, BATCHES)) == ["0002_batches"]
+    assert left == [30, 20, 10, 0]
+
+
+def test_batches_that_outlast_a_deploy_are_continued_by_the_next(
+    forty: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_BATCHES_SECONDS", -1)
+    for left in (30, 20, 10, 0):
+        with pytest.raises(MigrationError, match="0002_batches still has rows to change"):
+            apply_migrations(forty, (ONE, BATCHES))
+        assert rows(forty, "SELECT COUNT(*) FROM one WHERE id = 1") == [(left,)]
+    assert apply_migrations(forty, (ONE, BATCHES)) == ["0002_batches"]
 
 
 def test_a_second_runner_waits_and_then_gives_up(
@@ -219,7 +325,7 @@ def test_a_second_runner_waits_and_then_gives_up(
     monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 0.2)
     with connect(address, ADMIN) as first:
         rows(first, "SELECT GET_LOCK('trading.migrations', 0)")
-        with pytest.raises(MigrationError, match="still running"):
+        with pytest.raises(MigrationError, match="still works on this database"):
             apply_migrations(database, (ONE,))
     # The lock went with the connection of the first runner, as it does when a runner is killed.
     assert apply_migrations(database, (ONE,)) == ["0001_one"]

@@ -8,7 +8,9 @@ locks end with their connection, after the statement that runs on it.
 from __future__ import annotations
 
 import hashlib
+import random
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,11 +20,21 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
+from trading.telemetry import logger
+
 # How many seconds a second runner waits for the first.
 _LOCK_TIMEOUT_SECONDS = 60
 # How many seconds a statement waits for transactions that use its table. All later statements on
-# the table wait behind it, so it must give up soon. MySQL's default is a year.
-_TABLE_LOCK_TIMEOUT_SECONDS = 10
+# the table wait behind it, so it gives up soon and tries again later. MySQL's default is a year.
+_TABLE_LOCK_TIMEOUT_SECONDS = 1
+_TABLE_LOCK_TRIES = 15
+# Between two tries, callers trade for a random time of these seconds.
+_TABLE_LOCK_PAUSE_SECONDS = (1.0, 3.0)
+# Between two batches of rows, others get the rows' locks and replicas catch up.
+_BATCH_PAUSE_SECONDS = 0.01
+# A run of batches ends before the function does. The next deploy continues.
+_BATCHES_SECONDS = 200
+_IN_BATCHES = re.compile(r"^-- repeat until no row changes$", re.MULTILINE)
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 
 _CREATE_HISTORY = """
@@ -57,6 +69,11 @@ class Migration:
     statement: str
 
     @property
+    def is_in_batches(self) -> bool:
+        """Whether the statement changes a few rows, and is repeated until none is left."""
+        return _IN_BATCHES.search(self.statement) is not None
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of the statement, in hexadecimal."""
         return hashlib.sha256(self.statement.encode()).hexdigest()
@@ -81,12 +98,12 @@ def apply_migrations(
     """Apply pending migrations under a lock, and return their names.
 
     MySQL's DDL is atomic, so that a migration is always in one of three states: not applied,
-    applied, or started by a runner that was killed. The next run resolves the last state by running
-    the statement again.
+    applied, or started by a runner that was killed or stopped waiting. The next run resolves the
+    last state by running the statement again.
 
     Raises:
         MigrationError: an applied file was changed, a statement failed (earlier files stay
-            applied), or another runner held the lock for too long.
+            applied), a statement or another runner still runs.
         pymysql.err.MySQLError: the connection broke; run again.
     """
     with connection.cursor() as cursor:
@@ -94,7 +111,10 @@ def apply_migrations(
             "SELECT GET_LOCK(CONCAT(DATABASE(), '.migrations'), %s)", (_LOCK_TIMEOUT_SECONDS,)
         )
         if cursor.fetchone() != (1,):
-            raise MigrationError("another migration of this database is still running")
+            raise MigrationError(
+                "a statement of an earlier run, or another run, still works on this database; "
+                "deploy again when it has ended"
+            )
         try:
             cursor.execute("SET SESSION lock_wait_timeout = %s", (_TABLE_LOCK_TIMEOUT_SECONDS,))
             cursor.execute(_CREATE_HISTORY)
@@ -126,13 +146,15 @@ def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
             "VALUES (%s, %s, UTC_TIMESTAMP(6))",
             (migration.name, migration.checksum),
         )
-    # A change of data and its record are one transaction. DDL commits implicitly.
-    cursor.execute("BEGIN")
     try:
-        cursor.execute(migration.statement)
+        if migration.is_in_batches:
+            _run_in_batches(cursor, migration)
+        # A change of data and its record are one transaction. DDL commits implicitly.
+        cursor.execute("BEGIN")
+        _run_in_tries(cursor, migration.statement)
     except MySQLError as error:
         if not (was_started and error.args[0] in _DONE_BEFORE):
-            _forget(cursor, migration, error)
+            _fail(cursor, migration, error)
     cursor.execute(
         "UPDATE schema_migrations SET applied_at = UTC_TIMESTAMP(6) WHERE name = %s",
         (migration.name,),
@@ -140,7 +162,43 @@ def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
     cursor.execute("COMMIT")
 
 
-def _forget(cursor: Cursor, migration: Migration, error: MySQLError) -> NoReturn:
+def _run_in_batches(cursor: Cursor, migration: Migration) -> None:
+    """Repeat a statement, each time in a transaction of its own, until it changes no row."""
+    deadline = time.monotonic() + _BATCHES_SECONDS
+    while _run_in_tries(cursor, migration.statement):
+        if time.monotonic() > deadline:
+            raise MigrationError(
+                f"{migration.name} still has rows to change; deploy again: that deploy goes on"
+            )
+        time.sleep(_BATCH_PAUSE_SECONDS)
+
+
+def _run_in_tries(cursor: Cursor, statement: str) -> int:
+    """Run a statement, again if it does not get its locks. Return how many rows it changed.
+
+    While a statement waits for its table, all other statements on the table wait behind it. Several
+    short waits stop nobody for long, and meet the end of the transaction that is in the way.
+    """
+    tries = 1
+    while True:
+        try:
+            return cursor.execute(statement)
+        except MySQLError as error:
+            if error.args[0] != ER.LOCK_WAIT_TIMEOUT or tries == _TABLE_LOCK_TRIES:
+                raise
+        pause = random.uniform(*_TABLE_LOCK_PAUSE_SECONDS)  # noqa: S311 - keeps no secret
+        logger.warning("table is in use", tries=tries, pause_seconds=round(pause, 1))
+        time.sleep(pause)
+        tries += 1
+
+
+def _fail(cursor: Cursor, migration: Migration, error: MySQLError) -> NoReturn:
+    if isinstance(error.__context__, TimeoutError):
+        # The server goes on with the statement, and its connection keeps the lock of this run.
+        raise MigrationError(
+            f"{migration.name} takes longer than a deploy waits and still runs on the server; "
+            "deploy again when it has ended: that deploy finishes it"
+        ) from error
     if not cursor.connection.open:
         # The next run finds out whether the statement was carried out.
         raise error
