@@ -1,4 +1,4 @@
-"""A way for gap modules to add to EC2 actions of ministack."""
+"""Lets gap modules extend ministack's EC2 actions."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def after_creation(action: str, store: Any, hook: Callable[[Parameters, Record],
 
 
 def value(parameters: Parameters, name: str) -> str:
-    """One request parameter, an empty string when it is absent."""
+    """One request parameter; empty if it is absent."""
     return str(ec2._p(parameters, name))

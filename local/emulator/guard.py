@@ -30,7 +30,7 @@ _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
 
 def guarded(application: Application, settings: Settings) -> Application:
-    """The application behind the guard, which also answers whose emulator this is."""
+    """The application behind the guard, which also answers which platform this is."""
 
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -54,7 +54,7 @@ def _headers(scope: Message) -> dict[str, list[str]]:
 
 
 def _refusal(headers: dict[str, list[str]], settings: Settings) -> str:
-    """Why a request is refused, empty if it is not."""
+    """Why a request is refused; empty if it is accepted."""
     hosts = headers.get("host", [])
     if len(hosts) != 1 or not _is_address(hosts[0]):
         return f"Host {', '.join(hosts)!r}: use {settings.url}"
@@ -75,7 +75,7 @@ def _refusal(headers: dict[str, list[str]], settings: Settings) -> str:
 
 
 def _is_address(host: str) -> bool:
-    """Whether a Host header is an IP address or `localhost`: a foreign page needs another name."""
+    """Whether a Host header is an IP address or `localhost`. A foreign page needs another name."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         ipaddress.ip_address(name)

@@ -1,4 +1,4 @@
-"""A way for gap modules to add to RDS actions of ministack: hooks that run after an action."""
+"""Lets gap modules extend ministack's RDS actions: their hooks run after an action."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RESTORE_TIME = "RestoreToTime"
 
 
 class ActionError(Exception):
-    """Raised by a hook: the request is answered with this error instead of the record."""
+    """A hook raises this to answer the request with an error."""
 
 
 def after_cluster(action: str, hook: Hook) -> None:
     """Run `hook` with the request and the cluster's record after a successful `action`.
 
-    The answer is rendered from the record again, so that it shows what the hook changed. A hook
-    that raises an ActionError has undone the action.
+    The answer is rendered again, so it shows what the hook changed. A hook that raises ActionError
+    has undone the action.
     """
     find = rds._resolve_cluster_in_request_region
     _wrap(action, "DBClusterIdentifier", find, render_cluster, hook)
@@ -38,18 +38,18 @@ def after_instance(action: str, hook: Hook) -> None:
 
 
 def value(parameters: Parameters, name: str) -> str:
-    """One request parameter, an empty string when it is absent."""
+    """One request parameter; empty if it is absent."""
     return str(rds._p(parameters, name))
 
 
 def restore_source(parameters: Parameters) -> Record | None:
-    """The cluster whose data a new cluster is restored from, None for an empty cluster."""
+    """The cluster that a new cluster is restored from; None for an empty cluster."""
     found: Record | None = rds._resolve_cluster_in_request_region(value(parameters, RESTORE_SOURCE))
     return found
 
 
 def restore_time(parameters: Parameters) -> datetime | None:
-    """The time to restore to, None for the latest possible one."""
+    """The time to restore to; None for the latest possible one."""
     text = value(parameters, RESTORE_TIME)
     return datetime.fromisoformat(text) if text else None
 
@@ -76,7 +76,7 @@ def _wrap(
 
     def handle(parameters: Parameters) -> Any:
         name = value(parameters, identifier)
-        record = find(name)  # before: a deletion leaves nothing to find
+        record = find(name)  # before the action: a deletion removes it
         response = original(parameters)
         record = record or find(name)
         if response[0] != HTTPStatus.OK or record is None:

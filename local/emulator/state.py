@@ -1,10 +1,10 @@
-"""State that outlives the emulator's sudden death.
+"""State that survives a crash of the emulator.
 
-AWS: what a request has been answered is kept.
-ministack: writes its state at an orderly shutdown only.
-Here: a request that changes resources is answered once the state has been written; what data
-requests and work in the background change is written within a second of the next request. Only
-what differs from the last time is written. Remove once ministack saves as it goes.
+AWS: keeps the result of every request that it answered.
+ministack: writes its state only at an orderly shutdown.
+Here: a request that changes resources is answered after the state has been written. Changes by data
+requests and by background work are written within a second of the next request. Only services that
+changed are written. Remove once ministack saves continuously.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ministack.core import persistence
 _DELAY_SECONDS = 0.5
 _ATTEMPTS = 20
 
-# Requests that are answered before the state is written: reads, and those that carry data, whose
-# services keep objects in files of their own or are not worth the wait of some milliseconds.
+# These requests are answered before the state is written. Reads change nothing. Data requests are
+# frequent, and some services keep their data in files of their own.
 _READS = re.compile(
     "(Batch)?(Decrypt|Describe|Encrypt|Generate|Get|List|Lookup|Query|Scan|Simulate|Test|Validate)"
 )
@@ -50,30 +50,30 @@ class DurableState:
         self._saving = threading.Lock()
         self._save_started = 0.0
         self._written: dict[str, bytes] = {}
-        # A thread of its own: ministack's may all wait for a request that waits for this.
+        # ministack's own threads could all be waiting for this one.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state-writer")
         self._saver = threading.Thread(target=self._run, name="state-saver", daemon=True)
 
     def install(self) -> None:
-        """Save with each request that changes resources. `start` begins with the others."""
+        """Save after each request that changes resources. `start` begins saving the rest."""
         for service, handler in app.SERVICE_HANDLERS.items():
             app.SERVICE_HANDLERS[service] = self._saving_after(service, handler)
 
     def start(self) -> None:
-        """Begin to save; only once the last state has been restored."""
+        """Start saving. Call it after the last state has been restored."""
         self._saver.start()
 
     def stop(self) -> None:
-        """Cease to save, so that the final save of the shutdown has the files for itself."""
+        """Stop saving, so that nothing else writes during the shutdown's final save."""
         self._stopping.set()
         self._changed.set()
         self._saver.join()
 
     def save(self, changed_at: float) -> None:
-        """Write the state of each service that differs from what was last written.
+        """Write the state of each service that has changed since it was last written.
 
-        `changed_at` is a time of `time.monotonic`: what was saved from a later time on has the
-        change, and nothing is left to do.
+        `changed_at` is a time of `time.monotonic`. A save that started later includes the change,
+        and then there is nothing to do.
         """
         with self._saving:
             if self._save_started <= changed_at:
@@ -84,7 +84,7 @@ class DurableState:
         for name, get_state in app._build_persistence_save_dict().items():
             try:
                 text = _snapshot(name, get_state)
-            except Exception:  # ministack's code: one service must not keep others from saving
+            except Exception:  # ministack's code may raise anything; save the other services anyway
                 logger.exception("the state of %s was not saved", name)
                 continue
             digest = hashlib.sha256(text).digest()
@@ -107,8 +107,8 @@ class DurableState:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._executor, self.save, changed_at)
             else:
-                # Reads as well: what works in the background (a stack being deployed) has no
-                # request at its end, but a client that waits for it polls.
+                # Also after reads: background work, such as a stack's deployment, ends without a
+                # request, but its client polls.
                 self._changed.set()
             return response
 
@@ -129,7 +129,7 @@ def _changes_resources(
     if method in ("GET", "HEAD", "OPTIONS") or service in _DATA_SERVICES:
         return False
     if service == "s3":
-        return "/" not in path.strip("/")  # a bucket's settings, not an object
+        return "/" not in path.strip("/")  # settings of a bucket, not an object
     if path.endswith("/invocations"):
         return False
     action = _action(path, headers, body)
@@ -137,7 +137,7 @@ def _changes_resources(
 
 
 def _action(path: str, headers: dict[str, str], body: bytes) -> str:
-    """The name of the action, empty for the REST protocols, whose method tells enough."""
+    """The name of the action; empty for REST protocols, where the method is enough."""
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2]
     if found := re.search(rb"(?:^|&)Action=(\w+)", body):
@@ -153,7 +153,7 @@ def _snapshot(name: str, get_state: Callable[[], Any]) -> bytes:
                 "payload": get_state(),
             }
             return json.dumps(content, default=persistence._json_default).encode()
-        except RuntimeError:  # a dictionary changed while it was read: a request came in between
+        except RuntimeError:  # a request changed a dictionary while it was read
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")

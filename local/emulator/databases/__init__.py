@@ -6,7 +6,7 @@ from local.emulator.settings import Settings
 
 
 def install(settings: Settings) -> AuroraDatabases:
-    """Give ministack's clusters databases; start and stop them through the result."""
+    """Give ministack's clusters databases. The result starts and stops them."""
     point_in_time_recovery.install()
     databases = AuroraDatabases(settings)
     databases.install()

@@ -1,11 +1,11 @@
-"""Aurora MySQL clusters that have a database.
+"""Aurora MySQL clusters with a database.
 
-AWS: a cluster's endpoints lead to a database with the initial schema and the master user.
-ministack: starts a database in Docker when a cluster's first instance is made; without Docker
-there is none, and the endpoints change to "localhost" once instances exist.
-Here: each cluster gets a MySQL server of its own on 127.0.0.1, from creation to deletion, and
-its endpoints and port are the server's from the creation response on. The port stands for the
-address on AWS, and so belongs to the cluster's name. A supervisor restarts servers that die.
+AWS: a cluster's endpoints reach a database with the initial schema and the master user.
+ministack: starts a database in Docker with a cluster's first instance. Without Docker there is no
+database, and the endpoints change to "localhost" once instances exist.
+Here: each cluster has its own MySQL server on 127.0.0.1, from creation to deletion. The creation
+response already has the server's address and port. The port stands for the address on AWS, so it
+belongs to the cluster's name. A supervisor restarts servers that die.
 Remove once ministack runs databases without Docker.
 """
 
@@ -51,7 +51,7 @@ logger = logging.getLogger("aurora-database")
 
 
 class AuroraDatabases:
-    """The database servers of all Aurora MySQL clusters that ministack knows."""
+    """The database servers of all of ministack's Aurora MySQL clusters."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,27 +64,27 @@ class AuroraDatabases:
         )
 
     def install(self) -> None:
-        """Add databases to ministack's cluster actions."""
-        rds._MINISTACK_HOST = HOST  # what ministack makes the endpoint once there are instances
+        """Extend ministack's cluster actions with databases."""
+        rds._MINISTACK_HOST = HOST  # ministack's endpoint once instances exist
         after_cluster("CreateDBCluster", self._created)
         after_cluster("ModifyDBCluster", self._modified)
         after_cluster("FailoverDBCluster", self._failed_over)
         after_cluster("DeleteDBCluster", self._deleted)
 
     def start(self) -> None:
-        """Start, or adopt, the servers of all clusters of the restored state, and watch them."""
+        """Start or adopt the servers of all restored clusters, and watch them."""
         with self.lock:
             known = {self._folder(region, cluster) for region, cluster in _clusters()}
             for folder in self._settings.databases.glob("*/*"):
                 if folder not in known:
-                    # Its cluster was made in the moment before a crash. The data is kept: what
-                    # is missing may as well be the state.
+                    # The emulator crashed before it saved the cluster, or its state was lost.
+                    # Keep the data.
                     _stop(MySQLServer(folder, 0))
             self._heal()
         self._supervisor.start()
 
     def stop(self) -> None:
-        """Stop all servers, in an orderly way."""
+        """Shut all servers down cleanly."""
         self._stopping.set()
         with self.lock:
             for server in self._servers.values():
@@ -112,16 +112,16 @@ class AuroraDatabases:
                 _FOLDER: cluster["DbClusterResourceId"],
             }
         )
-        self.recreate(cluster)  # what is left over is from a cluster that a crash has undone
+        self.recreate(cluster)  # left over from a cluster that was lost in a crash
         server = self.server(cluster)
         if is_follower(cluster):
-            # Database and users come with all else.
+            # The database and its users come with the data.
             follow(server, self.server(writer_of(cluster)))
         elif source := restore_source(parameters):
             restore(server, self.server(source), restore_time(parameters))
         else:
             server.execute(_initial_sql(cluster))
-        # What is in the log up to here is what the cluster begins with; its times are in seconds.
+        # A restore starts from here. Times in the log are whole seconds.
         cluster["EarliestRestorableTime"] = rds._format_time(time.time() + 1)
 
     def server(self, cluster: Record) -> MySQLServer:
@@ -136,18 +136,18 @@ class AuroraDatabases:
         return server
 
     def recreate(self, cluster: Record) -> None:
-        """Start the server of a cluster without any data. Raises MySQLError."""
+        """Start an empty server for a cluster. Raises MySQLError."""
         cluster[CREATIONS] = cluster.get(CREATIONS, 0) + 1
         server = self.server(cluster)
         server.remove()
         server.start()
 
     def rename(self, cluster: Record, name: str) -> None:
-        """Let a cluster be found where its new name leads to. Its data stays where it is."""
+        """Serve a cluster at the port of its new name. Its data stays in place."""
         port = self._port_of(_region(cluster), name)
         cluster.setdefault(_FORMER_PORTS, {})[cluster["DBClusterIdentifier"]] = cluster["Port"]
         cluster["Port"] = port
-        if endpoint := cluster["_shared_endpoint"]:  # what ministack gives to further instances
+        if endpoint := cluster["_shared_endpoint"]:  # ministack copies it to further instances
             endpoint["Port"] = port
         cluster["DBClusterIdentifier"] = name
         self._heal()
@@ -166,7 +166,7 @@ class AuroraDatabases:
                 raise ActionError(f"The master password was not changed: {error}") from error
 
     def _failed_over(self, parameters: Parameters, cluster: Record) -> None:
-        """Drop all connections, as a failover does."""
+        """Drop all connections, like a failover."""
         if _MARK not in cluster:
             return
         with self.lock:
@@ -191,7 +191,7 @@ class AuroraDatabases:
             raise ActionError(f"The cluster's database was not removed: {error}") from error
 
     def _folder(self, region: str, cluster: Record) -> Path:
-        # Databases of before clusters could be renamed are in folders of their names.
+        # Older databases are in folders with the cluster's name.
         name = cluster.get(_FOLDER, cluster["DBClusterIdentifier"])
         return self._settings.databases / region / str(name)
 
@@ -201,13 +201,13 @@ class AuroraDatabases:
             (
                 f"*.{REGION}.rds.amazonaws.com",
                 *(f"*.{kind}.{REGION}.rds.amazonaws.com" for kind in ("cluster", "proxy")),
-                # What containers call this machine: `make start-api`.
+                # The name of this machine in the containers of `make start-api`.
                 "host.docker.internal",
             ),
         )
 
     def _port_of(self, region: str, name: str) -> int:
-        """The port that a name had last, or a free one."""
+        """The last port of a name, or a free one."""
         former = [
             cluster.get(_FORMER_PORTS, {}) for place, cluster in _clusters() if place == region
         ]
@@ -292,7 +292,7 @@ def _master_user_sql(cluster: Record) -> str:
         f"CREATE USER IF NOT EXISTS {user};\n"
         f"ALTER USER {user} IDENTIFIED BY {password};\n"
         f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
-        # On Aurora, nobody can write where the cluster does not, or end its read-only state.
+        # On Aurora, nobody can write on a reader or end its read-only state.
         f"REVOKE {_NOT_GRANTED} ON *.* FROM {user};\n"
     )
 

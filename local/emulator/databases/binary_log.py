@@ -1,4 +1,4 @@
-"""Where in a MySQL server's binary log a point in time is."""
+"""Finds a point in time in a MySQL server's binary log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GTID = struct.Struct("<B16sQ")
 
 
 def transactions_before(moment: datetime, data: Path) -> str:
-    """The set of a server's transactions that were committed before a moment; empty if none was.
+    """The GTID set of the transactions committed before a moment; empty if there are none.
 
     `data` is the server's data folder; the server may run. Times in the log are in whole seconds.
     """
@@ -35,7 +35,7 @@ def transactions_before(moment: datetime, data: Path) -> str:
 
 
 def _set(last: dict[uuid.UUID, int]) -> str:
-    # The log goes back to the first transaction, so each server's begin with 1.
+    # The log is complete, so each server's numbers start at 1.
     return ",".join(f"{server}:1-{number}" for server, number in last.items())
 
 
@@ -46,7 +46,7 @@ def _transactions(file: Path) -> Iterator[tuple[int, uuid.UUID, int]]:
             log.seek(start)
             event = log.read(_HEADER.size + _GTID.size)
             if len(event) < _HEADER.size + _GTID.size:
-                return  # the end, or an event that is being written
+                return  # the end, or an unfinished event
             seconds, kind, _, length, _, _ = _HEADER.unpack_from(event)
             if kind == _GTID_EVENT:
                 _, server, number = _GTID.unpack_from(event, _HEADER.size)

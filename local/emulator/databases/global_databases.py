@@ -1,10 +1,9 @@
-"""Aurora Global Databases whose secondary clusters have the primary one's data.
+"""Aurora Global Databases with replicated data.
 
-AWS: a secondary cluster follows the primary one, and takes its place in a switchover (which loses
-nothing) or a failover (which loses what had not reached it; the old primary cluster is made anew).
-ministack: replicates between databases in Docker; without it, only the roles change.
-Here: the clusters' servers replicate each other. Remove once ministack runs databases without
-Docker.
+AWS: a secondary cluster follows the primary one. A switchover promotes it and loses nothing. A
+failover promotes it and loses what was not replicated yet; the old primary cluster is recreated.
+ministack: replicates between databases in Docker. Without Docker, only the roles change.
+Here: the clusters' servers replicate. Remove once ministack runs databases without Docker.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from local.emulator.rds_actions import Parameters, Record
 
 def install(databases: AuroraDatabases) -> None:
     """Move the data with the roles."""
-    # Its own replication is not there: it would refuse to change any role.
+    # ministack refuses a change of roles without its own replication.
     rds._aurora_mysql_8_replication_enabled = lambda _cluster: False
     actions = rds._ACTION_MAP
     actions["SwitchoverGlobalCluster"] = _moving(

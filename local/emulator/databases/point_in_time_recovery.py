@@ -1,12 +1,11 @@
-"""Aurora clusters that are restored to a point in time.
+"""Aurora clusters restored to a point in time.
 
-AWS: RestoreDBClusterToPointInTime makes a cluster with the data that another one had at a time
-within the days of its backups, without instances and without a managed master password. Both ends
-of those days are described.
-ministack: has no such action, and describes the time of creation.
-Here: the new cluster's server applies the binary log of the other one up to that time. The log is
-whole, whatever the days: it is the only backup. Remove once ministack restores databases
-without Docker.
+AWS: RestoreDBClusterToPointInTime creates a cluster with the data of another one at a time within
+its backup retention. The new cluster has no instances and no managed master password.
+DescribeDBClusters returns the earliest and latest possible time.
+ministack: has no such action, and returns the time of creation.
+Here: the new cluster's server applies the other one's binary log up to that time. The log is the
+only backup, and it is always complete. Remove once ministack restores databases without Docker.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from local.emulator.rds_actions import (
 
 _ACTION = "RestoreDBClusterToPointInTime"
 _DAY_SECONDS = 86_400
-# All else is as the request says, or as with any new cluster.
+# The request or the defaults of a new cluster decide the rest.
 _KEPT = {
     "Engine": "Engine",
     "EngineVersion": "EngineVersion",
@@ -45,7 +44,7 @@ _KEPT = {
 
 
 def install() -> None:
-    """Add the action, and describe from when to when it can restore."""
+    """Add the action, and return the range of times that it can restore."""
     rds._ACTION_MAP[_ACTION] = _restore
     rds._cluster_xml = _describing(rds._cluster_xml)
 
@@ -66,7 +65,7 @@ def _restore(parameters: Parameters) -> Any:
         return rds._error("InvalidParameterValue", reason, 400)
     kept = {name: str(source[key]) for name, key in _KEPT.items() if source[key]}
     encrypted = str(source["StorageEncrypted"]).lower()
-    # The cluster's database sees from the parameters that it is restored.
+    # The parameters tell the cluster's database that it is restored.
     created = rds._ACTION_MAP["CreateDBCluster"](
         {**kept, "StorageEncrypted": encrypted, **parameters}
     )

@@ -1,10 +1,10 @@
-"""Aurora clusters and instances that get another name.
+"""Renamed Aurora clusters and instances.
 
-AWS: ModifyDBCluster and ModifyDBInstance change a name, and with it ARN and addresses: who takes
-over a name is found at the addresses that it had before.
+AWS: ModifyDBCluster and ModifyDBInstance change the name, and with it the ARN and the addresses. A
+cluster that takes over a name takes over its addresses.
 ministack: ignores the new name.
-Here: as on AWS, but that a cluster with a new name restarts and an instance does not, and that
-members of global databases keep their names. Remove once ministack renames.
+Here: as on AWS, with two exceptions. A renamed cluster restarts; a renamed instance does not.
+Members of global databases cannot be renamed. Remove once ministack renames.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from local.emulator.rds_actions import (
 
 
 def install(databases: AuroraDatabases) -> None:
-    """Rename the records, and lead the new names to the databases."""
+    """Rename the records, and serve the databases at the new names."""
 
     def rename_cluster(cluster: Record, name: str) -> None:
         with databases.lock:

@@ -1,8 +1,8 @@
-"""How the server of one cluster gets the data of another one: continuously, or up to a time.
+"""Copies one cluster's data to another's server: continuously, or up to a time.
 
-MySQL's replication stands in for that of Aurora's storage, and for its backups. It is as real: a
-follower refuses writes, lags, and lacks what had not reached it when it is promoted. Each server
-keeps its binary log from the first change on, so that another one can start at any time.
+MySQL's replication stands in for Aurora's storage replication and for its backups. It has the same
+properties: a follower refuses writes, lags, and lacks what was not replicated before its promotion.
+Each server keeps its whole binary log, so that another one can start at any time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class NotInStep(Exception):
 
 
 def options(cluster: Record) -> tuple[str, ...]:
-    """What a server is started with so that others can get its data.
+    """A server's start options that let others copy its data.
 
     It writes a binary log, as durable as its data. Each server gets a unique id, and a new one when
     recreated; otherwise it would skip its own replicated events.
@@ -58,22 +58,22 @@ def writer_of(cluster: Record) -> Record:
 
 
 def follow(server: MySQLServer, source: MySQLServer) -> None:
-    """Let a server take its changes from another one, after the last that it has."""
+    """Let a server follow another one, from its own last change on."""
     server.execute(f"{_WRITES_OFF}STOP REPLICA;\n{_changes_from(source, server)}START REPLICA;\n")
 
 
 def stop_following(server: MySQLServer) -> None:
-    """Let a server take no more changes from another one; it still refuses writes."""
+    """Stop following. The server still refuses writes."""
     server.execute("STOP REPLICA;")
 
 
 def promote(server: MySQLServer) -> None:
-    """Let a follower take writes; it loses what had not reached it."""
+    """Promote a follower; it loses what was not replicated."""
     server.execute(f"STOP REPLICA;\nRESET REPLICA ALL;\n{_WRITES_ON}")
 
 
 def restore(server: MySQLServer, source: MySQLServer, before: datetime | None) -> None:
-    """Give an empty server what another one had before a time, or has now.
+    """Copy another server's data, as of a time or as of now, to an empty server.
 
     Raises:
         MySQLError: the changes could not be applied, or a server does not answer.
@@ -101,10 +101,10 @@ def restore(server: MySQLServer, source: MySQLServer, before: datetime | None) -
 
 
 def switch(old: MySQLServer, new: MySQLServer) -> None:
-    """Make a follower the writer once it has everything that the old one has; nothing is lost.
+    """Promote a follower once it has all of the writer's changes; nothing is lost.
 
     Raises:
-        NotInStep: it does not catch up in time; the old one goes on writing.
+        NotInStep: it does not catch up in time; the old writer stays.
         MySQLError: a server does not answer.
     """
     old.execute(_WRITES_OFF)

@@ -1,10 +1,10 @@
-"""CloudWatch alarms that are described as they were requested, in the Query protocol.
+"""CloudWatch alarms in the Query protocol, with all their attributes.
 
-AWS: describes all attributes of an alarm in each of its protocols.
-ministack: describes them in JSON only; in the Query protocol, which Terraform's provider speaks,
-most are missing. It drops metric-math queries and the actions on insufficient data.
-Here: the JSON description is translated, and what is dropped is kept. Remove once ministack
-describes as much in the Query protocol.
+AWS: returns all attributes of an alarm in each of its protocols.
+ministack: returns them in JSON only. Most are missing in the Query protocol, which Terraform's
+provider uses. It drops metric-math queries and the actions on insufficient data.
+Here: the JSON answer is translated, and the dropped parts are kept. Remove once ministack returns
+all attributes in the Query protocol.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXTS = ("AlarmNamePrefix", "StateValue", "MaxRecords", "NextToken")
 
 
 def install() -> None:
-    """Replace the Query protocol's parts of the actions."""
+    """Extend the Query protocol's actions."""
     cloudwatch._put_metric_alarm = _keeping(cloudwatch._put_metric_alarm)
     cloudwatch._describe_alarms = _describing(cloudwatch._describe_alarms)
 
@@ -38,8 +38,8 @@ def _keeping(original: Any) -> Any:
             for name in ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile"):
                 if name in asked:
                     alarm[name] = asked[name]
-            # ministack supplies defaults that AWS has not: an alarm on an expression or on a
-            # percentile has no statistic.
+            # ministack sets defaults that AWS does not: an alarm on an expression or a percentile
+            # has no statistic.
             for name in ("Statistic", "Period"):
                 if name not in asked:
                     alarm[name] = None

@@ -1,9 +1,9 @@
 """Security group rules for all protocols.
 
-AWS: such a rule has no ports, whatever a request says of them; so Terraform's provider revokes the
-rule that a new group begins with, all traffic out, and names the ports 0 to 0.
-ministack: tells rules apart by the ports that were named: the first rule stays.
-Here: the ports of such rules are dropped. Remove once ministack does so.
+AWS: such a rule has no ports; AWS ignores those in the request. A new group allows all outgoing
+traffic. Terraform's provider revokes that rule and gives the ports 0 to 0.
+ministack: compares the ports, so it does not find the rule and keeps it.
+Here: the ports of such rules are dropped. Remove once ministack drops them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALL = "-1"
 
 
 def install() -> None:
-    """Drop the ports of what is parsed."""
+    """Drop the ports when ministack parses such a rule."""
     ec2._parse_ip_permissions = _parsing(ec2._parse_ip_permissions)
 
 

@@ -1,10 +1,10 @@
-"""REST APIs whose definition holds more than routes and authorizers.
+"""REST APIs with models, validators and gateway responses in their definition.
 
-AWS: also imports models, request validators and gateway responses from an OpenAPI definition. A
-changed definition updates the API in place, so that it keeps its id and its URL.
-ministack: imports paths, integrations and security only. A changed definition makes a new API.
-Here: the rest of the definition is imported, and the API keeps its id. Remove this module once
-ministack does the same.
+AWS: imports models, request validators and gateway responses from an OpenAPI definition. A
+changed definition updates the API in place: its id and its URL stay.
+ministack: imports paths, integrations and security only. A changed definition creates a new API.
+Here: the whole definition is imported, and the API keeps its id. Remove once ministack does the
+same.
 """
 
 from __future__ import annotations

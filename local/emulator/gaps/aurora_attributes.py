@@ -1,10 +1,9 @@
-"""Attributes of Aurora clusters and instances that are described as they were requested.
+"""Attributes of Aurora clusters and instances that ministack drops.
 
-AWS: describes a cluster's log exports, the pause of Serverless v2, storage type, Database
-Insights and Performance Insights, and an instance's Performance Insights, promotion tier and log
-exports.
-ministack: drops them, or their changes, so that each Terraform plan wants to set them again.
-Here: they are kept in the record and described. Remove each attribute once ministack has it.
+AWS: stores a cluster's log exports, the pause of Serverless v2, storage type, Database Insights
+and Performance Insights, and an instance's Performance Insights, promotion tier and log exports.
+ministack: drops them or their changes, so each Terraform plan wants to set them again.
+Here: they are stored and returned. Remove each attribute once ministack has it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _KEPT = "_requested"
 
 
 def install() -> None:
-    """Keep and describe the attributes."""
+    """Store and return the attributes."""
     for action in ("CreateDBCluster", "ModifyDBCluster"):
         after_cluster(action, _keep_cluster)
     for action in ("CreateDBInstance", "ModifyDBInstance"):
@@ -59,7 +58,7 @@ def _keep_cluster(parameters: Parameters, cluster: Record) -> None:
     pause = value(parameters, f"{_SCALING}.{_AUTO_PAUSE}")
     scaling = cluster.get(_SCALING)
     if scaling and pause:
-        # ministack makes a new scaling record at each modification: it is kept beside it.
+        # ministack replaces the scaling record at each change, so store the pause elsewhere.
         cluster[_KEPT][_AUTO_PAUSE] = pause
 
 

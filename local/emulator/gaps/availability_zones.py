@@ -1,9 +1,9 @@
 """The zones of a region, and their ids.
 
-AWS: a region has its own number of zones, and each account its own order of ids.
+AWS: regions differ in their number of zones, and accounts in the ids of the zones.
 ministack: every region has the zones a, b and c, with the ids 1, 2 and 3.
 Here: a region has the zones of the platform's table. In us-east-1 the zone e has the id 3, as in
-many accounts: that zone lacks some services. Remove once ministack can be told the zones.
+many accounts; that zone lacks some services. Remove once ministack lets the zones be configured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SWAPPED = {"us-east-1c": "us-east-1e", "us-east-1e": "us-east-1c"}
 
 
 def install() -> None:
-    """Describe the zones that regions have."""
+    """Return the zones of the platform's table."""
     id_by_letter = ec2._az_id_for_zone_name
 
     def zone_id(name: str) -> Any:

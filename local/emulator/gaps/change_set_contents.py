@@ -1,11 +1,11 @@
-"""Change sets for what differs besides resources' properties.
+"""Change sets that change conditional resources or outputs only.
 
-AWS: a change of parameter values makes a change set when it creates or deletes conditional
-resources or changes outputs, as does a change of outputs in the template.
-ministack: compares resources as if all conditions were true, and nothing else: such updates are
-answered with "didn't contain changes" (and those of resources' properties are recognised).
-Here: resources whose condition is false count as absent, and outputs are compared. Remove
-once ministack does so.
+AWS: creates a change set when parameter values create or delete conditional resources or change
+outputs, and when the template changes outputs.
+ministack: compares resources' properties only, as if all conditions were true. It answers other
+updates with "didn't contain changes".
+Here: resources with a false condition count as absent, and outputs are compared. Remove once
+ministack compares both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NO_CHANGES = "The submitted information didn't contain changes."
 
 
 def install() -> None:
-    """Compare conditions and outputs as well."""
+    """Compare conditions and outputs too."""
     changesets._resolve_props_for_diff = _without_absent(changesets._resolve_props_for_diff)
     actions = handlers._ACTION_HANDLERS
     actions["CreateChangeSet"] = _with_outputs(actions["CreateChangeSet"])
@@ -60,7 +60,7 @@ def _outputs_differ(change_set: dict[str, Any]) -> bool:
 
 
 def _outputs(holder: dict[str, Any], stack: dict[str, Any]) -> Any:
-    """The outputs of the template and parameters that a stack or a change set holds."""
+    """The outputs that the template and the parameters of a stack or change set give."""
     template, parameters = holder["_template"], holder["_resolved_params"]
     conditions = _conditions(template, parameters)
     outputs = {

@@ -1,14 +1,14 @@
-"""Releases of functions through CodeDeploy.
+"""Releases of functions with CodeDeploy.
 
 AWS: CodeDeploy moves an alias that has an update policy. It stops immediately if an alarm of the
 deployment group is in ALARM. It calls the BeforeAllowTraffic hook and fails unless the hook reports
-success. Then it moves callers by weight, as the deployment configuration says, and goes back if an
-alarm rings meanwhile or somebody stops the deployment.
+success. Then it shifts traffic by weight, as the deployment configuration says. It rolls back if an
+alarm rings or somebody stops the deployment.
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
 https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-create-alarms.html
-ministack: has no CodeDeploy and refuses templates with its resources.
-Here: all of this, but a minute of a deployment configuration takes a second. An alarm rings only if
-somebody sets its state. Remove this module once ministack has CodeDeploy.
+ministack: has no CodeDeploy and rejects templates with its resources.
+Here: all of this, but one minute of a deployment configuration takes one second. An alarm rings
+only if somebody sets its state. Remove once ministack has CodeDeploy.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _MINUTE_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _ALL = 100
 
-# What hooks reported, by execution id.
+# The status that hooks reported, by execution id.
 _reports: dict[str, str] = {}
-# The template that each stack is getting, or has got last.
+# The newest template of each stack.
 _templates: dict[str, Properties] = {}
 # The properties of deployment groups, by name.
 _groups: dict[str, Properties] = {}
@@ -55,7 +55,7 @@ _deployments: dict[str, str] = {}
 
 
 def install() -> None:
-    """Add CodeDeploy's resources and its API, and move aliases as it does."""
+    """Add CodeDeploy's resources and its API, and shift aliases as it does."""
     for kind in ("Application", "DeploymentGroup"):
         provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {
             "create": _create,
@@ -70,7 +70,7 @@ def install() -> None:
     async def deploy_stack(
         stack_name: str, stack_id: str, template: Properties, *more: Any, **named: Any
     ) -> Any:
-        # Until the end of an update, the stack has its old template.
+        # A stack shows its old template until its update ends.
         _templates[stack_name] = template
         return await original(stack_name, stack_id, template, *more, **named)
 
@@ -129,7 +129,7 @@ async def _handle(
 
 
 def _deploy(update: Update) -> Properties:
-    """Move the alias's callers, before the update makes the move final."""
+    """Shift the alias's traffic before the update makes the shift final."""
     policy = _update_policy(update.stack_name, update.logical_id)
     if policy and update.new.get("FunctionVersion") != update.old.get("FunctionVersion"):
         deployment = f"d-{uuid.uuid4().hex[:9].upper()}"
@@ -173,7 +173,7 @@ def _move(update: Update, policy: Properties, deployment: str) -> None:
 
 
 def _steps(configuration: str) -> Sequence[tuple[int, int]]:
-    """The percentages of a deployment configuration, and how many minutes each of them stays."""
+    """The percentages of a deployment configuration, and the minutes that each one lasts."""
     if found := re.search(r"Canary(\d+)Percent(\d+)Minutes", configuration):
         return [(int(found[1]), int(found[2]))]
     if found := re.search(r"Linear(\d+)PercentEvery(\d+)Minutes?", configuration):
@@ -215,12 +215,12 @@ def _update_policy(stack_name: str, alias: str | None) -> Properties:
 
 
 def _group(stack_name: str, logical_id: str) -> Properties:
-    """The properties of a stack's deployment group, which may be part of the same update."""
+    """The properties of a stack's deployment group; the same update may create it."""
     start = f"{stack_name}-{logical_id}-"
     for name, group in _groups.items():
         if name.startswith(start):
             return group
-    # It was made before the emulator was started.
+    # It was created before the emulator started.
     record: Properties = _stacks[stack_name]["_resources"].get(logical_id, {})
     return record.get("Properties") or {}
 

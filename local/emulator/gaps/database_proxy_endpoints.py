@@ -1,10 +1,10 @@
-"""Endpoints of database proxies that can be connected to.
+"""Endpoints of database proxies that accept connections.
 
-AWS: a proxy's endpoint leads, through the proxy, to the cluster that is its target.
-ministack: describes a name in amazonaws.com, behind which there is nothing.
-Here: the endpoint is the address on which all clusters' databases listen, so that the endpoint
-and the cluster's port lead to the database, without the proxy's pooling and authentication.
-Remove once ministack answers at the endpoints.
+AWS: a proxy's endpoint connects, through the proxy, to the target cluster.
+ministack: returns a name in amazonaws.com where nothing answers.
+Here: the endpoint is the address on which all databases listen. With the cluster's port, it reaches
+the database directly, without the proxy's pooling and authentication. Remove once ministack
+answers at the endpoints.
 """
 
 from __future__ import annotations

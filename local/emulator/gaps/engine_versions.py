@@ -1,8 +1,8 @@
 """Versions of Aurora MySQL.
 
-AWS: offers a new version every few weeks.
-ministack: has the versions of one day, and refuses newer ones.
-Here: it has those that the data platform accepts as well. Remove once ministack has them all.
+AWS: adds a version every few weeks.
+ministack: has a fixed list, and rejects newer versions.
+Here: the versions that the data platform accepts are added. Remove once ministack has them all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Stacks of which a resource could not be deleted.
+"""Stack deletions that fail at one resource.
 
-AWS: what such a resource depends on is not deleted either, so that the deletion can be tried again.
-ministack: deletes it, for example the function that a custom resource needs for its own deletion.
-Here: as on AWS, but that it is shown as not deleted as well. Remove once ministack does so.
+AWS: keeps what that resource depends on, so that the deletion can be retried.
+ministack: deletes the dependencies, such as the function that deletes a custom resource.
+Here: as on AWS, but the kept dependencies count as failed too. Remove once ministack keeps them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ministack.services.cloudformation.engine import _extract_deps
 
 
 def install() -> None:
-    """Keep what resources that are still there depend on."""
+    """Keep what the remaining resources depend on."""
     delete = stacks._delete_resource
 
     def delete_unless_needed(
@@ -23,7 +23,7 @@ def install() -> None:
         stack = _stacks.get(stack_name)
         if stack["StackStatus"] == "DELETE_IN_PROGRESS":
             definitions = stack["_template"]["Resources"]
-            # Resources are deleted in their order: who still needs this one could not be deleted.
+            # Dependents are deleted first: one that is still there could not be deleted.
             for other in stack["_resources"].keys() & definitions.keys():
                 if logical_id in _extract_deps(definitions[other], {logical_id}):
                     raise ValueError(f"{other} could not be deleted and needs it")

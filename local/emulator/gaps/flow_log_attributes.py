@@ -1,8 +1,8 @@
-"""Flow logs that are described as they were requested.
+"""Attributes of flow logs.
 
-AWS: describes a flow log's role, log group, format, aggregation interval and tags.
-ministack: drops them, so that each Terraform plan wants to replace the flow log.
-Here: they are kept and described. Remove once ministack does so.
+AWS: stores a flow log's role, log group, format, aggregation interval and tags.
+ministack: drops them, so each Terraform plan wants to replace the flow log.
+Here: they are stored and returned. Remove once ministack stores them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEPT = "_requested"
 
 
 def install() -> None:
-    """Keep and describe the attributes."""
+    """Store and return the attributes."""
     after_creation("CreateFlowLogs", ec2._flow_logs, _keep)
     original = ec2._ACTION_MAP["DescribeFlowLogs"]
 

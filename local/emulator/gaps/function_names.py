@@ -1,9 +1,9 @@
-"""Functions of one name in many regions.
+"""Functions with the same name in several regions.
 
-AWS: they have nothing to do with each other.
-ministack: an update of the configuration of one ends those of all regions in the middle of what
-they run, so that of releases side by side each breaks the other's check.
-Here: it ends the updated one's own processes alone. Remove once ministack minds the region.
+AWS: they are independent.
+ministack: a configuration update in one region kills the function's running processes in all
+regions. Parallel releases break each other's smoke check.
+Here: an update ends the processes of its own region only. Remove once ministack separates regions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ministack.services import lambda_svc
 
 
 def install() -> None:
-    """End processes of functions in the account and region of the request alone."""
+    """End only the processes of the request's account and region."""
     original = lambda_svc.invalidate_worker
 
     def invalidate(

@@ -1,10 +1,10 @@
-"""Versions of functions that differ from none.
+"""Function versions without a change.
 
-AWS: Lambda publishes no version of a function whose code and configuration are those of its latest
-version, and CloudFormation refuses the resource: "A version for this Lambda function exists".
+AWS: Lambda publishes no version if code and configuration equal those of the latest one.
+CloudFormation rejects the resource: "A version for this Lambda function exists".
 https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
-ministack: compares the revision of the function, which any update changes, also one that goes back.
-Here: code and configuration are compared. Remove once ministack does so.
+ministack: compares the function's revision, which every update changes, even a revert.
+Here: code and configuration are compared. Remove once ministack compares them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
 _VERSION = "AWS::Lambda::Version"
-# What an update changes although the function is the same.
+# Every update changes these, even if the function stays the same.
 _OF_THE_UPDATE = frozenset({"LastModified", "RevisionId"})
 
 

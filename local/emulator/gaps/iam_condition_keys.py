@@ -1,10 +1,10 @@
 """Condition keys of requests to IAM and S3.
 
-AWS: policies may look at the policy that a request attaches (`iam:PolicyARN`), at the boundary that
-the role has or gets (`iam:PermissionsBoundary`), and at the KMS key that a write to S3 names
+AWS: policies can test the policy that a request attaches (`iam:PolicyARN`), the role's current or
+new boundary (`iam:PermissionsBoundary`), and the KMS key of a write to S3
 (`s3:x-amz-server-side-encryption-aws-kms-key-id`).
-ministack: requests have none of these keys.
-Here: they have all three. Remove once ministack sets them.
+ministack: sets none of these keys.
+Here: all three are set. Remove once ministack sets them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _of_s3() -> None:
 
     def context(action: str, query: dict[str, Any], path: str, headers: dict[str, str]) -> Any:
         keys = original(action, query, path, headers)
-        # The parts of an upload carry no headers: the request that began it decides.
+        # Parts of an upload carry no headers, so use those of the request that started it.
         upload = s3._multipart_uploads.get(iam_actions._query_param(query, "uploadId"))
         encryption = upload["preserved_headers"] if upload else headers
         if action == "s3:PutObject" and (key := encryption.get(_KMS_KEY)):

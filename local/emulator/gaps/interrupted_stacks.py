@@ -1,10 +1,10 @@
-"""Stacks whose deployment or deletion was interrupted when the emulator ended.
+"""Stack operations that the emulator's end interrupted.
 
 AWS: a stack operation always comes to an end.
-ministack: restores an interrupted operation as still in progress, and refuses every later one.
+ministack: restores an interrupted operation as still in progress, and rejects all later ones.
 Here: an interrupted stack can be deployed or deleted again. ministack compares with the last
-template that was deployed completely, so the next deployment covers what was missed. Remove this
-module once ministack resumes operations.
+template that was fully deployed, so the next deployment makes up for the rest. Remove once
+ministack resumes operations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REASON = "Interrupted when the emulator ended"
 
 
 def install() -> None:
-    """Mend stacks when the saved state is restored."""
+    """Repair stacks when the saved state is restored."""
     original = cloudformation.load_persisted_state
 
     def load(data: Any) -> None:

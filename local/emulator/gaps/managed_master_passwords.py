@@ -1,8 +1,8 @@
-"""Clusters whose master password RDS begins to manage after their creation.
+"""Managed master passwords of existing clusters.
 
-AWS: ModifyDBCluster with ManageMasterUserPassword makes a secret with a new password.
-ministack: does so at creation only.
-Here: as on AWS. Remove once ministack does so.
+AWS: ModifyDBCluster with ManageMasterUserPassword creates a secret with a new password.
+ministack: creates the secret only together with the cluster.
+Here: as on AWS. Remove once ministack does the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from local.emulator.rds_actions import Parameters, Record, after_cluster, value
 
 
 def install() -> None:
-    """Make the secret. The cluster's database, which is told next, sets the password."""
+    """Create the secret. The next hook sets the password in the database."""
     after_cluster("ModifyDBCluster", _manage)
 
 

@@ -1,9 +1,9 @@
 """Filters of DescribeNetworkInterfaces.
 
-AWS: describes the interfaces that all filters match, with `*` and `?` as wildcards.
-ministack: describes all interfaces, whatever the filters.
-Here: the filters on VPC, subnet, security group, status and description count. Remove once
-ministack looks at them.
+AWS: returns the interfaces that match all filters, with `*` and `?` as wildcards.
+ministack: ignores the filters.
+Here: filters on VPC, subnet, security group, status and description work. Remove once ministack
+supports them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIELDS = {
 
 
 def install() -> None:
-    """Describe the interfaces that match alone."""
+    """Return only the interfaces that match."""
     original = ec2._ACTION_MAP[_ACTION]
 
     def describe(parameters: Parameters) -> Any:
@@ -35,7 +35,7 @@ def install() -> None:
             for identifier, interface in ec2._network_interfaces.items()
             if (not named or identifier in named) and _matches(interface, filters)
         ]
-        # ministack describes all when none is named.
+        # Without a name, ministack returns all.
         return original(
             {f"NetworkInterfaceId.{number}": [i] for number, i in enumerate(matching or ["-"], 1)}
         )

@@ -1,8 +1,8 @@
 """IAM's policy simulator.
 
 AWS: SimulateCustomPolicy takes condition keys, several resources and permissions boundaries.
-ministack: evaluates one resource, without any of these.
-Here: as on AWS, with ministack's own evaluation. Remove once ministack does so.
+ministack: evaluates one resource and ignores the rest.
+Here: as on AWS, with ministack's own evaluation. Remove once ministack supports them.
 """
 
 from __future__ import annotations

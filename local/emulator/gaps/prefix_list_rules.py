@@ -1,8 +1,8 @@
-"""Security group rules whose peer is a prefix list.
+"""Security group rules for a prefix list.
 
-AWS: a rule may name a prefix list, as the one of a gateway endpoint.
-ministack: drops the prefix list and its description from rules.
-Here: it is kept and described. Remove once ministack does so.
+AWS: a rule can name a prefix list, such as a gateway endpoint's.
+ministack: drops the prefix list and its description.
+Here: both are stored and returned. Remove once ministack stores them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from local.emulator.ec2_actions import Parameters, Record, value
 
 
 def install() -> None:
-    """Keep and describe prefix lists."""
+    """Store and return prefix lists."""
     ec2._parse_ip_permissions = _parsing(ec2._parse_ip_permissions)
     ec2._sg_rule_xml = _describing(ec2._sg_rule_xml)
 
@@ -44,7 +44,7 @@ def _prefix_lists(parameters: Parameters, prefix: str) -> list[Record]:
 def _describing(original: Callable[..., str]) -> Any:
     def describe(group: str, rule: Record, is_egress: bool = False) -> str:
         described = original(group, rule, is_egress)
-        # A rule has one peer; without any of those that it knows, ministack describes none.
+        # A rule has one peer, and ministack knows no prefix lists: its own answer has no peer.
         for prefix_list in rule.get("PrefixListIds", []):
             element = f"<prefixListId>{prefix_list['PrefixListId']}</prefixListId>"
             described = described.replace("</toPort>", f"</toPort>{element}")

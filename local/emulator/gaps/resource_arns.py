@@ -1,11 +1,13 @@
 """The resources that IAM policies are compared with.
 
-AWS: a request to make a policy, an alias, a vault or a part of a database is for the one that it
-names, one about tags is for what has the tags, and one that names a key by its alias is for the
-key.
-ministack: such requests are for `*`, which only a policy for all resources allows, or the alias.
-Here: as on AWS, but that a change of an alias is for the alias alone, and not for its key as well,
-and a request for several SSM parameters is for the first. Remove once ministack names them.
+AWS: a request that creates a policy, an alias, a vault or a part of a database is checked against
+its name. A request about tags is checked against the tagged resource. A request that names a key by
+its alias is checked against the key.
+ministack: checks such requests against `*`, which only a policy for all resources allows, or
+against the alias.
+Here: as on AWS, with two exceptions. A change of an alias is checked against the alias only, not
+its key. A request for several SSM parameters is checked against the first one. Remove once
+ministack names the resources.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ministack.core import iam_actions
 from ministack.services import kms
 
 # Names the resource from the request's path, body and parameters, as in ARNs after the account.
-# A whole ARN stands for itself, and an empty text for what is not known.
+# A whole ARN is used as it is; an empty text means unknown.
 Namer = Callable[[str, bytes, Mapping[str, Any]], str]
 
 _RDS_NAMES = {

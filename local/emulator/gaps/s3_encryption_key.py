@@ -1,9 +1,9 @@
-"""The key that an upload to S3 asks for.
+"""The encryption key of an upload to S3.
 
 AWS: a write has the condition key `s3:x-amz-server-side-encryption-aws-kms-key-id`.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
-ministack: has `s3:x-amz-server-side-encryption` alone.
-Here: a write has both. Remove once ministack sets them.
+ministack: sets `s3:x-amz-server-side-encryption` only.
+Here: both are set. Remove once ministack sets both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
 def install() -> None:
-    """Set the key; the parts of an upload have that of its first request."""
+    """Set the condition key; all parts of an upload get that of its first request."""
     original = iam_actions.s3_service_context
 
     def context(

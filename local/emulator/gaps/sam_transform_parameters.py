@@ -1,9 +1,9 @@
-"""SAM templates whose result depends on parameter values.
+"""Parameter values in the SAM transform.
 
-AWS: hands the values of a template's parameters to the SAM transform, which resolves references to
+AWS: passes the values of a template's parameters to the SAM transform. It resolves references to
 them in some properties (`AutoPublishCodeSha256`, `DefaultAuthorizer`, `DeploymentPreference`).
-ministack: hands it the parameters' defaults alone.
-Here: the values of the operation are handed over. Remove once ministack does so.
+ministack: passes the parameters' defaults.
+Here: the values of the operation are passed. Remove once ministack passes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _values: ContextVar[dict[str, Any]] = ContextVar("values", default={})  # noqa: 
 
 
 def install() -> None:
-    """Note the values before a template is transformed, and use them in the transform."""
+    """Remember the values before a template is transformed, and use them in the transform."""
     sam.transform = _with_values(sam.transform)
     apply = _noting_values(engine._apply_transforms)
     for module in (engine, changesets, handlers):

@@ -1,9 +1,8 @@
-"""Secrets that are replicated from their creation on, until their replicas are removed.
+"""Replicas of secrets.
 
-AWS: CreateSecret makes the replicas that it is asked for, RemoveRegionsFromReplication removes
-them.
-ministack: CreateSecret ignores them, and there is no way to remove a replica alone.
-Here: as on AWS. Remove once ministack does so.
+AWS: CreateSecret creates the requested replicas, and RemoveRegionsFromReplication removes them.
+ministack: CreateSecret ignores replicas, and nothing removes a single replica.
+Here: as on AWS. Remove once ministack does the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Secrets that were created without a value.
+"""Secrets without a value.
 
 AWS: such a secret has no version, and GetSecretValue answers ResourceNotFoundException.
 ministack: gives it an empty version, and GetSecretValue succeeds without a value.
-Here: a version without a value is not found. Remove once ministack does so.
+Here: as on AWS. Remove once ministack creates no empty version.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The transport that policies see.
+"""Policies that require TLS.
 
-AWS: is reached through TLS, and policies may insist on it (`aws:SecureTransport`).
-ministack: serves plain HTTP here, which such policies refuse when IAM is enforced.
-Here: a request on this machine counts as one through TLS.
+AWS: serves TLS, and policies can require it (`aws:SecureTransport`).
+ministack: serves plain HTTP here. With IAM enforced, such policies deny each request.
+Here: a request on this machine counts as encrypted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ministack import app
 
 
 def install() -> None:
-    """Let every request count as one through TLS."""
+    """Mark every request as encrypted."""
     original = app.pin_request_origin
 
     def pin(source_ip: str, _secure_transport: bool) -> None:

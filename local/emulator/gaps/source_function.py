@@ -1,9 +1,9 @@
-"""The function that a request comes from.
+"""The function that sends a request.
 
 AWS: requests from a function's code have the condition key `lambda:SourceFunctionArn`.
 https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
-ministack: requests do not have the key.
-Here: they have it. Remove once ministack sets it.
+ministack: does not set the key.
+Here: it is set. Remove once ministack sets it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SESSION_KEY = "SourceFunctionArn"
 
 
 def install() -> None:
-    """Note the function in the session of its credentials, and evaluate its requests with it."""
+    """Store the function in its credentials' session, and evaluate its requests with it."""
     credentials, enforce = lambda_runtime.execution_credentials, iam_evaluator.enforce
 
     def execution_credentials(config: dict[str, Any]) -> dict[str, str]:

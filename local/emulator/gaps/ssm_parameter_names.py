@@ -1,9 +1,9 @@
-"""Parameters of CloudFormation stacks whose values come from SSM.
+"""Stack parameters that come from SSM.
 
-AWS: DescribeStacks gives the SSM parameter's name as the value, and what it stood for as the
-resolved value.
-ministack: gives the resolved value as the value, and no name.
-Here: as on AWS. Remove once ministack does so.
+AWS: DescribeStacks returns the SSM parameter's name as the value, and its content as the resolved
+value.
+ministack: returns the content as the value, and no name.
+Here: as on AWS. Remove once ministack does the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ministack.services.cloudformation import _stacks, handlers
 
 
 def install() -> None:
-    """Describe names and resolved values, those of each stack."""
+    """Return both for each stack."""
     actions = handlers._ACTION_HANDLERS
     actions["DescribeStacks"] = _with_names(actions["DescribeStacks"])
 
@@ -36,7 +36,7 @@ def _with_names(original: Any) -> Any:
 
 
 def _by_stack(text: str) -> list[str]:
-    """A description in pieces that begin with a stack's name, but for the first."""
+    """The answer in pieces; each one after the first begins with a stack's name."""
     return re.split("(?=<StackName>)", text)
 
 
@@ -51,6 +51,6 @@ def _with_values(piece: str) -> str:
 
 
 def _sources(stack: Any) -> dict[str, Any]:
-    """The parameters of a stack that come from SSM, with the names and values that they have."""
+    """The stack's parameters that come from SSM, with their names and values."""
     parameters = (stack or {}).get("_resolved_params", {})
     return {key: source for key, source in parameters.items() if "SsmName" in source}

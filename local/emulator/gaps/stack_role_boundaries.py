@@ -1,8 +1,8 @@
-"""Permissions boundaries of the roles that CloudFormation makes.
+"""Permissions boundaries of roles in CloudFormation.
 
-AWS: a role has the boundary that its template gives it.
-ministack: gives users their boundary, and roles none.
-Here: roles get it, too. Remove once ministack does so.
+AWS: a role gets the boundary in its template.
+ministack: sets the boundary of users, but not of roles.
+Here: roles get it too. Remove once ministack sets it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TYPE = "AWS::IAM::Role"
 
 
 def install() -> None:
-    """Keep a role's boundary when a stack makes or updates it."""
+    """Set a role's boundary when a stack creates or updates it."""
     handlers = provisioners._RESOURCE_HANDLERS[_TYPE]
     create, update = handlers["create"], handlers["update"]
 

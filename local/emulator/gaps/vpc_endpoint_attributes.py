@@ -1,8 +1,8 @@
-"""VPC endpoints that are described as they were requested.
+"""Attributes of VPC endpoints.
 
-AWS: describes an endpoint's security groups, private DNS, policy and IP address type.
-ministack: drops them, so that each Terraform plan wants to set them again.
-Here: they are kept, modified and described. Remove once ministack does so.
+AWS: stores an endpoint's security groups, private DNS, policy and IP address type.
+ministack: drops them, so each Terraform plan wants to set them again.
+Here: they are stored, changed and returned. Remove once ministack stores them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEFAULT_POLICY = json.dumps(
 
 
 def install() -> None:
-    """Keep, modify and describe the attributes."""
+    """Store, change and return the attributes."""
     after_creation("CreateVpcEndpoint", ec2._vpc_endpoints, _keep)
     ec2._ACTION_MAP["ModifyVpcEndpoint"] = _modifying(ec2._ACTION_MAP["ModifyVpcEndpoint"])
     ec2._vpce_fields_xml = _describing(ec2._vpce_fields_xml)
