@@ -9,8 +9,8 @@ ENVIRONMENT_SUFFIX ?= dev
 REGIONS ?= us-east-1
 SERVICE_STAGE ?=
 LAMBDA_ARCHITECTURE ?= arm64
-export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE
-
+BUILD_DIR ?= service/.aws-sam
+export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE BUILD_DIR
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
 # Relative: the folder of the checkout may have a space in its name.
@@ -133,9 +133,10 @@ policies: tools ## Print the IAM policies of the deployers and the boundary of s
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
 	@$(PY) -m service.deploy.target
-	@$(PY) -m service.tools.rds_ca provide
-	@cd service && sam build --template-file template.yaml --config-file samconfig.toml \
+	@sam build --template-file service/template.yaml --config-file samconfig.toml \
+		--build-dir "$(BUILD_DIR)/build" --cache-dir "$(BUILD_DIR)/cache" \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
+	@$(PY) -m service.tools.rds_ca provide "$(BUILD_DIR)/build"
 
 .PHONY: lock-rds-ca
 lock-rds-ca: .venv/.installed ## Pin the RDS CA bundle that AWS publishes now

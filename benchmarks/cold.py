@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,8 @@ from pathlib import Path
 from benchmarks.functions import BARE, BOTO3_SECRET, FASTAPI, POWERTOOLS, SERVICE
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn, number, shown
 from benchmarks.rig import Rig, post_trade, rig
-from benchmarks.runtime import ROOT, Code
+from benchmarks.runtime import Code
+from service.deploy.build import built_template
 from shared.cli.errors import UserError
 
 _CONTENDERS = {
@@ -23,7 +25,7 @@ _CONTENDERS = {
     "FastAPI + Mangum + SQLAlchemy": FASTAPI,
     "Powertools idempotency": POWERTOOLS,
 }
-_BUILD = ROOT / "service" / ".aws-sam" / "build"
+_BUILD = built_template(os.environ).parent
 _PACKAGES = ("TradeFunction", "DependenciesLayer")
 _WARM_REQUESTS = 100
 

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.database_server import MySQLError, MySQLServer, version
 from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port_is_free
 from local.processes import command_line, command_lines
+from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError, exit_code
 from shared.naming import (
     check_environment_suffix,
@@ -98,6 +98,7 @@ def _own_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str
         "SERVICE_PARAMETERS": parameters,
         "STATE_DIR": str(settings.folder / "state"),
         "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
+        "BUILD_DIR": str(settings.folder / "build"),
         # This authority, not Amazon's, signs the certificates of the local databases.
         "RDS_CA_BUNDLE": str(settings.tls / "ca.pem"),
     }
@@ -227,7 +228,7 @@ def trade_url(settings: Settings, region: str, environment: str, stage: str = ""
     )
     try:
         answer = client.describe_stacks(StackName=stack)
-    except (BotoCoreError, ClientError):
+    except AWS_ERRORS:
         verb = f"make deploy-service SERVICE_STAGE={stage}" if stage else "make up"
         raise UserError(f"{stack} is not deployed: run `{verb}`") from None
     outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0]["Outputs"]}

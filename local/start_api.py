@@ -2,16 +2,16 @@
 
     ENVIRONMENT_SUFFIX=dev python -m local.start_api
 
-It uses the platform that `make up` started or, where AWS_ENDPOINT_URL is set, the one there.
-`sam local` resolves no SSM parameters and passes functions only the variables that the template
-declares. So this writes a copy of the built template, with the deployed values as the parameters'
-defaults and the AWS endpoints of the environment (AWS_ENDPOINT_URL and its per-service variants)
-among the functions' variables, and runs `sam local start-api` on the copy. After a change of code,
-build again: the next request runs it. After a change of the template or of values, start again.
+It uses the platform that `make up` started or, if AWS_ENDPOINT_URL is set, the one there. `sam
+local` resolves no SSM parameters, and functions get only the variables that the template declares.
+So this command runs `sam local start-api` on a copy of the built template. The copy has the
+deployed values as the parameters' defaults, and the AWS endpoints of the environment
+(AWS_ENDPOINT_URL and its per-service variants) as variables of the functions. After a change of
+code, build again; the next request runs it. After a change of the template or of a value, restart.
 
-A container cannot reach what listens on this machine's loopback interface only, which the local
-platform's emulator and database do. For their ports, a relay listens on the gateway address of a
-Docker network that exists for this run, and serves the containers of that network only.
+The local platform's emulator and database listen on the loopback interface, which a container
+cannot reach. A relay forwards their ports: it listens on the gateway address of a Docker network
+that exists for this run, and serves only the containers of that network.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from local.platform import aws_variables, enter_environment, local_settings
-from service.deploy.build import BUILT_TEMPLATE
+from service.deploy.build import built_template
 from service.deploy.deployed import deployed_values
 from shared.cli.errors import UserError, exit_code
 from shared.contract.loader import load_contract
@@ -63,13 +63,13 @@ class Network:
     addresses: ipaddress.IPv4Network | ipaddress.IPv6Network
 
     def has_container(self, address: str) -> bool:
-        """Whether an address is a container's: programs of this machine come from the gateway."""
+        """Whether an address is a container's. Programs of this machine use the gateway's."""
         return address != self.gateway and ipaddress.ip_address(address) in self.addresses
 
 
 @dataclass(frozen=True)
 class Reachable:
-    """Values that lead a container to what the given ones lead this machine to."""
+    """Values with which a container reaches what the given ones reach from this machine."""
 
     parameters: Mapping[str, str]
     endpoints: Mapping[str, str]
@@ -79,12 +79,12 @@ class Reachable:
 def reachable(
     parameters: Mapping[str, str], endpoints: Mapping[str, str], gateway: str
 ) -> Reachable:
-    """What a container is to use for `parameters` and `endpoints` (AWS endpoint URLs).
+    """What a container uses instead of `parameters` and `endpoints` (AWS endpoint URLs).
 
     Loopback hosts are replaced and their ports relayed; everything else stays. A host among the
-    parameters becomes a name, because certificates are for names. Its port is another parameter, so
+    parameters becomes a name, because certificates contain names. Its port is another parameter, so
     the ports of all parameters whose names end with Port are relayed. The host of a URL becomes the
-    gateway's address: with a name, S3 clients would ask for BUCKET.NAME.
+    gateway's address: with a name, S3 clients would connect to BUCKET.NAME.
     """
     local = {name: port for name, url in endpoints.items() if (port := _loopback_port(url))}
     ports = set(local.values())
@@ -166,11 +166,11 @@ async def serve(
             f"--docker-network={network.name}",
             f"--add-host={HOST_NAME}:{network.gateway}",
             env=os.environ
-            # Of a variable that the template declares, `sam` prefers the value it finds here.
+            # `sam` prefers these values to those in the template.
             | dict(endpoints)
             # An interrupted `sam` leaves lock files, for which the next one would wait 5 minutes.
             | {"TMPDIR": temporary, "SAM_CLI_TELEMETRY": "0"},
-            # Out of the terminal's process group: Ctrl-C reaches `sam` once, as SIGTERM from here.
+            # A process group of its own: Ctrl-C then reaches `sam` once, as SIGTERM from here.
             start_new_session=True,
         )
         ended, stopped = asyncio.create_task(sam.wait()), asyncio.create_task(stop.wait())
@@ -297,7 +297,8 @@ def main() -> None:
     port = _port()
     if "AWS_ENDPOINT_URL" not in os.environ:
         enter_environment(aws_variables(local_settings(), os.environ))
-    if not BUILT_TEMPLATE.is_file():
+    built = built_template(os.environ)
+    if not built.is_file():
         raise UserError("the service is not built: run `make build-service`")
     require_engine()
     own = {
@@ -305,14 +306,14 @@ def main() -> None:
         "LambdaArchitecture": architecture(),
         "Documentation": "Enabled",
     }
-    names = parameter_overrides(BUILT_TEMPLATE, load_contract(), environment)
+    names = parameter_overrides(built, load_contract(), environment)
     values = deployed_values(names, region, environment)
     endpoints = {
         name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")
     }
     with _own_network() as network:
         inside = reachable(values, endpoints, network.gateway)
-        template = local_template(BUILT_TEMPLATE, {**inside.parameters, **own}, inside.endpoints)
+        template = local_template(built, {**inside.parameters, **own}, inside.endpoints)
         options = [f"--template={template}", f"--region={region}", f"--port={port}"]
         if docker("image", "inspect", base_image()).returncode == 0:
             options.append("--skip-pull-image")  # its registry may be out of reach

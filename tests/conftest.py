@@ -46,16 +46,27 @@ _SLOW = (
     "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
 )
 
+# What takes one platform about as long as the other files take another.
+_SECOND_PLATFORM = (
+    "tests/platform/test_deploy_faults.py",
+    "tests/platform/test_pipelines.py",
+    "tests/platform/test_release.py",
+    "tests/platform/test_rollback.py",
+    "tests/platform/test_runbooks.py",
+)
+
 _running: list[pytest.Item] = []
 _installed: set[str] = set()
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps the tests of a file, and all that share one running platform, in one process."""
+    """Keeps the tests of a file, and those that share a running platform, in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/platform" if file.startswith("tests/platform/") else file
+        if not file.startswith("tests/platform/"):
+            return file
+        return "second platform" if file in _SECOND_PLATFORM else "first platform"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:

@@ -8,9 +8,14 @@ from shared.cli.errors import UserError
 
 FOLDER = Path(__file__).parents[1]
 TEMPLATE = FOLDER / "template.yaml"
-BUILT_TEMPLATE = FOLDER / ".aws-sam" / "build" / "template.yaml"
-# Where `make build-service` puts the authorities that the functions verify the database with.
+# With these, the function verifies the database: `make build-service` adds them to each package.
 _AUTHORITIES = Path("TradeFunction", "trading", "rds-ca.pem")
+
+
+def built_template(variables: Mapping[str, str]) -> Path:
+    """Where `make build-service` writes the template: in the folder `BUILD_DIR`."""
+    folder = Path(variables.get("BUILD_DIR") or FOLDER / ".aws-sam").resolve()
+    return folder / "build" / "template.yaml"
 
 
 def check_built(built_template: Path) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.deploy.build import (
-    BUILT_TEMPLATE,
     FOLDER,
     TEMPLATE,
     build_digest,
@@ -76,15 +75,15 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
         UserError: the service is not built, the data platform does not publish what it needs or
             admits no preview, or the stack cannot take a release now.
     """
-    check_built(BUILT_TEMPLATE)
+    check_built(target.template)
     platform = platform_of_template(copy, TEMPLATE, load_contract())
     if copy.stage:
         _check_previews(copy, platform)
     check_releasable(copy.stack, copy.region)
     return Candidate(
         copy,
-        BUILT_TEMPLATE,
-        build_digest(BUILT_TEMPLATE),
+        target.template,
+        build_digest(target.template),
         source_commit(FOLDER),
         release_parameters(
             target.parameters, copy.environment, copy.stage, production=platform.production

@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from service.deploy.build import built_template
 from service.deploy.parameters import chosen_parameters
 from shared.cli.errors import exit_code
 from shared.naming import (
@@ -34,18 +36,20 @@ class Target:
     """The copies of the service that a command works on.
 
     `parameters` are those of the template that the environment's file and the command's variables
-    choose. `variables` are for what one command alone reads, such as `TO` and `EVENT`.
+    choose. `template` is the built one. `variables` are for what one command alone reads, such as
+    `TO` and `EVENT`.
     """
 
     environment: str
     stage: str
     regions: tuple[str, ...]
     parameters: Mapping[str, str]
+    template: Path
     variables: Mapping[str, str]
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "Target":
-        """Read `ENVIRONMENT_SUFFIX`, `SERVICE_STAGE`, `REGIONS`, and the parameters.
+        """Read `ENVIRONMENT_SUFFIX`, `SERVICE_STAGE`, `REGIONS`, `BUILD_DIR` and the parameters.
 
         Raises:
             UserError: a variable or the environment's file has a value that cannot be used.
@@ -56,6 +60,7 @@ class Target:
             stage=check_service_stage(variables.get("SERVICE_STAGE", "")),
             regions=check_regions(variables.get("REGIONS", "us-east-1")),
             parameters=chosen_parameters(environment, variables),
+            template=built_template(variables),
             variables=variables,
         )
 

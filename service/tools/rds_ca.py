@@ -1,4 +1,6 @@
-"""The certificate authorities that the functions trust: `python -m service.tools.rds_ca provide`.
+"""The certificate authorities that the functions trust.
+
+`python -m service.tools.rds_ca provide FOLDER` adds them to what `sam build` wrote to a folder.
 
 AWS publishes one bundle for all regions:
 https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.SSL.html
@@ -58,9 +60,7 @@ def provide(named: str | None, *, lock: Path, cache: Path, target: Path, url: st
         if not bundle.is_file():
             _store(bundle, _fetch_pinned(url, _pinned(lock)))
         content = _trusted(bundle, _REGIONS) + _trusted(Path(certifi.where()), _PROXY)
-    # SAM rebuilds what has a new time, so an equal file is left alone.
-    if not target.is_file() or target.read_bytes() != content:
-        target.write_bytes(content)
+    target.write_bytes(content)
 
 
 def pin(*, lock: Path, cache: Path, url: str = URL) -> list[str]:
@@ -149,19 +149,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         UserError: it failed; the text says what to do.
     """
     parser = argparse.ArgumentParser(prog="python -m service.tools.rds_ca", description=__doc__)
-    parser.add_argument("command", choices=["provide", "lock"])
-    command = parser.parse_args(arguments).command
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("lock")
+    commands.add_parser("provide").add_argument("folder", type=Path)
+    given = parser.parse_args(arguments)
     lock, cache = _FOLDER / "rds-ca.sha256", _FOLDER.parent / ".cache"
-    if command == "lock":
+    if given.command == "lock":
         names = pin(lock=lock, cache=cache)
         print(f"{lock.name}: {len(names)} authorities, " + ", ".join(sorted(set(names))))
     else:
-        target = _FOLDER / "src" / "trading" / "rds-ca.pem"
+        named = os.environ.get("RDS_CA_BUNDLE")
         try:
-            provide(os.environ.get("RDS_CA_BUNDLE"), lock=lock, cache=cache, target=target)
+            for package in sorted(given.folder.glob("*/trading")):
+                provide(named, lock=lock, cache=cache, target=package / "rds-ca.pem")
         except BundleUnreachable as error:
             # Without it, a build can be inspected but not deployed.
-            target.unlink(missing_ok=True)
             print(f"warning: {error}. `make deploy-service` refuses this build", file=sys.stderr)
 
 

@@ -1,12 +1,12 @@
 """What a deploy demands of the data platform before it uploads anything, on an emulated account."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from service.deploy import release
-from service.deploy.build import TEMPLATE
+from service.deploy.build import TEMPLATE, built_template
 from service.deploy.commands import main as run
 from service.deploy.deployed import deployed_stack
 from service.deploy.drift import value_findings
@@ -185,12 +185,12 @@ def test_a_service_released_on_1_1_lives_on_1_2_until_it_is_released_again(
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build of the service that can be released."""
-    template = tmp_path / "template.yaml"
-    template.write_text(TEMPLATE.read_text())
-    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    monkeypatch.setenv("BUILD_DIR", str(tmp_path))
+    template = built_template(os.environ)
+    trusted = template.parent / "TradeFunction" / "trading" / "rds-ca.pem"
     trusted.parent.mkdir(parents=True)
     trusted.touch()
-    monkeypatch.setattr(release, "BUILT_TEMPLATE", template)
+    template.write_text(TEMPLATE.read_text())
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
     return template
 

@@ -14,6 +14,7 @@ from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
+from service.deploy.build import built_template
 from tests.support.ports import free_port_base
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,11 @@ class Platform:
     @property
     def endpoint_url(self) -> str:
         return self.settings.url
+
+    @property
+    def code(self) -> Path:
+        """The handler in what was last built for the platform."""
+        return built_template(self.env).parent / "TradeFunction" / "trading" / "api.py"
 
     @property
     def trade_url(self) -> str:

@@ -15,7 +15,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from service.deploy.build import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import REGION, ROOT, Platform, as_user
 from trading_client import ApiError, Client, HttpTransport, Signer
@@ -150,9 +149,8 @@ def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
 def test_a_version_that_fails_its_check_reaches_nobody(platform: Platform) -> None:
     before = requests.post(platform.trade_url, json=ORDER, timeout=30)
     assert before.status_code == 200
-    api = BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "api.py"
-    built = api.read_text()
-    api.write_text(f"{built}\nraise ImportError('broken')\n")
+    built = platform.code.read_text()
+    platform.code.write_text(f"{built}\nraise ImportError('broken')\n")
     try:
         deploy = subprocess.run(
             [sys.executable, "-m", "service.deploy.commands", "deploy"],
@@ -163,7 +161,7 @@ def test_a_version_that_fails_its_check_reaches_nobody(platform: Platform) -> No
             check=False,
         )
     finally:
-        api.write_text(built)
+        platform.code.write_text(built)
     assert deploy.returncode == 1
     assert "UPDATE_ROLLBACK_COMPLETE" in deploy.stdout + deploy.stderr
     after = requests.post(platform.trade_url, json=ORDER, timeout=30)

@@ -7,11 +7,8 @@ from typing import Any
 
 import requests
 
-from service.deploy.build import BUILT_TEMPLATE
 from shared.contract.loader import load_contract
 from tests.platform.conftest import ROOT, Platform
-
-BUILT_CODE = BUILT_TEMPLATE.parent / "TradeFunction" / "trading" / "api.py"
 
 
 def health(platform: Platform) -> str:
@@ -22,8 +19,8 @@ def health(platform: Platform) -> str:
 
 def release_other_code(platform: Platform) -> None:
     """Release a build whose health check answers differently."""
-    built = BUILT_CODE.read_text()
-    BUILT_CODE.write_text(built.replace('"status": "ok"', '"status": "other"'))
+    built = platform.code.read_text()
+    platform.code.write_text(built.replace('"status": "ok"', '"status": "other"'))
     try:
         subprocess.run(
             [sys.executable, "-m", "service.deploy.commands", "deploy"],
@@ -32,7 +29,7 @@ def release_other_code(platform: Platform) -> None:
             check=True,
         )
     finally:
-        BUILT_CODE.write_text(built)
+        platform.code.write_text(built)
 
 
 def listed(platform: Platform) -> list[list[str]]:

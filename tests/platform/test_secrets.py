@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.platform.conftest import REGION, ROOT, Platform
+from tests.platform.conftest import REGION, Platform
 
 # What stands in for Secrets Manager, and for RDS's own knowledge of its master user.
 VAULTS = ("secretsmanager.json", "rds.json")
@@ -99,7 +99,7 @@ def test_no_secret_is_where_it_should_not_be(
     assert any(b"trade booked" in text for text in told.values())
     for target in ("plan", "outputs"):
         told[f"make {target}"] = platform.make(target).stdout.encode()
-    told.update(files(platform.settings.folder, ROOT / "service" / ".aws-sam"))
+    told.update(files(platform.settings.folder))
     told.update(processes(platform.settings.folder))
     state = platform.settings.folder / "state" / f"trading-platform-useast1-{platform.environment}"
     assert f"{state}.tfstate" in told

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.deploy import release, stack_status
-from service.deploy.build import build_digest, release_digest
+from service.deploy import stack_status
+from service.deploy.build import build_digest, built_template, release_digest
 from service.deploy.commands import main
 from service.deploy.release import attempt_digest
 from service.deploy.sam import check_config
@@ -22,13 +22,13 @@ Publish = Callable[..., None]
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build that can be released."""
-    trusted = tmp_path / "TradeFunction" / "trading" / "rds-ca.pem"
+    monkeypatch.setenv("BUILD_DIR", str(tmp_path))
+    template = built_template(os.environ)
+    trusted = template.parent / "TradeFunction" / "trading" / "rds-ca.pem"
     trusted.parent.mkdir(parents=True)
     trusted.touch()
-    (tmp_path / "TradeFunction" / "api.py").write_text("code")
-    template = tmp_path / "template.yaml"
+    (template.parent / "TradeFunction" / "api.py").write_text("code")
     template.write_text("Resources: {}")
-    monkeypatch.setattr(release, "BUILT_TEMPLATE", template)
     return template
 
 

@@ -111,9 +111,6 @@ def test_a_named_file_takes_the_place_of_the_pinned_one(tmp_path: Path, tls: TLS
     arguments = {"lock": tmp_path / "none", "cache": tmp_path, "target": target}
     provide(str(tls.ca), **arguments)
     assert target.read_bytes() == tls.ca.read_bytes()
-    written = target.stat().st_mtime_ns
-    provide(str(tls.ca), **arguments)
-    assert target.stat().st_mtime_ns == written
     for wrong in ("/nonexistent.pem", __file__):
         with pytest.raises(UserError, match=f"RDS_CA_BUNDLE {wrong}: there is no such file"):
             provide(wrong, **arguments)
@@ -139,21 +136,37 @@ def test_the_committed_pin_can_be_read() -> None:
     assert len(rds_ca._pinned(Path(rds_ca.__file__).parents[1] / "rds-ca.sha256")) == 64
 
 
-def test_a_build_without_network_is_warned_of_and_keeps_no_other_authority(
+def packages(folder: Path) -> list[Path]:
+    """What `sam build` wrote: two functions that use the database, and one that does not."""
+    using = [folder / name / "trading" for name in ("TradeFunction", "ArchiveFunction")]
+    for package in (*using, folder / "SmokeCheckFunction" / "release"):
+        package.mkdir(parents=True)
+    return using
+
+
+def test_each_package_that_uses_the_database_gets_the_authorities(
+    tmp_path: Path, tls: TLSFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    using = packages(tmp_path)
+    monkeypatch.setenv("RDS_CA_BUNDLE", str(tls.ca))
+    rds_ca.main(["provide", str(tmp_path)])
+    assert set(tmp_path.rglob("rds-ca.pem")) == {package / "rds-ca.pem" for package in using}
+    assert {(each / "rds-ca.pem").read_bytes() for each in using} == {tls.ca.read_bytes()}
+
+
+def test_a_build_without_network_is_warned_of_and_has_no_authority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "src" / "trading").mkdir(parents=True)
+    packages(tmp_path)
     (tmp_path / "rds-ca.sha256").write_text("0" * 64)
-    target = tmp_path / "src" / "trading" / "rds-ca.pem"
-    target.write_text("that of another database")
     monkeypatch.setattr(rds_ca, "_FOLDER", tmp_path)
     monkeypatch.setattr(rds_ca, "_fetch", unreachable)
     monkeypatch.delenv("RDS_CA_BUNDLE", raising=False)
-    rds_ca.main(["provide"])
+    rds_ca.main(["provide", str(tmp_path)])
     assert "warning: no way there. `make deploy-service` refuses this build" in (
         capsys.readouterr().err
     )
-    assert not target.exists()
+    assert not list(tmp_path.rglob("rds-ca.pem"))
 
 
 def unreachable(_url: str) -> bytes:
