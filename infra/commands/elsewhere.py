@@ -1,5 +1,7 @@
 """Finds regions in which an environment is deployed although REGIONS does not name them."""
 
+from contextlib import suppress
+
 import boto3
 from botocore.config import Config
 
@@ -23,9 +25,7 @@ def deployed_elsewhere(environment: EnvironmentConfig) -> list[str]:
     for region in REGION_CODES:
         if region in named:
             continue
-        try:
+        with suppress(*AWS_ERRORS):
             boto3.client("ssm", region_name=region, config=_BRIEFLY).get_parameter(Name=path)
-        except AWS_ERRORS:
-            continue
-        found.append(region)
+            found.append(region)
     return found

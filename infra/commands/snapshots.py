@@ -6,9 +6,6 @@ import boto3
 
 from shared.cli.aws import answering
 
-# An hour: the first snapshot of a large cluster takes long.
-_WAITER = {"Delay": 10, "MaxAttempts": 360}
-
 
 def take_snapshot(cluster: str, region: str) -> str:
     """Take a snapshot, wait until it is available, and return its name.
@@ -26,6 +23,7 @@ def take_snapshot(cluster: str, region: str) -> str:
         rds.get_waiter("db_cluster_snapshot_available").wait(
             DBClusterIdentifier=cluster,
             DBClusterSnapshotIdentifier=name,
-            WaiterConfig={"Delay": _WAITER["Delay"], "MaxAttempts": _WAITER["MaxAttempts"]},
+            # Up to an hour: the first snapshot of a large cluster takes long.
+            WaiterConfig={"Delay": 10, "MaxAttempts": 360},
         )
     return name

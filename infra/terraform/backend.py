@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import state_bucket_name, state_key_alias
-from shared.cli.aws import AWS_ERRORS
+from shared.cli.aws import AWS_ERRORS, answering
 from shared.cli.errors import UserError
 from shared.naming import stack_name
 
@@ -43,12 +43,10 @@ def account_id(region: str) -> str:
     """The number of the AWS account that the credentials belong to.
 
     Raises:
-        UserError: there are no credentials, or AWS does not take them.
+        UserError: there are no credentials, or AWS does not accept them.
     """
-    try:
+    with answering(region, "STS"):
         return boto3.client("sts", region_name=region).get_caller_identity()["Account"]
-    except AWS_ERRORS as error:
-        raise UserError(f"credentials for AWS are needed: {error}") from None
 
 
 def state_bucket_exists(region: str, account: str) -> bool:
