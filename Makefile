@@ -193,7 +193,7 @@ drift: tools ## Say who must act: reality, Terraform's state, the contract and t
 .PHONY: check
 check: .venv/.installed ## Check both halves in less than a minute: before each commit
 	@local/prerequisites.sh node
-	@$(MAKE) --silent lint-python lint-template
+	@$(MAKE) --silent lint-python lint-template lint-migrations
 	@$(PYTEST) --quiet -m "pure and not slow"
 
 .PHONY: test
@@ -263,6 +263,10 @@ lint-python: .venv/.installed
 lint-template: .venv/.installed
 	cfn-lint service/template.yaml
 
+.PHONY: lint-migrations
+lint-migrations: .venv/.installed
+	$(PY) -m service.tools.migration_check
+
 .PHONY: lint-scripts
 lint-scripts: .venv-checks/.installed
 	@local/prerequisites.sh shellcheck
@@ -273,8 +277,7 @@ lint-scripts: .venv-checks/.installed
 	bandit --quiet --configfile pyproject.toml --recursive infra shared service/deploy service/tools service/src local docs
 
 .PHONY: lint-service
-lint-service: lint-template .venv-checks/.installed
-	$(PY) -m service.tools.migration_check
+lint-service: lint-template lint-migrations .venv-checks/.installed
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet

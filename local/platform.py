@@ -24,6 +24,7 @@ from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port
 from local.processes import command_line, command_lines
 from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError, exit_code
+from shared.cli.table import fit
 from shared.naming import (
     check_environment_suffix,
     check_regions,
@@ -39,6 +40,7 @@ _TIMEOUT_SECONDS = 60
 _ANSWER_SECONDS = 10  # even a busy emulator says whose it is within this time
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 0.5
+_HEARTBEAT_SECONDS = 20  # of a pipe or a file, so that nobody thinks that it hangs
 _CLEAR_LINE = "\033[K"
 _LOG_TAIL_LINES = 25
 _NEXT_STEPS = """
@@ -231,12 +233,11 @@ def trade_url(settings: Settings, region: str, environment: str, stage: str = ""
     except AWS_ERRORS:
         verb = f"make deploy-service SERVICE_STAGE={stage}" if stage else "make up"
         raise UserError(f"{stack} is not deployed: run `{verb}`") from None
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0]["Outputs"]}
-    # https://<api id>.execute-api.<region>.amazonaws.com/<stage>/trade
-    public = urllib.parse.urlsplit(outputs["ApiGatewayUrl"])
-    api = public.netloc.partition(".")[0]
-    _, stage, route = public.path.split("/", 2)
-    return f"{settings.url}/restapis/{api}/{stage}/_user_request_/{route}"
+    return next(
+        str(output["OutputValue"])
+        for output in answer["Stacks"][0]["Outputs"]
+        if output["OutputKey"] == "ApiGatewayUrl"
+    )
 
 
 def local_settings() -> Settings:
@@ -378,18 +379,26 @@ def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None
 
 
 def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for a process; on a terminal, show the time and the last line of its log meanwhile."""
+    """Wait for a process, and show the time and the last line of its log meanwhile.
+
+    On a terminal they are redrawn in place; elsewhere each heartbeat is a line.
+    """
     started = time.monotonic()
+    heartbeat = started + _HEARTBEAT_SECONDS
     while True:
         try:
             process.wait(timeout=_PROGRESS_SECONDS)
             break
         except subprocess.TimeoutExpired:
+            last = next((line for line in reversed(_lines(log)) if line.strip()), "")
+            told = f"{time.monotonic() - started:6.0f} s  "
             if sys.stdout.isatty():
-                width = shutil.get_terminal_size().columns
-                last = next((line for line in reversed(_lines(log)) if line.strip()), "")
-                text = f"  {name:<24}{time.monotonic() - started:6.0f} s  {last}"
-                print(f"\r{_CLEAR_LINE}{text[: width - 1]}", end="", flush=True)
+                text = f"  {name:<24}{told}"
+                width = shutil.get_terminal_size().columns - len(text) - 1
+                print(f"\r{_CLEAR_LINE}{text}{fit(last, width)}", end="", flush=True)
+            elif time.monotonic() >= heartbeat:
+                heartbeat += _HEARTBEAT_SECONDS
+                print(f"{told}{last}\n  {name:<24}", end="", flush=True)
     if sys.stdout.isatty():
         print(f"\r{_CLEAR_LINE}  {name:<24}", end="", flush=True)
 

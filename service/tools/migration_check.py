@@ -5,10 +5,14 @@ schema; a rolled-back release keeps working with it. Additions are safe: a table
 column that old statements need not know. Everything else needs a line that says why it is safe:
 
     -- safe because no release since 1.4.0 reads this column
+
+A migration that the base commit has may be applied somewhere, and is never changed.
 """
 
+import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import sqlglot
@@ -16,6 +20,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 
 from shared.cli.errors import UserError, exit_code
+from shared.cli.git import GitRefused, base_commit, git
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -95,14 +100,43 @@ def _column_objection(column: exp.ColumnDef) -> str | None:
     return None
 
 
-def main() -> None:
-    """Check all migrations of the service.
+def check_unchanged(folder: Path, base: str) -> None:
+    """Check that the migrations of a base commit are as they were.
+
+    Every environment that has applied one refuses the release that has it in another form. Without
+    `base`, it is `origin/main`, or `HEAD` where there is no such branch. Without a git history, a
+    line says that nothing was compared.
+
+    Raises:
+        UserError: one was changed, renamed or deleted, or git does not know the base.
+    """
+    try:
+        commit, name = base_commit(folder, base)
+        known = git(folder, "ls-tree", "--name-only", commit, "./").split()
+    except GitRefused:
+        if base:
+            raise
+        print("The migrations were not compared: there is no git history here.")
+        return
+    for file in (each for each in known if each.endswith(".sql")):
+        path = folder / file
+        if not path.is_file() or path.read_text() != git(folder, "show", f"{commit}:./{file}"):
+            raise UserError(
+                f"{file}: {name} has it, so that environments may have applied it: restore it with "
+                f"`git checkout {name} -- service/migrations/{file}`, and put the change in a new "
+                "file"
+            )
+
+
+def main(variables: Mapping[str, str] = os.environ) -> None:
+    """Check all migrations of the service, and compare them with the git ref `BASE`.
 
     Raises:
         UserError: one of them is rejected.
     """
     for file in sorted(MIGRATIONS.glob("*.sql")):
         check(file)
+    check_unchanged(MIGRATIONS, variables.get("BASE", ""))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Literal
 
 from shared.cli.errors import UserError
+from shared.cli.table import fit
 
 LOGS = Path(".logs")
 
@@ -180,7 +181,7 @@ class _Progress:
         if self._drawn:
             print(f"\033[{self._drawn}A", end="")
         for run in self._runs:
-            print(f"{_CLEAR_LINE}{run.line(self._result)[:width]}", flush=True)
+            print(f"{_CLEAR_LINE}{fit(run.line(self._result), width)}", flush=True)
         self._drawn = len(self._runs)
 
 

@@ -1,4 +1,4 @@
-"""Text in columns."""
+"""Text in columns, and in the width of a terminal."""
 
 from collections.abc import Sequence
 
@@ -10,3 +10,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def fit(text: str, width: int) -> str:
+    """A line in at most `width` characters: its middle is left out, for both its ends say much."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"

@@ -5,7 +5,6 @@ contract. With `AGAINST=environment` it compares each template with what is publ
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from shared.cli.errors import UserError, exit_code
+from shared.cli.git import base_commit, git
 from shared.cli.table import table
 from shared.contract.loader import VERSION_NAME, Contract, Parameter, load_contract, parse_contract
 from shared.contract.published import problem_table, read_for
@@ -28,10 +28,6 @@ from shared.naming import check_environment_suffix, check_regions, stack_name
 ROOT = Path(__file__).resolve().parents[2]
 _CONTRACT = "shared/contract.toml"
 _TEMPLATES = "*/template.yaml"
-
-
-class _GitRefused(UserError):
-    """Git does not know what it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,8 @@ def check_against_base(root: Path, base: str) -> None:
             differ, or git does not know the ref.
     """
     contract = load_contract(root / _CONTRACT)
-    commit, name = _commit(root, base)
-    before = parse_contract(_git(root, "show", f"{commit}:./{_CONTRACT}"), f"{_CONTRACT} at {name}")
+    commit, name = base_commit(root, base)
+    before = parse_contract(git(root, "show", f"{commit}:./{_CONTRACT}"), f"{_CONTRACT} at {name}")
     findings = [
         *contract_changes(before, contract, _consumers(root, commit)),
         *template_findings(root, contract),
@@ -215,9 +211,9 @@ def _consumers(root: Path, commit: str) -> dict[str, tuple[str, ...]]:
 
     Those of the commit count, too: what was released from them lives on, whatever they say now.
     """
-    listed = _git(root, "ls-tree", "-r", "--name-only", commit, "--", ".").splitlines()
+    listed = git(root, "ls-tree", "-r", "--name-only", commit, "--", ".").splitlines()
     texts = [
-        (file, _git(root, "show", f"{commit}:./{file}"))
+        (file, git(root, "show", f"{commit}:./{file}"))
         for file in listed
         if Path(file).match(_TEMPLATES)
     ]
@@ -227,28 +223,6 @@ def _consumers(root: Path, commit: str) -> dict[str, tuple[str, ...]]:
         for name in consumed_names(text):
             found.setdefault(name, set()).add(file)
     return {name: tuple(sorted(files)) for name, files in found.items()}
-
-
-def _commit(root: Path, base: str) -> tuple[str, str]:
-    """The commit of a git ref, and the ref."""
-    for ref in [base] if base else ["origin/main", "HEAD"]:
-        try:
-            found = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
-        except _GitRefused:
-            continue
-        return found.strip(), ref
-    raise UserError(f"BASE {base!r}: git knows no such commit here; fetch it first")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        ).stdout
-    except FileNotFoundError:
-        raise UserError("git is not installed") from None
-    except subprocess.CalledProcessError as error:
-        raise _GitRefused(f"git {arguments[0]}: {error.stderr.strip()}") from None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from infra.config.aurora import ENGINE_VERSIONS
 from infra.terraform.program import cli_config
+from local.processes import command_line
 from tests.support.emulator import (
     REGION,
     Emulator,
@@ -42,6 +43,14 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         running.stop()
     for pid in running.database_pids():
         os.kill(pid, signal.SIGKILL)
+
+
+def packed(code: str) -> bytes:
+    """The package of a function with the module `index`."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("index.py", code)
+    return package.getvalue()
 
 
 def test_cluster_has_a_database_from_creation_to_deletion(emulator: Emulator) -> None:
@@ -247,16 +256,13 @@ def test_an_interrupted_deployment_can_be_repeated(emulator: Emulator) -> None:
 def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
     emulator: Emulator, tmp_path: Path
 ) -> None:
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr(
-            "index.py",
-            "import os, pathlib, time\n"
-            "def handler(event, context):\n"
-            "    pathlib.Path(event['started']).touch()\n"
-            "    time.sleep(2)\n"
-            "    return os.environ['AWS_REGION']\n",
-        )
+    code = packed(
+        "import os, pathlib, time\n"
+        "def handler(event, context):\n"
+        "    pathlib.Path(event['started']).touch()\n"
+        "    time.sleep(2)\n"
+        "    return os.environ['AWS_REGION']\n"
+    )
     updated, busy = (emulator.client("lambda", region) for region in (REGION, "us-west-2"))
     for client in (updated, busy):
         client.create_function(
@@ -265,7 +271,7 @@ def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
             Handler="index.handler",
             Role="arn:aws:iam::000000000000:role/any",
             Timeout=10,
-            Code={"ZipFile": code.getvalue()},
+            Code={"ZipFile": code},
         )
         client.get_waiter("function_active_v2").wait(FunctionName="check")
     started = tmp_path / "started"
@@ -275,6 +281,29 @@ def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
         until(started.exists, "the function to start")
         updated.update_function_configuration(FunctionName="check", Timeout=20)
         assert json.loads(answer.result()["Payload"].read()) == "us-west-2"
+
+
+def test_old_versions_of_a_function_keep_no_processes(emulator: Emulator) -> None:
+    client = emulator.client("lambda")
+    client.create_function(
+        FunctionName="trade",
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role="arn:aws:iam::000000000000:role/any",
+        Code={"ZipFile": packed("import os\ndef handler(event, context): return os.getpid()")},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="trade")
+    pids = {}
+    for number in ("1", "2", "3", "4"):
+        client.update_function_configuration(FunctionName="trade", Timeout=int(number))
+        client.get_waiter("function_updated_v2").wait(FunctionName="trade")
+        version = client.publish_version(FunctionName="trade")["Version"]
+        answer = client.invoke(FunctionName="trade", Qualifier=version)
+        pids[version] = int(answer["Payload"].read())
+    running = {version for version, pid in pids.items() if (command_line(pid) or "").strip()}
+    # Callers can still be moved back to the version before.
+    assert running == {"3", "4"}
+    assert client.invoke(FunctionName="trade", Qualifier="1")["StatusCode"] == 200
 
 
 def test_every_version_that_the_platform_accepts_is_offered(emulator: Emulator) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from service.tools import migration_check
-from service.tools.migration_check import check
+from service.tools.migration_check import check, check_unchanged
 from shared.cli.errors import UserError
 
 
@@ -88,8 +89,59 @@ def test_what_is_not_one_statement_is_rejected(tmp_path: Path, sql: str, complai
 def test_the_services_own_migrations_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migration_check.main()
+    migration_check.main({"BASE": "HEAD"})
     (tmp_path / "0001_drop.sql").write_text("DROP TABLE trades")
     monkeypatch.setattr(migration_check, "MIGRATIONS", tmp_path)
     with pytest.raises(UserError):
-        migration_check.main()
+        migration_check.main({})
+
+
+@pytest.fixture
+def applied(tmp_path: Path) -> Path:
+    """A folder of migrations in a repository whose only commit has one."""
+    folder = tmp_path / "service" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "0001_create_notes.sql").write_text("CREATE TABLE notes (id INT)")
+    (folder / "README").write_text("Not a migration.")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=base")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True)
+
+
+def test_a_new_migration_may_be_edited(applied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (applied / "0002_add.sql").write_text("ALTER TABLE notes ADD COLUMN a INT")
+    (applied / "README").write_text("Still not a migration.")
+    check_unchanged(applied, "")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("change", ["edit", "delete", "rename"])
+def test_an_applied_migration_is_never_changed(applied: Path, change: str) -> None:
+    file = applied / "0001_create_notes.sql"
+    if change == "edit":
+        file.write_text("CREATE TABLE notes (id BIGINT)")
+    elif change == "delete":
+        file.unlink()
+    else:
+        file.rename(applied / "0001_notes.sql")
+    git(applied, "tag", "v1")
+    with pytest.raises(UserError, match=r"0001_create_notes\.sql: HEAD has it, .* in a new file"):
+        check_unchanged(applied, "")
+    with pytest.raises(UserError, match="`git checkout v1 -- service/migrations/0001_create_notes"):
+        check_unchanged(applied, "v1")
+
+
+def test_without_a_git_history_nothing_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    check_unchanged(tmp_path, "")
+    assert "there is no git history here" in capsys.readouterr().out
+    with pytest.raises(UserError, match="BASE 'v1': git knows no such commit"):
+        check_unchanged(tmp_path, "v1")

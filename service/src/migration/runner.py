@@ -131,7 +131,8 @@ def _apply_pending(cursor: Cursor, migrations: tuple[Migration, ...]) -> list[st
     for migration in migrations:
         if history.get(migration.name, (migration.checksum,))[0] != migration.checksum:
             raise MigrationError(
-                f"{migration.name} was changed after it was applied; add a new file"
+                f"{migration.name} was changed after it was applied here: put the change in a new "
+                "file; or, in a preview, remove the preview and release it again"
             )
     pending = [m for m in migrations if not history.get(m.name, ("", False))[1]]
     for migration in pending:
