@@ -11,10 +11,10 @@ from typing import Any
 from infra.config.options import RegionOptions, Settings
 from infra.config.profiles import DEFAULT_PROFILE, PRODUCTION, PROFILES, settings_of
 from infra.config.regions import RegionConfig
-from infra.config.validation import read_section, suggest
 from shared.cli.errors import UserError
 from shared.naming import check_environment_suffix, check_regions, stack_name
 from shared.regions import REGIONS
+from shared.validation import read_section, suggest
 
 _ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = _ROOT / "infra" / "environments"

@@ -17,8 +17,8 @@ from infra.config.aurora import (
     version_number,
 )
 from infra.config.capacity import PROVISIONED, Capacity, connection_budget, serverless_capacity
-from infra.config.validation import OneOf, Section
 from shared.regions import REGIONS
+from shared.validation import OneOf, Section
 
 _VPC_PREFIX = 16
 _AURORA_ZONES_MIN = 2

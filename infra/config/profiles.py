@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.config.options import Settings
-from infra.config.validation import read_section, refuse_idle_keys
+from shared.validation import read_section, refuse_idle_keys
 
 # The profile of environments where real trades are booked.
 PRODUCTION = "production"

@@ -6,25 +6,28 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from packaging.version import Version
+from pydantic import Field, model_validator
 
 from shared.cli.errors import UserError
 from shared.naming import PLATFORM
+from shared.validation import Section, read_section
 
 CONTRACT_FILE = Path(__file__).parents[1] / "contract.toml"
 # The SSM parameter that holds the version of what is published beside it.
 VERSION_NAME = "contract-version"
 SSM_TYPE_PREFIX = "AWS::SSM::Parameter::Value<"
 
-_FIELDS = {"name", "type", "description"}
-_OPTIONAL_FIELDS = {"since", "deprecated", "replaced_by"}
-_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)*")
+_NAME = "[a-z0-9-]+(/[a-z0-9-]+)*"
+_TYPE = "AWS::SSM::Parameter::Value<(List<)?(String|AWS(::[A-Za-z0-9]+)+)>{1,2}"
 _LOGICAL_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
-_TYPE = re.compile(r"AWS::SSM::Parameter::Value<(List<)?(String|AWS(::[A-Za-z0-9]+)+)>{1,2}")
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _NAME_KEY = re.compile(r"[a-z]+(_[a-z]+)*")
+_SemanticVersion = Annotated[
+    str,
+    Field(pattern=r"^\d+\.\d+\.\d+$", description="a semantic version", examples=["1.0.0"]),
+]
 
 
 @dataclass(frozen=True)
@@ -117,66 +120,79 @@ def parse_contract(text: str, file: str) -> Contract:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file}: not TOML: {error}") from None
-    version = _version(f"{file}: version", data.get("version", ""))
+    document = read_section(_Document, data, f"{file}: ")
+    version = Version(document.version)
     parameters = tuple(
-        _parameter(f"{file}: parameters.{logical_name}", logical_name, fields, version)
-        for logical_name, fields in data.get("parameters", {}).items()
+        _parameter(f"{file}: parameters.{logical_name}", logical_name, table, version)
+        for logical_name, table in document.parameters.items()
     )
     names = [VERSION_NAME, *(parameter.name for parameter in parameters)]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{file}: the name {name!r} is given to two parameters")
-    contract = Contract(version, parameters, _names(file, data.get("names", {})))
-    for parameter in parameters:
-        if parameter.replaced_by and parameter.replaced_by not in contract.by_logical_name:
-            raise UserError(
-                f"{file}: parameters.{parameter.logical_name}.replaced_by "
-                f"{parameter.replaced_by!r}: there is no such parameter"
-            )
-    return contract
+    return Contract(version, parameters, document.names)
 
 
-def _names(file: str, names: object) -> Mapping[str, str]:
-    if not isinstance(names, dict):
-        raise UserError(f"{file}: names {names!r}: make it a section, as in [names]")
-    for key, form in names.items():
-        if not _NAME_KEY.fullmatch(key) or not isinstance(form, str) or not form:
-            raise UserError(
-                f'{file}: names.{key} {form!r}: use a text with fields, as in "previews/{{stage}}/"'
-            )
-    return names
+class _Document(Section):
+    """The whole file."""
+
+    version: _SemanticVersion
+    names: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, form in self.names.items():
+            if not _NAME_KEY.fullmatch(key) or not isinstance(form, str) or not form:
+                raise ValueError(
+                    f'names.{key} {form!r}: use a text with fields, as in "previews/{{stage}}/"'
+                )
+        for name, table in self.parameters.items():
+            if not _LOGICAL_NAME.fullmatch(name):
+                raise ValueError(
+                    f"parameters.{name}: a logical name is made of letters and digits, as in VpcId"
+                )
+            successor = table.get("replaced_by") if isinstance(table, dict) else None
+            if successor and successor not in self.parameters:
+                raise ValueError(
+                    f"parameters.{name}.replaced_by {successor!r}: there is no such parameter"
+                )
+        return self
 
 
-def _version(where: str, value: object) -> Version:
-    if not _VERSION.fullmatch(str(value)):
-        raise UserError(f"{where} {value!r}: use a semantic version such as 1.0.0")
-    return Version(str(value))
+class _Value(Section):
+    """One parameter, as the file describes it."""
+
+    name: Annotated[str, Field(pattern=f"^{_NAME}$", examples=["vpc/id"])]
+    type: Annotated[
+        str,
+        Field(
+            pattern=f"^{_TYPE}$",
+            description="a CloudFormation SSM parameter type",
+            examples=["AWS::SSM::Parameter::Value<String>"],
+        ),
+    ]
+    description: str
+    since: _SemanticVersion | None = None
+    deprecated: (
+        Annotated[
+            datetime.date, Field(description="a date without quotes", examples=["2027-01-31"])
+        ]
+        | None
+    ) = None
+    replaced_by: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.replaced_by and not self.deprecated:
+            raise ValueError("replaced_by: give the date `deprecated` as well")
+        return self
 
 
-def _parameter(
-    where: str, logical_name: str, fields: dict[str, Any], contract_version: Version
-) -> Parameter:
-    if not _LOGICAL_NAME.fullmatch(logical_name):
-        raise UserError(f"{where}: a logical name is made of letters and digits, as in VpcId")
-    if not _FIELDS <= set(fields) <= _FIELDS | _OPTIONAL_FIELDS:
-        raise UserError(
-            f"{where}: give {', '.join(sorted(_FIELDS))} and, if needed, "
-            f"{', '.join(sorted(_OPTIONAL_FIELDS))}"
-        )
-    if not _NAME.fullmatch(fields["name"]):
-        raise UserError(f"{where}.name {fields['name']!r}: use words and hyphens, as in vpc/id")
-    if not _TYPE.fullmatch(fields["type"]):
-        raise UserError(
-            f"{where}.type {fields['type']!r}: use a CloudFormation SSM parameter type, "
-            "as in AWS::SSM::Parameter::Value<String>"
-        )
+def _parameter(where: str, logical_name: str, table: object, contract: Version) -> Parameter:
+    value = read_section(_Value, table, f"{where}.")
     # Old contracts lack it: their values came with the major version.
-    since = _version(f"{where}.since", fields.get("since", f"{contract_version.major}.0.0"))
-    if since > contract_version:
-        raise UserError(f"{where}.since {since}: the contract itself is {contract_version}")
-    # In Python, a datetime is a date as well.
-    if "deprecated" in fields and type(fields["deprecated"]) is not datetime.date:
-        raise UserError(f"{where}.deprecated: use a date without quotes, as in 2027-01-31")
-    if "replaced_by" in fields and "deprecated" not in fields:
-        raise UserError(f"{where}.replaced_by: give the date `deprecated` as well")
-    return Parameter(logical_name, **{**fields, "since": since})
+    since = Version(value.since or f"{contract.major}.0.0")
+    if since > contract:
+        raise UserError(f"{where}.since {since}: the contract itself is {contract}")
+    return Parameter(logical_name, **{**value.model_dump(), "since": since})

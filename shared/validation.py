@@ -1,8 +1,9 @@
-"""Sections of options, checked by pydantic, with one line for the first mistake."""
+"""Sections of files that people edit: pydantic checks them, and the first mistake is one line."""
 
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -71,10 +72,13 @@ def read_section(model: type[S], table: Any, where: str) -> S:
             raise UserError(f"{key}: there is no such key; {suggest(keys[-1], owner.model_fields)}")
         case "value_error":
             raise UserError(f"{key}{'.' if keys else ''}{first['ctx']['error']}")
-        case "model_type":
+        case "missing":
+            raise UserError(f"{key}: it is missing; use {_words(_allowed(owner, keys[-1]))}")
+        case "model_type" | "dict_type":
             raise UserError(f"{key.rstrip('.')} {first['input']!r}: make it a section")
-    allowed = owner.model_json_schema()["properties"][keys[-1]]
-    raise UserError(f"{key} {value[keys[-1]]!r}: use {_words(allowed)}")
+    given = value[keys[-1]]
+    shown = f"'{given}'" if isinstance(given, date) else repr(given)
+    raise UserError(f"{key} {shown}: use {_words(_allowed(owner, keys[-1]))}")
 
 
 def refuse_idle_keys(section: Section, keys: Collection[str], where: str) -> None:
@@ -94,8 +98,16 @@ def suggest(word: str, choices: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"use one of {', '.join(choices)}"
 
 
+def _allowed(owner: type[BaseModel], key: str) -> Mapping[str, Any]:
+    """The JSON schema of a key's value, if there is one."""
+    schema: Mapping[str, Any] = owner.model_json_schema()["properties"][key]
+    return next(iter(schema.get("anyOf", [schema])))
+
+
 def _words(schema: Mapping[str, Any]) -> str:
     """What a value's JSON schema allows, for people."""
+    if "description" in schema:
+        return f"{schema['description']}, as in {schema['examples'][0]}"
     if "enum" in schema:
         return f"one of {', '.join(str(value) for value in schema['enum'])}"
     if schema["type"] == "array":
