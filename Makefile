@@ -186,6 +186,11 @@ invoke: .venv/.installed ## Invoke a deployed function (EVENT=file, FUNCTION=nam
 check-contract: .venv/.installed ## Compare the contract with a git ref (BASE=…) or AGAINST=environment
 	@$(PY) -m shared.contract.check
 
+.PHONY: check-migration
+check-migration: .venv/.installed ## Judge new migrations on a large table, under load (BASE=released commit, ROWS=1000000)
+	@local/prerequisites.sh mysql
+	@PYTHONPATH=service/src BASE="$(BASE)" ROWS="$(ROWS)" $(PY) -m local.migration_trial
+
 .PHONY: drift
 drift: tools ## Say who must act: reality, Terraform's state, the contract and the service compared
 	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status
@@ -239,6 +244,11 @@ load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, U
 	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
 		PYTHONPATH=client .venv-load/bin/python -m benchmarks.load
 
+.PHONY: test-migrations
+test-migrations: .venv/.installed ## Run each migration of the corpus on a large table, under load (ROWS=1000000)
+	@local/prerequisites.sh mysql
+	@PYTHONPATH=service/src ROWS="$(ROWS)" $(PY) -m tests.migrations $(ARGS)
+
 .PHONY: test-faults
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
@@ -278,6 +288,8 @@ lint-scripts: .venv-checks/.installed
 
 .PHONY: lint-service
 lint-service: lint-template lint-migrations .venv-checks/.installed
+	@local/prerequisites.sh mysql
+	PYTHONPATH=service/src $(PY) -m local.migration_trial --small
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
 	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet

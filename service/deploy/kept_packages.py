@@ -6,14 +6,13 @@ They lie under the same prefix as the code that they name, and go when the servi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 
-from service.deploy.deployed import DeployedStack
 from shared.cli.aws import answering
 
 if TYPE_CHECKING:
@@ -29,11 +28,15 @@ class Package:
 
     `build` is the digest of what was built. `parameters` are the template's as they were given.
     `template` is the one that CloudFormation got: it names the functions' code in the bucket.
+    `migrations` are the names of the release's migrations, `words` the words of its code that may
+    be columns. Packages of older tools have neither.
     """
 
     build: str
     parameters: Mapping[str, str]
     template: str
+    migrations: Sequence[str] = ()
+    words: Sequence[str] = ()
 
 
 def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
@@ -48,21 +51,18 @@ def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
     return {int(Path(each["Key"]).stem) for each in listed.get("Contents", [])}
 
 
-def keep_package(stack: DeployedStack, bucket: str, region: str, version: int, build: str) -> None:
+def keep_package(stack: str, bucket: str, region: str, version: int, package: Package) -> None:
     """Keep the package of what is deployed under its version, and delete the oldest packages.
 
     Raises:
         UserError: AWS does not answer.
     """
-    package = Package(build, stack.parameters, stack.template(region))
-    versions = sorted({*kept_versions(stack.name, bucket, region), version})
-    old: list[ObjectIdentifierTypeDef] = [
-        {"Key": _key(stack.name, each)} for each in versions[:-KEPT]
-    ]
+    versions = sorted({*kept_versions(stack, bucket, region), version})
+    old: list[ObjectIdentifierTypeDef] = [{"Key": _key(stack, each)} for each in versions[:-KEPT]]
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
         body = json.dumps(asdict(package)).encode()
-        s3.put_object(Bucket=bucket, Key=_key(stack.name, version), Body=body)
+        s3.put_object(Bucket=bucket, Key=_key(stack, version), Body=body)
         if old:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": old})
 

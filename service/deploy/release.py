@@ -29,7 +29,7 @@ from service.deploy.history import (
     release_to_restore,
     source_commit,
 )
-from service.deploy.kept_packages import keep_package, kept_versions, load_package
+from service.deploy.kept_packages import Package, keep_package, kept_versions, load_package
 from service.deploy.parameters import (
     COMPUTED,
     DESCRIPTION,
@@ -42,6 +42,13 @@ from service.deploy.platform import Platform, platform_of_package, platform_of_t
 from service.deploy.previews import reserved_beside
 from service.deploy.refusal import refusal_reasons
 from service.deploy.sam import CONFIG, SamFailed, check_config, override, run_sam
+from service.deploy.schema import (
+    Schema,
+    built_migrations,
+    built_schema,
+    check_added_migrations,
+    check_migrations,
+)
 from service.deploy.smoke_check import check_release
 from service.deploy.stack_status import check_releasable
 from service.deploy.target import Copy, Target
@@ -65,6 +72,7 @@ class Candidate:
     commit: str
     parameters: Mapping[str, str]
     platform: Platform
+    schema: Schema
     restores: int | None = None
 
 
@@ -72,13 +80,16 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
     """The release of what is built.
 
     Raises:
-        UserError: the service is not built, the data platform does not publish what it needs or
-            admits no preview, or the stack cannot take a release now.
+        UserError: the service is not built, a migration is refused, the data platform does not
+            publish what it needs or admits no preview, or the stack cannot take a release now.
     """
     check_built(target.template)
     platform = platform_of_template(copy, TEMPLATE, load_contract())
     if copy.stage:
+        # Its migrations change a schema of its own, which nobody trades in.
         _check_previews(copy, platform)
+    else:
+        check_migrations(built_migrations(target.template))
     check_releasable(copy.stack, copy.region)
     return Candidate(
         copy,
@@ -89,6 +100,7 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
             target.parameters, copy.environment, copy.stage, production=platform.production
         ),
         platform,
+        built_schema(target.template),
     )
 
 
@@ -137,6 +149,7 @@ def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
             release.origin.commit,
             {**{name: package.parameters[name] for name in own}, HOW_CALLERS_MOVE: _AT_ONCE},
             platform,
+            Schema(package.migrations, package.words),
             release.first,
         )
 
@@ -145,8 +158,8 @@ def release(candidate: Candidate) -> None:
     """Release a candidate, keep its package, and say which version it is.
 
     Raises:
-        UserError: it would take too many database connections, SAM failed, or the release does not
-            pass its smoke check.
+        UserError: it would take too many database connections, or a column from a release that a
+            rollback may bring back; SAM failed, or the release does not pass its smoke check.
     """
     copy, platform = candidate.copy, candidate.platform
     check_config()
@@ -155,6 +168,10 @@ def release(candidate: Candidate) -> None:
     parameters = _parameters(candidate, before)
     if before:
         _show_changes(before, parameters)
+    if before and candidate.restores is None and not copy.stage:
+        check_added_migrations(
+            copy.stack, platform.bucket, copy.region, built_migrations(candidate.template)
+        )
     started = datetime.now(UTC)
     try:
         run_sam("deploy", *_deploy_options(candidate, parameters))
@@ -168,7 +185,19 @@ def release(candidate: Candidate) -> None:
     stack, bucket = service_stack(copy)
     current = current_release(list_releases(stack, copy.region))
     if current.version not in kept_versions(stack.name, platform.bucket, copy.region):
-        keep_package(stack, bucket, copy.region, current.version, candidate.build)
+        keep_package(
+            stack.name,
+            bucket,
+            copy.region,
+            current.version,
+            Package(
+                candidate.build,
+                stack.parameters,
+                stack.template(copy.region),
+                candidate.schema.migrations,
+                candidate.schema.words,
+            ),
+        )
     print(f"{stack.name}: version {current.version} is released ({current.origin})", flush=True)
 
 
