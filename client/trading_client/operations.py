@@ -1,4 +1,4 @@
-"""The operations of the trade API 2.0.0: made by `make openapi`; do not edit."""
+"""The operations of the trade API 2.1.0: made by `make openapi`; do not edit."""
 
 from __future__ import annotations
 
@@ -84,6 +84,105 @@ class ValidOrder(TypedDict):
     status: Literal["VALID"]
 
 
+class Batch(TypedDict):
+    """The object `Batch` of the API.
+
+    trades: The trades, each with a key of its own.
+    all_or_nothing: Book no trade if one of them is refused.
+    """
+
+    trades: list[BatchOrder]
+    all_or_nothing: NotRequired[bool]
+
+
+class BatchOrder(TypedDict):
+    """The object `BatchOrder` of the API.
+
+    symbol: The instrument.
+    quantity: Number of units.
+    side: Whether the caller buys or sells.
+    price: Price of one unit.
+    client_order_id: The caller's own name for the trade, unique among the trades of this caller.
+    """
+
+    symbol: str
+    quantity: int
+    side: NotRequired[Literal["BUY", "SELL"]]
+    price: NotRequired[str]
+    client_order_id: str
+
+
+class BookedBatch(TypedDict):
+    """The object `BookedBatch` of the API.
+
+    booked: Trades that this request booked.
+    replayed: Trades that an earlier request booked.
+    refused: Trades that were not booked.
+    """
+
+    booked: int
+    replayed: int
+    refused: int
+    trades: list[BatchResult]
+
+
+class BatchResult(TypedDict):
+    """The object `BatchResult` of the API.
+
+    outcome: `BOOKED` by this request; `REPLAYED`: an earlier request with this key has booked it;
+        `REFUSED`: not booked, for the reason in `code` and `detail`; `SKIPPED`: not booked by this
+        request, because another trade of the batch is refused, which is all or nothing.
+    client_order_id: The caller's own name for the trade, unique among the trades of this caller.
+    trade_id: The trade's ID; later trades have greater ones.
+    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+    principal: Of a replay: ARN of who booked the trade; `anonymous` without authorisation.
+    code: Of a refused trade: says what is wrong, for programs.
+    detail: The same, for people.
+    """
+
+    outcome: Literal["BOOKED", "REPLAYED", "REFUSED", "SKIPPED"]
+    client_order_id: str | None
+    trade_id: str | None
+    status: Literal["SUCCESS", "VOID"] | None
+    principal: str | None
+    code: Literal["INVALID_TRADE", "KEY_REUSED"] | None
+    detail: str | None
+
+
+class RefusedBatch(TypedDict):
+    """A problem document that says what became of each trade of the batch.
+
+    title: The HTTP status in words.
+    code: Says what is wrong, for programs; it stays the same.
+    detail: Says what is wrong, for people.
+    request_id: Finds the request in the logs.
+    """
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: Literal[
+        "BATCH_REFUSED",
+        "DATABASE_UNAVAILABLE",
+        "INTERNAL_ERROR",
+        "INVALID_BATCH",
+        "INVALID_CURSOR",
+        "INVALID_PARAMETER",
+        "INVALID_TRADE",
+        "INVALID_VOID",
+        "KEY_MISMATCH",
+        "KEY_REUSED",
+        "METHOD_NOT_ALLOWED",
+        "NOT_FOUND",
+        "NOT_YOUR_TRADE",
+        "READ_TIMED_OUT",
+        "TRADE_NOT_FOUND",
+    ]
+    detail: str
+    request_id: str
+    trades: list[BatchResult]
+
+
 class Trade(TypedDict):
     """The object `Trade` of the API.
 
@@ -166,8 +265,10 @@ class Problem(TypedDict):
     title: str
     status: int
     code: Literal[
+        "BATCH_REFUSED",
         "DATABASE_UNAVAILABLE",
         "INTERNAL_ERROR",
+        "INVALID_BATCH",
         "INVALID_CURSOR",
         "INVALID_PARAMETER",
         "INVALID_TRADE",
@@ -282,6 +383,15 @@ class Operations(ABC):
         return cast(
             "Trade", self.call("POST", f"/trade/{quote(trade_id, safe='')}/void", body=body)
         )
+
+    def post_trades(self, body: Batch) -> BookedBatch:
+        """Book many trades.
+
+        Each trade has a key and is booked exactly once, however often the batch, a part of it or
+        the trade alone is sent. The answer says what became of each trade, in the order of the
+        batch.
+        """
+        return cast("BookedBatch", self.call("POST", "/trades", body=body))
 
     def list_trades(
         self,

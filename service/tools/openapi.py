@@ -14,7 +14,9 @@ from typing import Any
 
 from trading import fields
 from trading.errors import (
+    BatchRefused,
     DatabaseUnavailable,
+    InvalidBatch,
     InvalidCursor,
     InvalidParameter,
     InvalidTrade,
@@ -40,7 +42,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {
             "title": "Trade service",
-            "version": "2.0.0",
+            "version": "2.1.0",
             "description": "Books trades, each exactly once, and shows, lists and voids them.",
         },
         "paths": {
@@ -51,7 +53,7 @@ def document() -> dict[str, Any]:
                 "delete": _void_trade(),
             },
             "/trade/{trade_id}/void": {"parameters": [_trade_id()], "post": _void_any_trade()},
-            "/trades": {"get": _list_trades()},
+            "/trades": {"post": _post_trades(), "get": _list_trades()},
             "/positions": {"get": _list_positions()},
             "/health": {"get": _health("health", "Whether the service runs.", "ok", [])},
             "/health/ready": {
@@ -118,6 +120,37 @@ def _post_trade() -> dict[str, Any]:
             **_problems(
                 InvalidTrade, InvalidParameter, KeyMismatch, KeyReused, DatabaseUnavailable
             ),
+        },
+    }
+
+
+def _post_trades() -> dict[str, Any]:
+    refused = _problems(BatchRefused)["422"]
+    refused["content"]["application/problem+json"]["schema"] = _reference("RefusedBatch")
+    return {
+        "operationId": "postTrades",
+        "summary": "Book many trades.",
+        "description": "Each trade has a key and is booked exactly once, however often the batch, "
+        "a part of it or the trade alone is sent. The answer says what became of each trade, in "
+        "the order of the batch.",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _reference("Batch"),
+                    "example": {
+                        "trades": [
+                            {"symbol": "AAPL", "quantity": 100, "client_order_id": "desk-7:0001"},
+                            {"symbol": "MSFT", "quantity": 50, "client_order_id": "desk-7:0002"},
+                        ]
+                    },
+                }
+            },
+        },
+        "responses": {
+            "200": _json("What became of each trade.", _reference("BookedBatch")),
+            **_problems(InvalidBatch, InvalidParameter, DatabaseUnavailable),
+            "422": refused,
         },
     }
 
@@ -233,22 +266,89 @@ def _schemas() -> dict[str, Any]:
         "db_endpoint": {**_TEXT, "description": "The database that holds the trade."},
     }
     return {
-        "Order": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": [name for name, field in fields.ORDER.items() if field.required],
-            "properties": {name: field.schema() for name, field in fields.ORDER.items()},
-        },
+        "Order": _request(fields.ORDER),
         "BookedTrade": _object({**booked, "status": {"type": "string", "enum": [SUCCESS]}}),
         "ReplayedTrade": _object({**booked, "status": _plain(fields.STATUS), "principal": _WHO}),
         "ValidOrder": _object(
             {**_answered_order(), "status": {"type": "string", "enum": ["VALID"]}}
         ),
+        "Batch": _request(fields.BATCH),
+        "BatchOrder": _request(fields.BATCH_ORDER),
+        "BookedBatch": _object({**_counts(), "trades": _batch_results()}),
+        "BatchResult": _batch_result_schema(),
+        "RefusedBatch": _refused_batch_schema(),
         "Trade": _trade_schema(),
         "Voiding": _object({name: field.schema() for name, field in fields.VOIDING.items()}),
         "TradePage": _page_schema(),
         "Positions": _positions_schema(),
         "Problem": _problem_schema(),
+    }
+
+
+def _request(known: Mapping[str, Field]) -> dict[str, Any]:
+    """The body of a request: an object whose fields have rules."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name, field in known.items() if field.required],
+        "properties": {name: field.schema() for name, field in known.items()},
+    }
+
+
+def _counts() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0, "maximum": fields.MAX_BATCH}
+    return {
+        "booked": {**count, "description": "Trades that this request booked."},
+        "replayed": {**count, "description": "Trades that an earlier request booked."},
+        "refused": {**count, "description": "Trades that were not booked."},
+    }
+
+
+def _batch_results() -> dict[str, Any]:
+    return {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": fields.MAX_BATCH,
+        "items": _reference("BatchResult"),
+    }
+
+
+def _batch_result_schema() -> dict[str, Any]:
+    outcome = {
+        "type": "string",
+        "enum": list(fields.OUTCOMES),
+        "description": "`BOOKED` by this request; `REPLAYED`: an earlier request with this key has "
+        "booked it; `REFUSED`: not booked, for the reason in `code` and `detail`; `SKIPPED`: not "
+        "booked by this request, because another trade of the batch is refused, which is all or "
+        "nothing.",
+    }
+    return _object(
+        {
+            "outcome": outcome,
+            **{
+                name: _nullable(schema)
+                for name, schema in {
+                    "client_order_id": _plain(fields.CLIENT_ORDER_ID),
+                    "trade_id": fields.TRADE_ID.schema(),
+                    "status": _plain(fields.STATUS),
+                    "principal": {**_WHO, "description": f"Of a replay: {_WHO['description']}"},
+                    "code": {
+                        "type": "string",
+                        "enum": [InvalidTrade.code, KeyReused.code],
+                        "description": "Of a refused trade: says what is wrong, for programs.",
+                    },
+                    "detail": {**_TEXT, "description": "The same, for people."},
+                }.items()
+            },
+        }
+    )
+
+
+def _refused_batch_schema() -> dict[str, Any]:
+    problem = _problem_schema()
+    return {
+        **_object({**problem["properties"], "trades": _batch_results()}),
+        "description": "A problem document that says what became of each trade of the batch.",
     }
 
 

@@ -98,6 +98,9 @@ class Book:
         is_void = event["httpMethod"] == "DELETE" or "/void" in event["path"]
         if status == 200 and is_void:
             expected = self._after_void(event, found)
+        elif status == 200 and event["path"].startswith("/trades"):
+            if event["httpMethod"] == "POST":
+                expected = self._after_batch(event, document, found)
         elif status == 200 and event["httpMethod"] == "POST":
             expected = self._after_post(event, document, found, replayed)
         if found != self.stored:
@@ -113,22 +116,27 @@ class Book:
             assert document["status"] == "VALID"
             return self.stored
         assert (document["symbol"], document["quantity"]) == (order["symbol"], order["quantity"])
-        booked = {
-            **dict.fromkeys(COLUMNS),
-            **{name: stored(name, value) for name, value in order.items()},
-            "trade_id": document["trade_id"],
-            "status": "SUCCESS",
-            "side": order.get("side", "BUY"),
-            "client_order_id": key_of(event, order),
-            **caller_of(event),
-        }
-        (row,) = (row for row in found if row["trade_id"] == document["trade_id"])
-        if replayed:
-            # Times and the session that it was booked in are those of the first request.
-            same = (*fields.ANSWERED_ORDER, "caller", "account")
-            assert {name: row[name] for name in same} == {name: booked[name] for name in same}
-            return self.stored
-        return [*self.stored, {**booked, "created_at": row["created_at"]}]
+        order["client_order_id"] = key_of(event, order)
+        row = check_row(event, order, document["trade_id"], found, replayed)
+        return self.stored if replayed else [*self.stored, row]
+
+    def _after_batch(self, event: Event, document: dict[str, Any], found: list[Row]) -> list[Row]:
+        asked = batch_of(event)
+        counts = Counter(each["outcome"] for each in document["trades"])
+        for name in ("booked", "replayed", "refused"):
+            assert document[name] == counts[name.upper()]
+        assert not (asked.get("all_or_nothing") and document["refused"])
+        expected = [*self.stored]
+        for order, answer in zip(asked["trades"], document["trades"], strict=True):
+            if answer["outcome"] == "REFUSED":
+                assert answer["code"] in {"INVALID_TRADE", "KEY_REUSED"}
+                continue
+            check_order(order)
+            replayed = answer["outcome"] == "REPLAYED"
+            row = check_row(event, order, answer["trade_id"], found, replayed)
+            if not replayed:
+                expected.append(row)
+        return expected
 
     def _after_void(self, event: Event, found: list[Row]) -> list[Row]:
         trade_id, _, is_any = event["path"].removeprefix("/trade/").rstrip("/").partition("/")
@@ -158,6 +166,27 @@ class Book:
         return expected
 
 
+def check_row(
+    event: Event, order: dict[str, Any], trade_id: str, found: list[Row], replayed: bool
+) -> Row:
+    """The row of a trade, which is what was asked for."""
+    booked = {
+        **dict.fromkeys(COLUMNS),
+        **{name: stored(name, value) for name, value in order.items()},
+        "trade_id": trade_id,
+        "status": "SUCCESS",
+        "side": order.get("side", "BUY"),
+        **caller_of(event),
+    }
+    (row,) = (row for row in found if row["trade_id"] == trade_id)
+    # Times and the session that a replay was booked in are those of the first request.
+    same = (*fields.ANSWERED_ORDER, "caller", "account") if replayed else set(COLUMNS)
+    assert {name: row[name] for name in same if name != "created_at"} == {
+        name: booked[name] for name in same if name != "created_at"
+    }
+    return row
+
+
 def stored(name: str, value: Any) -> Any:
     """The value of an order's field as the database has it."""
     return Decimal(value) if isinstance(fields.ORDER[name], fields.Amount) else value
@@ -176,7 +205,8 @@ def check_form(event: Event, answer: dict[str, Any]) -> dict[str, Any]:
         assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
     else:
         assert answer["multiValueHeaders"]["Content-Type"] == ["application/problem+json"]
-        assert set(document) == {"type", "title", "status", "code", "detail", "request_id"}
+        more = {"trades"} if document["code"] == "BATCH_REFUSED" else set()
+        assert set(document) == {"type", "title", "status", "code", "detail", "request_id", *more}
         assert document["status"] == status
     return document
 
@@ -194,21 +224,39 @@ def members_of(event: Event) -> dict[str, Any]:
     """The body of an accepted request, read without the service's help."""
     body = event["body"]
     text = base64.b64decode(body).decode() if event["isBase64Encoded"] else body
-    members: list[tuple[str, Any]] = json.loads(
-        text, parse_float=Decimal, object_pairs_hook=lambda pairs: pairs
+
+    def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    members: dict[str, Any] = json.loads(
+        text, parse_float=Decimal, object_pairs_hook=without_duplicates
     )
-    assert len(dict(members)) == len(members)
-    return dict(members)
+    return members
+
+
+def batch_of(event: Event) -> dict[str, Any]:
+    """The batch of an accepted request."""
+    batch = members_of(event)
+    assert "trades" in batch
+    assert batch.keys() <= {"trades", "all_or_nothing"}
+    assert 1 <= len(batch["trades"]) <= 500
+    return batch
 
 
 def order_of(event: Event) -> dict[str, Any]:
     """The order of an accepted request."""
     order = members_of(event)
+    check_order(order)
+    return order
+
+
+def check_order(order: dict[str, Any]) -> None:
+    """An order that was accepted is a good one."""
     assert order.keys() <= set(hostile.NAMES)
     assert re.fullmatch(r"[A-Z0-9./& -]{1,32}", order["symbol"], re.ASCII)
     assert type(order["quantity"]) in (int, Decimal)
     assert 1 <= order["quantity"] <= 10**9
-    return order
 
 
 def key_of(event: Event, order: dict[str, Any]) -> str | None:
@@ -313,6 +361,37 @@ def test_no_new_trade_fails_and_each_is_booked_as_it_is_or_not_at_all(book: Book
 
     run()
     assert book.statuses.keys() >= {200, 400, 422}
+
+
+def test_no_batch_fails_and_each_trade_is_booked_as_it_is_or_not_at_all(book: Book) -> None:
+    @examples(300, 20_000)
+    @given(hostile.events(book.stock, routes=[("POST", "/trades")]))
+    def run(event: Event) -> None:
+        note(json.dumps(event))
+        book.check(event)
+
+    run()
+    assert book.statuses.keys() >= {200, 400, 422}
+
+
+def test_no_value_of_a_field_of_a_batch_fails(book: Book) -> None:
+    """Each hostile value in each field of a batch, and of one of its trades."""
+    event = {**hostile.EVENT, "path": "/trades"}
+    good = {"symbol": '"AAPL"', "quantity": "1", "client_order_id": '"key"'}
+    values = (*hostile.TOKENS, *(json.dumps(payload) for payload in hostile.PAYLOADS))
+    for value in values:
+        bodies = [
+            hostile.written([("trades", hostile.listed([hostile.written([*good.items()])])), more])
+            for more in (("all_or_nothing", value), ("other", value))
+        ]
+        bodies.append(hostile.written([("trades", value)]))
+        for name in fields.BATCH_ORDER:
+            trades = [good, {**good, name: value}, value]
+            written = [t if isinstance(t, str) else hostile.written([*t.items()]) for t in trades]
+            bodies.append(hostile.written([("trades", hostile.listed(written))]))
+        for body in bodies:
+            book.check({**event, "body": body})
+    assert book.statuses.keys() == {200, 400}
 
 
 def test_a_cursor_leads_on_from_where_it_was_given_or_nowhere(book: Book) -> None:

@@ -206,10 +206,17 @@ def test_what_api_gateway_answers_itself_is_a_problem_document_that_nobody_keeps
 
 def test_requests_are_limited_and_logged_without_their_content() -> None:
     stage = stack().properties("TradeApiStage")
-    (settings,) = stage["MethodSettings"]
+    settings, of_batches = stage["MethodSettings"]
     assert settings["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}
     assert settings["ThrottlingBurstLimit"] == {"Ref": "ThrottlingBurstLimit"}
-    assert settings["DataTraceEnabled"] is False
+    # A slash within a path is written as ~1.
+    assert (of_batches["ResourcePath"], of_batches["HttpMethod"]) == ("/~1trades", "POST")
+    assert of_batches["ThrottlingRateLimit"] == {"Ref": "BatchRateLimit"}
+    assert of_batches["ThrottlingBurstLimit"] == {"Ref": "BatchBurstLimit"}
+    for each in (settings, of_batches):
+        assert each["DataTraceEnabled"] is False
+        assert each["LoggingLevel"] == "OFF"
+        assert each["MetricsEnabled"] is True
     line = json.loads(stage["AccessLogSetting"]["Format"])
     assert line["request_id"] == "$context.requestId"
     assert line["principal"] == "$context.identity.userArn"

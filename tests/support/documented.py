@@ -9,10 +9,10 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from trading.errors import InvalidCursor, KeyMismatch, KeyReused
+from trading.errors import BatchRefused, InvalidCursor, KeyMismatch, KeyReused
 
 # A request that its schema allows can still be refused for what no schema can say.
-_BEYOND_SCHEMA = {error.code for error in (InvalidCursor, KeyMismatch, KeyReused)}
+_BEYOND_SCHEMA = {error.code for error in (BatchRefused, InvalidCursor, KeyMismatch, KeyReused)}
 
 
 def examples(few: int, many: int | None = None) -> settings:

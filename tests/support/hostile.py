@@ -94,6 +94,9 @@ TOKENS = (
 )
 keys = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
 NAMES = tuple(fields.ORDER)
+_IN_BATCHES = tuple(fields.BATCH_ORDER)
+# So few that a batch has some of them twice.
+_FEW_KEYS = ("key-1", "key-2", "key-3")
 
 
 def sample(field: fields.Field) -> Any:
@@ -134,6 +137,34 @@ def orders(draw: st.DrawFn, stock: Stock) -> dict[str, str]:
 def written(members: Sequence[tuple[str, str]]) -> str:
     """An object of JSON with these members, also those that are none."""
     return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members) + "}"
+
+
+def listed(values: Sequence[str]) -> str:
+    """A list of JSON with these values, also those that are none."""
+    return "[" + ",".join(values) + "]"
+
+
+@st.composite
+def batches(draw: st.DrawFn, stock: Stock) -> str | None:
+    """The body of a batch as text: its trades are good, nearly good or nothing of the kind."""
+    trades = draw(st.lists(_keyed_orders(stock), min_size=1, max_size=4))
+    if draw(rarely):
+        trades.append(draw(bodies(stock)) or "")
+    members = [("trades", listed(trades))]
+    if draw(st.booleans()):
+        members.append(("all_or_nothing", draw(st.sampled_from(("true", "true", "false", "1")))))
+    text = written(members)
+    return draw(mutilated(text)) if draw(rarely) else text
+
+
+@st.composite
+def _keyed_orders(draw: st.DrawFn, stock: Stock) -> str:
+    order = {name: value for name, value in draw(orders(stock)).items() if name in _IN_BATCHES}
+    if not draw(rarely):
+        order.setdefault("client_order_id", json.dumps(draw(st.sampled_from(_FEW_KEYS))))
+    if draw(rarely):
+        order[draw(st.sampled_from(NAMES))] = draw(st.sampled_from(TOKENS))
+    return written(list(order.items()))
 
 
 @st.composite
@@ -270,6 +301,7 @@ def queries(draw: st.DrawFn, stock: Stock) -> dict[str, list[str]] | None:
 
 ROUTES = (
     *(("POST", "/trade"),) * 6,
+    *(("POST", "/trades"),) * 3,
     ("GET", "/trade"),
     *(("GET", "/trade/{}"), ("DELETE", "/trade/{}"), ("GET", "/trades")) * 2,
     *(("POST", "/trade/{}/void"),) * 2,
@@ -292,8 +324,12 @@ def events(
         )
     if draw(rarely):
         path = draw(st.one_of(hostile_text, hostile_text.map("/trade/{}/".format)))
-    good_reason = st.builds(lambda r: written([("reason", r)]), good(fields.VOID_REASON))
-    kinds = st.one_of(good_reason, bodies(stock)) if path.endswith("/void") else bodies(stock)
+    kinds = bodies(stock)
+    if path.endswith("/void"):
+        good_reason = st.builds(lambda r: written([("reason", r)]), good(fields.VOID_REASON))
+        kinds = st.one_of(good_reason, kinds)
+    elif path == "/trades":
+        kinds = st.one_of(batches(stock), batches(stock), kinds)
     body = draw(kinds) if method == "POST" or draw(rarely) else None
     is_base64_encoded = draw(st.sampled_from((False, False, False, True)))
     if is_base64_encoded and body is not None and not draw(rarely):

@@ -3,7 +3,7 @@
 import base64
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,8 +13,15 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trading import fields, paging, snapshot, telemetry
+from trading.batches import Result, book_batch, parse_batch
 from trading.database import Database, Deadline
-from trading.errors import InvalidTrade, MethodNotAllowed, RouteNotFound, TradingError
+from trading.errors import (
+    BatchRefused,
+    InvalidTrade,
+    MethodNotAllowed,
+    RouteNotFound,
+    TradingError,
+)
 from trading.models import Caller, Order, PagePosition, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import ROLE, Settings, load_settings
@@ -43,6 +50,14 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
+}
+
+# What becomes of a trade of a batch.
+BOOKED, REPLAYED, REFUSED, SKIPPED = fields.OUTCOMES
+_BATCH_METRICS = {
+    BOOKED: telemetry.TRADES_ACCEPTED,
+    REPLAYED: telemetry.TRADES_REPLAYED,
+    REFUSED: telemetry.TRADES_REJECTED,
 }
 
 # `from` is a word of Python's own.
@@ -108,6 +123,17 @@ def post_trade() -> Response[str]:
     # The trade may be another person's of the same role, and void by now.
     document["principal"] = booking.trade.caller.principal
     return _answer(document, {"Idempotency-Replayed": "true"})
+
+
+@app.post("/trades")
+def post_trades() -> Response[str]:
+    """Book many trades."""
+    results = book_batch(parse_batch(_body(), _keys()), _caller(), _store())
+    documents = _result_documents(results)
+    telemetry.tell("batch booked")
+    outcomes = [document["outcome"] for document in documents]
+    counts = {name.lower(): outcomes.count(name) for name in _BATCH_METRICS}
+    return _answer({**counts, "trades": documents})
 
 
 @app.get("/trade")
@@ -182,11 +208,19 @@ def ready() -> Response[str]:
     return _answer({"status": "ready"})
 
 
+@app.exception_handler(BatchRefused)  # type: ignore[untyped-decorator]
+def on_batch_refused(error: BatchRefused) -> Response[str]:
+    """Tell the caller which trades of a batch are refused."""
+    telemetry.tell("batch refused")
+    more = {"trades": _result_documents(error.results)}
+    return _problem(error.status, error.code, str(error), more=more)
+
+
 @app.exception_handler(TradingError)  # type: ignore[untyped-decorator]
 def on_trading_error(error: TradingError) -> Response[str]:
     """Tell the caller what is wrong with the request, or that the database is unavailable."""
     event = app.current_event
-    is_booking = event.http_method == "POST" and event.path.rstrip("/") == "/trade"
+    is_booking = event.http_method == "POST" and event.path.rstrip("/") in {"/trade", "/trades"}
     if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and is_booking:
         telemetry.count(telemetry.TRADES_REJECTED)
     logger.warning("request failed", code=error.code, reason=str(error), exc_info=error.__cause__)
@@ -300,6 +334,33 @@ def _trade_document(trade: Trade) -> dict[str, Any]:
     }
 
 
+def _result_documents(results: Sequence[Result]) -> list[dict[str, Any]]:
+    documents = [_result_document(result) for result in results]
+    for document in documents:
+        if document["outcome"] in _BATCH_METRICS:
+            telemetry.count(_BATCH_METRICS[document["outcome"]])
+    return documents
+
+
+def _result_document(result: Result) -> dict[str, Any]:
+    document: dict[str, Any] = dict.fromkeys(("client_order_id", "trade_id", "status", "principal"))
+    if result is None:
+        return {"outcome": SKIPPED, **document, "code": None, "detail": None}
+    if isinstance(result, TradingError):
+        return {"outcome": REFUSED, **document, "code": result.code, "detail": str(result)}
+    trade = result.trade
+    return {
+        "outcome": REPLAYED if result.is_replay else BOOKED,
+        "client_order_id": trade.order.client_order_id,
+        "trade_id": trade.trade_id,
+        "status": trade.status,
+        # The trade may be another person's of the same role.
+        "principal": trade.caller.principal if result.is_replay else None,
+        "code": None,
+        "detail": None,
+    }
+
+
 def _answer_void(trade: Trade) -> Response[str]:
     telemetry.tell("trade voided", trade_id=trade.trade_id)
     return _answer(_trade_document(trade))
@@ -312,7 +373,11 @@ def _answer(
 
 
 def _problem(
-    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Response[str]:
     # https://www.rfc-editor.org/rfc/rfc9457
     document = {
@@ -322,5 +387,6 @@ def _problem(
         "code": code,
         "detail": detail,
         "request_id": app.current_event.request_context.request_id,
+        **(more or {}),
     }
     return Response(status, _PROBLEM, json.dumps(document), {**_HEADERS, **(headers or {})})

@@ -1,6 +1,7 @@
 """The errors that a caller may see; `api` turns each into a problem document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class TradingError(Exception):
@@ -16,6 +17,13 @@ class InvalidTrade(TradingError):
 
     status = 400
     code = "INVALID_TRADE"
+
+
+class InvalidBatch(TradingError):
+    """The body is not a batch of trades; the same body is refused again. Nothing was booked."""
+
+    status = 400
+    code = "INVALID_BATCH"
 
 
 class InvalidParameter(TradingError):
@@ -83,6 +91,21 @@ class KeyReused(TradingError):
 
     status = 422
     code = "KEY_REUSED"
+
+
+class BatchRefused(TradingError):
+    """A trade of an all-or-nothing batch is refused, so nothing was booked."""
+
+    status = 422
+    code = "BATCH_REFUSED"
+
+    def __init__(self, results: Sequence[Any]) -> None:
+        super().__init__(
+            "The batch is all or nothing, and at least one of its trades is refused: see 'trades' "
+            "for which. Nothing was booked now: correct these trades or leave them out, and send "
+            "the batch again."
+        )
+        self.results = results
 
 
 class ReadTimedOut(TradingError):

@@ -173,6 +173,25 @@ class Flag(Field):
 
 
 @dataclass(frozen=True)
+class Items(Field):
+    """A list of objects. Each is checked apart, so that one wrong object spoils no other."""
+
+    maximum: int = 1
+    item: str = ""
+
+    def parse(self, value: object) -> list[object]:  # noqa: D102
+        if not isinstance(value, list):
+            raise ValueError("must be a list")
+        if not 1 <= len(value) <= self.maximum:
+            raise ValueError(f"has {len(value)} items; it must have 1 to {self.maximum}")
+        return value
+
+    def _type(self) -> dict[str, Any]:
+        items = {"$ref": f"#/components/schemas/{self.item}"}
+        return {"type": "array", "minItems": 1, "maxItems": self.maximum, "items": items}
+
+
+@dataclass(frozen=True)
 class Instant(Field):
     """A point in time, in UTC or with an offset from it."""
 
@@ -292,6 +311,25 @@ KEY_HEADER = "Idempotency-Key"
 ANSWERED_ORDER: Mapping[str, Field] = {
     name: field for name, field in ORDER.items() if name != "validate_only"
 }
+
+# The body of POST /trades. Without a key, a trade could not be asked for again after a failure.
+MAX_BATCH = 500
+BATCH_ORDER: Mapping[str, Field] = {
+    **ANSWERED_ORDER,
+    "client_order_id": dataclasses.replace(CLIENT_ORDER_ID, required=True),
+}
+BATCH: Mapping[str, Field] = {
+    "trades": Items(
+        "The trades, each with a key of its own.",
+        required=True,
+        maximum=MAX_BATCH,
+        item="BatchOrder",
+    ),
+    "all_or_nothing": Flag("Book no trade if one of them is refused."),
+}
+
+# What becomes of a trade of a batch. One is skipped if another one of the batch is refused.
+OUTCOMES = ("BOOKED", "REPLAYED", "REFUSED", "SKIPPED")
 
 # The query parameters of the GET routes.
 GET_TRADE: Mapping[str, Field] = {"consistent": _CONSISTENT}

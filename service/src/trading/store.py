@@ -57,13 +57,16 @@ _booked = attrgetter(*_BOOKED.values())
 _voided = attrgetter(*_VOIDED.values())
 
 _NAMES = ", ".join(COLUMNS)
-_INSERT_TRADE = (
-    f"INSERT INTO trades ({', '.join(_BOOKED)}) "  # noqa: S608 - column names only
-    f"VALUES ({', '.join(['%s'] * len(_BOOKED))})"
-)
+_ROW = f"({', '.join(['%s'] * len(_BOOKED))})"
+_INSERT_TRADES = f"INSERT INTO trades ({', '.join(_BOOKED)}) VALUES "  # noqa: S608 - column names
+_INSERT_TRADE = _INSERT_TRADES + _ROW
 _SELECT_TRADE = f"SELECT {_NAMES} FROM trades WHERE "  # noqa: S608 - column names only
 _BY_ID = "trade_id = %s"
 _BY_KEY = "caller = %s AND client_order_id = %s"
+_SELECT_KEYS = (
+    f"SELECT {_NAMES} FROM trades FORCE INDEX (trades_by_client_order_id) "  # noqa: S608
+    "WHERE caller = %s AND client_order_id IN ({keys})"
+)
 # An index alone finds the page. Only its own rows are then looked up, not those a filter drops.
 # With few symbols, MySQL would otherwise skip through the index by symbol, and sort what it finds.
 _SELECT_PAGE = (
@@ -124,6 +127,31 @@ class TradeStore:
                 raise
             return booked
         return trade
+
+    def add_all(self, trades: Sequence[Trade]) -> dict[str | None, Trade]:
+        """Insert all trades, or none and return those that have their client_order_ids already.
+
+        All have the same caller, and each has a client_order_id of its own. They are one statement,
+        so that all are booked or none. Those who insert some of the same keys at the same time
+        insert them in the same order, so that they wait for each other and seldom deadlock.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer in time.
+        """
+        by_key = {str(trade.order.client_order_id): trade for trade in trades}
+        keys = sorted(by_key)
+        values = [value for key in keys for value in _booked(by_key[key])]
+        statement = _INSERT_TRADES + ", ".join([_ROW] * len(keys))
+        try:
+            self._writer.run(lambda cursor: cursor.execute(statement, values), self._deadline)
+        except IntegrityError as error:
+            if error.args[0] != ER.DUP_ENTRY:
+                raise
+            booked = self._written_under(trades[0].caller, keys)
+            if not booked:
+                raise
+            return booked
+        return {}
 
     def find(self, trade_id: str, *, consistent: bool) -> Trade | None:
         """The trade of that ID.
@@ -206,6 +234,15 @@ class TradeStore:
             return self._find(where, values, consistent=True)
         except ReadTimedOut as error:
             raise DatabaseUnavailable from error
+
+    def _written_under(self, caller: Caller, keys: Sequence[str]) -> dict[str | None, Trade]:
+        """The trades that a change has met, by key."""
+        statement = _SELECT_KEYS.format(keys=", ".join(["%s"] * len(keys)))
+        try:
+            rows = self._fetch((statement, [caller.scope, *keys]), consistent=True)
+        except ReadTimedOut as error:
+            raise DatabaseUnavailable from error
+        return {trade.order.client_order_id: trade for trade in map(_trade, rows)}
 
 
 def page_statement(wanted: TradeFilter, after: PagePosition | None, limit: int) -> Statement:

@@ -1,14 +1,12 @@
 """The rules of trades, without AWS and without SQL."""
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from trading import fields
+from trading import bodies, fields
 from trading.errors import (
     InvalidParameter,
     InvalidTrade,
@@ -24,7 +22,7 @@ MAX_BODY_BYTES = 8 * 1024
 
 
 class Book(Protocol):
-    """Where trades are stored."""
+    """Where trades are stored one by one."""
 
     def add(self, trade: Trade) -> Trade:
         """Store a trade, or return the caller's trade that has its client_order_id already."""
@@ -53,7 +51,9 @@ def parse_order(body: bytes, keys: Sequence[str] = ()) -> tuple[Order, bool]:
         KeyMismatch: two headers differ, or a header and `client_order_id`.
     """
     try:
-        values = _parse_body(body, fields.ORDER, '{"symbol":"AAPL","quantity":1}')
+        values = bodies.read(
+            body, fields.ORDER, '{"symbol":"AAPL","quantity":1}', most_bytes=MAX_BODY_BYTES
+        )
     except ValueError as error:
         raise InvalidTrade(str(error)) from None
     validate_only = values.pop("validate_only")
@@ -69,7 +69,9 @@ def parse_reason(body: bytes) -> str:
         InvalidVoid: the body is not a JSON object with a reason.
     """
     try:
-        values = _parse_body(body, fields.VOIDING, '{"reason":"wrong quantity"}')
+        values = bodies.read(
+            body, fields.VOIDING, '{"reason":"wrong quantity"}', most_bytes=MAX_BODY_BYTES
+        )
     except ValueError as error:
         raise InvalidVoid(str(error)) from None
     reason: str = values["reason"]
@@ -103,15 +105,29 @@ def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
     Raises:
         KeyReused: the caller booked another order under the same client_order_id.
     """
-    now = _now()
-    trade = Trade(new_trade_id(now), now, order, caller)
+    trade = new_trade(order, caller)
     booked = book.add(trade)
+    return booking(order, booked, is_replay=booked.trade_id != trade.trade_id)
+
+
+def new_trade(order: Order, caller: Caller) -> Trade:
+    """The trade of now for `order`, which nobody has stored yet."""
+    now = _now()
+    return Trade(new_trade_id(now), now, order, caller)
+
+
+def booking(order: Order, booked: Trade, *, is_replay: bool) -> Booking:
+    """The answer to `order`, whose key belongs to the trade `booked`.
+
+    Raises:
+        KeyReused: the trade was booked for another order.
+    """
     if booked.order != order:
         raise KeyReused(
             f"The key {order.client_order_id!r} belongs to another request, which booked "
             f"{booked.trade_id}. Nothing was booked now: use a new key for a new trade."
         )
-    return Booking(booked, is_replay=booked.trade_id != trade.trade_id)
+    return Booking(booked, is_replay)
 
 
 def void_own_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
@@ -192,49 +208,3 @@ def _key(header: str, other: str | None) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _parse_body(body: bytes, known: Mapping[str, fields.Field], example: str) -> dict[str, Any]:
-    """Read a JSON object; a ValueError says to the caller what is wrong."""
-    if len(body) > MAX_BODY_BYTES:
-        raise ValueError(f"The body has {len(body)} bytes; the most is {MAX_BODY_BYTES}.")
-    document = _parse_json(body)
-    if not isinstance(document, dict):
-        raise ValueError(f"The body must be a JSON object such as {example}.")
-    try:
-        return fields.read(known, document)
-    except ValueError as error:
-        raise ValueError(f"The field {error}.") from None
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        text = body.decode("utf-8")
-        # Decimal keeps 0.1 exact; a float would not.
-        return json.loads(
-            text,
-            parse_float=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_object_without_duplicates,
-        )
-    except _InvalidBody:
-        raise
-    # ValueError covers bad UTF-8 and integers with more digits than Python converts.
-    # InvalidOperation is an exponent outside of Decimal's range.
-    except (ValueError, RecursionError, InvalidOperation):
-        raise _InvalidBody("The body is not valid JSON.") from None
-
-
-class _InvalidBody(ValueError):
-    """The text says what is wrong with the body."""
-
-
-def _not_a_number(constant: str) -> NoReturn:
-    raise _InvalidBody(f"The body is not valid JSON: {constant} is not a number.")
-
-
-def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise _InvalidBody("The body names a field twice.")
-    return document
