@@ -1,4 +1,4 @@
-"""Imports go one way: between the halves, between the layers of each half, and to `shared/`."""
+"""Imports go one way: between the halves, between their layers, and to `shared/`."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {folder.name for folder in (ROOT / "service" / "src").iterdir() if folder.is_dir()}
 
-# From the bottom to the top: a module may import what is in its own layer or below.
+# From bottom to top: a module may import from its own layer or a lower one.
 INFRA = (
     "provider",
     "config",
@@ -25,7 +25,7 @@ TRADING = ("store", "trades", "api")
 
 
 def sources(folder: Path) -> list[Path]:
-    """The Python files of a folder, without what tools generate there."""
+    """The Python files of a folder, without generated ones."""
     generated = {".aws-sam", "cdktf.out", "__pycache__"}
     found = [file for file in folder.rglob("*.py") if not generated & set(file.parts)]
     assert found
@@ -48,7 +48,7 @@ def imported_packages(file: Path) -> set[str]:
 
 
 def against_the_layers(package: str, layers: tuple[str, ...], module: str, code: str) -> list[str]:
-    """The imports of a module of the package that lead to a higher layer."""
+    """A module's imports from higher layers."""
     own = layers.index(module)
     paths = (name.split(".") for name in imported_modules(code))
     reached = [path[1] for path in paths if path[0] == package and path[1] in layers]

@@ -1,4 +1,4 @@
-"""What both halves know is in the contract: no name is written in both without standing there."""
+"""Names that both halves write are in the contract."""
 
 import ast
 import re
@@ -12,8 +12,8 @@ from botocore import xform_name
 
 from tests.contract.test_arrows import ROOT, sources
 
-# A name that somebody made up: words joined by `_`, `-` or `/`, or by capital letters. No range of
-# characters, as in `[a-z0-9_]`.
+# An invented name: words joined by `_`, `-`, `/` or capital letters, but no range of characters, as
+# in `[a-z0-9_]`.
 _NAME = re.compile(
     r"(?<![\[\w-])[A-Za-z][A-Za-z0-9]*(?:[_/-][A-Za-z0-9]*)+"
     r"|[A-Z][a-z]+(?:[A-Z][A-Za-z0-9]+)+"
@@ -24,7 +24,7 @@ _OF_IAM = re.compile(r"\b[a-z0-9-]+:([A-Z][A-Za-z]+)|:aws:(policy/[\w/-]+)")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose short tags (`!Sub`) stand for the text or the list that they are given."""
+    """YAML whose short tags (`!Sub`) become the text or list after them."""
 
 
 def _untagged(loader: _Loader, _suffix: str, node: yaml.Node) -> object:
@@ -64,12 +64,12 @@ def texts_of_template(node: Any) -> Iterator[str]:
 
 
 def names_in(texts: Iterable[str]) -> set[str]:
-    """The names that somebody made up, in these texts."""
+    """The invented names in these texts."""
     return {name for text in texts for name in _NAME.findall(text) if len(name) >= _SHORTEST}
 
 
 def known_to_both(infra: Iterable[str], service: Iterable[str], meeting: Iterable[str]) -> set[str]:
-    """Names in the texts of both halves that are not in the texts of where they meet."""
+    """Names in both halves' texts that are not in their meeting place."""
     infra, service = list(infra), list(service)
     of_iam = {
         name for text in (*infra, *service) for found in _OF_IAM.findall(text) for name in found
@@ -102,7 +102,7 @@ def halves() -> tuple[list[str], list[str]]:
 
 @pytest.fixture(scope="module")
 def meeting() -> list[str]:
-    """Where the halves may meet: the contract, shared/, and the names of make's targets."""
+    """The meeting place: the contract, shared/, and the names of make's targets."""
     code = [text for file in sources(ROOT / "shared") for text in texts_of_code(file.read_text())]
     makefile = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([\w-]+):", makefile, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The picture of the architecture: up to date, and drawn from what there is."""
+"""The architecture picture is up to date and drawn from the code."""
 
 from pathlib import Path
 from xml.etree import ElementTree

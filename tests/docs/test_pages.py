@@ -1,4 +1,4 @@
-"""The pages name targets, files and sections that exist, and the reference is complete."""
+"""Pages name existing targets, files and sections, and the reference is complete."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from shared.contract.loader import load_contract
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-# `docs/` has a folder for each kind of page, and no page beside them but these.
+# `docs/` has a folder for each kind of page, and only two pages outside them.
 KINDS = {"decisions", "explanation", "how-to", "reference", "runbooks", "tutorial"}
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -21,7 +21,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
 READ = re.compile(
     r"\$\(([A-Z][A-Z_]+)\)|^(?:export )?([A-Z][A-Z_]+) \?=|(?<![A-Z_])([A-Z][A-Z_]+)="
 )
-# What it sets itself, what make or the shell brings, and what another example has.
+# Variables that it sets itself, or that make, the shell or an example brings.
 OWN = {
     "COMPILE",
     "CURDIR",
@@ -46,7 +46,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A file of the project in a page's text, maybe with a test: `tests/docs/test_pages.py::test_x`.
 FOLDERS = ".github|benchmarks|client|docs|infra|local|requirements|service|shared|tests"
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)(?:::\w+)?`")
-# A command makes them, or a reader of the page does.
+# A command or a reader creates these.
 MADE = {"infra/.gen", "client/dist", "infra/cdktf.out", "shared/contract-v1.toml"}
 
 
@@ -64,7 +64,7 @@ def anchors(text: str) -> set[str]:
 
 
 def leads(page: Path, text: str, link: str) -> bool:
-    """Whether a link of a page leads to a file that is there, and to a section of it."""
+    """Whether a page's link leads to an existing file and section."""
     path, _, anchor = link.partition("#")
     target = page.parent / path
     if not target.exists():
@@ -73,12 +73,12 @@ def leads(page: Path, text: str, link: str) -> bool:
 
 
 def missing(text: str) -> list[str]:
-    """The files of the project that a page names, and that are not there."""
+    """The project files that a page names and that do not exist."""
     return [file for file in FILE.findall(text) if not (ROOT / file).exists() and file not in MADE]
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """The links of a page that lead nowhere; those to other sites are not looked at."""
+    """A page's broken links; those to other sites are not checked."""
     links = LINK.findall(INLINE.sub("", FENCED.sub("", text)))
     return [
         link for link in links if not re.match(r"[a-z]+:", link) and not leads(page, text, link)

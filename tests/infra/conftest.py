@@ -32,11 +32,11 @@ def emulated_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 
 @pytest.fixture
 def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The account, with the process environment leading to it and to folders of the test."""
+    """The account. The process environment points to it and to the test's folders."""
     port = emulated_account.port
     variables = {
         **aws_variables(Settings(tmp_path, port), os.environ),
-        # The emulator answers those who call it by its own folder.
+        # The emulator answers only callers with its folder's identity.
         "AWS_SDK_UA_APP_ID": Settings(emulated_account.folder, port).identity,
     }
     for name in set(os.environ) - set(variables):
@@ -44,14 +44,14 @@ def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("REGIONS", raising=False)
-    # boto3 keeps the credentials that it found first.
+    # boto3 caches the credentials that it finds first.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return emulated_account
 
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch, aws: Emulator) -> Iterator[Document]:
-    """What is synthesized, to be changed by the test; what was applied of it is destroyed."""
+    """The synthesized stack, which the test may change. It is destroyed afterwards."""
     document = small_stack()
 
     def synthesize(environment: EnvironmentConfig) -> None:

@@ -1,6 +1,6 @@
-"""The stacks, applied to the emulator with the real Terraform: from nothing to nothing again.
+"""The stacks, applied to the emulator and destroyed again with the real Terraform.
 
-Terraform spends nearly all the time waiting, so the environments live at the same time.
+Terraform waits most of the time, so the environments run in parallel.
 """
 
 import json
@@ -68,7 +68,7 @@ class Life:
         return self.steps[step].returncode == 0
 
     def output(self, step: str, *, succeeds: bool = True) -> str:
-        """What Terraform said in a step, which must have gone as told."""
+        """Terraform's output in a step, which must have succeeded or failed as given."""
         assert step in self.steps, f"not reached; last: {list(self.steps.values())[-1].stdout}"
         finished = self.steps[step]
         assert (finished.returncode == 0) == succeeds, finished.stdout
@@ -130,7 +130,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def lives(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
-    """All environments, from apply to destroy. Three of them are one, in three regions."""
+    """All environments, from apply to destroy. Three are one environment in three regions."""
     folder = tmp_path_factory.mktemp("lives")
     settings = Settings(emulator.folder, emulator.port)
     started = {}
@@ -236,7 +236,7 @@ def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator
             for key in [client("kms").describe_key(KeyId=each["KeyId"])["KeyMetadata"]]
             if key["KeyState"] == "Enabled"
         }
-        # Environments that leave backups leave the keys that they need.
+        # Backups need their keys, so the keys stay with the backups.
         copies = {"guarded"} if region in ("us-west-2", "us-east-2") else set()
         assert enabled == {"std"} | copies
     assert emulator.database_pids() == []

@@ -1,4 +1,4 @@
-"""What a plan and an apply say of the services that are deployed on the data platform."""
+"""What a plan and an apply say about the deployed services."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SERVICE = "a-service"
 
 @pytest.fixture
 def service(aws: Emulator, stack: Document) -> Iterator[str]:
-    """A deployed stack that takes the value which the small stack publishes."""
+    """A deployed stack that uses the small stack's value."""
     deploy.main()
     cloudformation = aws.client("cloudformation")
     template = {
@@ -41,7 +41,7 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     assert consumption(REGION, ENVIRONMENT) == {PARAMETER: {service: "trading"}}
     capfd.readouterr()
 
-    # Another description, another topic: nothing of it reaches a service.
+    # Descriptions and topics do not affect a service.
     stack["resource"]["aws_ssm_parameter"]["name"]["description"] = "The database."
     stack["resource"]["aws_sns_topic"]["alarms"]["display_name"] = "Alerts"
     deploy.main()
@@ -65,7 +65,7 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     assert "No changes." in printed.out
     assert "warning" not in printed.err
 
-    # Back to what the service was released with.
+    # Restore the value of the service's release.
     stack["resource"]["aws_ssm_parameter"]["name"]["value"] = "trading"
     plan.main([])
     assert "warning" not in capfd.readouterr().err

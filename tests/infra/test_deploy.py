@@ -1,4 +1,4 @@
-"""How a deploy and a destroy go on with the verdicts, with real Terraform on a small stack."""
+"""What a deploy and a destroy do after the verdicts, with real Terraform on a small stack."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def test_a_saved_plan_is_applied_once(
     assert (plans.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
 
     monkeypatch.setenv("PLAN", str(plans))
-    # What is edited after the review is not in the plan.
+    # The saved plan lacks edits made after the review.
     stack["resource"]["aws_sns_topic"]["more"] = {"name": "small-more"}
     deploy.main()
     assert "5 added, 0 changed, 0 destroyed" in capfd.readouterr().out
@@ -348,7 +348,7 @@ def test_several_regions_are_judged_before_the_first_one_is_applied(
     assert "us-east-1   ok" in printed
     assert printed.count("Apply complete! Resources: 0 added, 1 changed") == 1
 
-    # The saved plans are of before.
+    # The saved plans are outdated.
     content["us-west-2"] = "three"
     monkeypatch.setenv("PLAN", str(tmp_path / "plans"))
     with pytest.raises(UserError, match=f"there is no plan of {second}"):

@@ -1,4 +1,4 @@
-"""What `make drift` says of the data platform, by real Terraform on an emulated account."""
+"""What `make drift` says about the data platform, with real Terraform on an emulated account."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.small_stack import PARAMETER, REGION, STACK, Document
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What is said of the stack, which must have drifted."""
+    """The findings on the stack, which must have drifted."""
     capsys.readouterr()
     with pytest.raises(UserError, match=f"{STACK}: infra must act"):
         drift.main()

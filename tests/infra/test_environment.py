@@ -1,4 +1,4 @@
-"""An environment's configuration: profiles, files, and what is refused."""
+"""An environment's configuration: profiles, files, and refused values."""
 
 import json
 import os

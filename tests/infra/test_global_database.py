@@ -1,4 +1,4 @@
-"""One Aurora Global Database for several regions, as it is synthesized."""
+"""The synthesized Aurora Global Database for several regions."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A destroy that leaves a snapshot behind leaves the snapshot's key, too."""
+"""A destroy that leaves a snapshot keeps the snapshot's key."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def kms(region: str) -> Any:
 
 @pytest.fixture
 def keys(aws: Emulator) -> dict[str, str]:
-    """A key in each region, with its alias; the copies of us-east-2 have none yet."""
+    """A key with an alias in each region; us-east-2's copies have none yet."""
     made = {}
     for region, alias in KEYS.items():
         made[region] = kms(region).create_key()["KeyMetadata"]["KeyId"]
@@ -42,7 +42,7 @@ def keys(aws: Emulator) -> dict[str, str]:
 
 
 def destroyed(keys: dict[str, str]) -> None:
-    """Do to the keys what `terraform destroy` does."""
+    """Treat the keys like `terraform destroy`."""
     for region, alias in KEYS.items():
         kms(region).delete_alias(AliasName=alias)
         kms(region).schedule_key_deletion(KeyId=keys[region], PendingWindowInDays=7)

@@ -1,4 +1,4 @@
-"""The cut of the provider package: what it leaves out, and that nobody can tell."""
+"""The lean provider package: what it leaves out, and that results stay the same."""
 
 import io
 import os
@@ -138,7 +138,7 @@ def synthesize(folder: Path, prelude: str = "") -> dict[str, bytes]:
 
 
 def test_the_lean_package_synthesizes_what_the_whole_one_does(tmp_path: Path) -> None:
-    # Imported before the app, the package is loaded as usual, as a whole.
+    # Imported before the app, the whole package is loaded as usual.
     whole = synthesize(tmp_path / "whole", "import cdktf_cdktf_provider_aws")
     assert len(whole) == 2 * len(REGIONS) + 1
     assert synthesize(tmp_path / "lean") == whole

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FORK = {"cdktf_cdktf_provider_aws": "cdktn_provider_aws", "cdktf": "cdktn"}
 FORK_PYTHON = ROOT / ".venv-cdktn" / "bin" / "python"
 
-# Synthesizes each environment file into a folder of its own.
+# Synthesizes each environment file into its own folder.
 PROGRAM = """
 import os, sys
 from infra.config.environment import load_environment
@@ -43,7 +43,7 @@ def test_one_module_alone_knows_cdktf() -> None:
 
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All variants, synthesized by the project after its move to the fork."""
+    """All variants, synthesized with the fork."""
     project = tmp_path_factory.mktemp("moved")
     for package in ("infra", "shared"):
         ignored = shutil.ignore_patterns("cdktf.out", ".gen", "__pycache__")

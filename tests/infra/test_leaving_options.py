@@ -1,4 +1,4 @@
-"""What an option has created in another region can be removed after the option was removed."""
+"""Resources that an option created in another region can be removed without the option."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""When a synthesis is left out because its result is there already, and when it is not."""
+"""When a synthesis is skipped because its result exists, and when it is not."""
 
 import os
 import shutil

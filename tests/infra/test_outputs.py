@@ -1,4 +1,4 @@
-"""`make outputs`: what both halves are called, with a real Terraform and an emulated account."""
+"""`make outputs`, with the real Terraform and an emulated account."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.support.emulator import Emulator
 
 @pytest.fixture
 def deployed(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An environment of which one region of two is deployed."""
+    """An environment of two regions, one of them deployed."""
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "shown")
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
     environment = load_environment(os.environ)

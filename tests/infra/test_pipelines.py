@@ -1,4 +1,4 @@
-"""The roles of the pipelines: whom they trust, and with what, in the synthesized Terraform."""
+"""The pipelines' roles in the synthesized Terraform: whom they trust, and their rights."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 def subjects(role: Attributes) -> list[str]:
-    """The jobs that may take a role, of which nothing else must be left to choose."""
+    """The jobs that may take a role; every other claim must be fixed."""
     (statement,) = json.loads(role["assume_role_policy"])["Statement"]
     conditions = statement["Condition"].pop("StringEquals")
     assert not statement.pop("Condition")
@@ -179,7 +179,7 @@ def test_a_provider_that_takes_no_tokens_for_aws_is_one_clear_line(aws: Emulator
 
 @pytest.fixture
 def state_backend(aws: Emulator) -> Iterator[None]:
-    """As much of a state backend as Terraform uses, in a region of its own."""
+    """The parts of a state backend that Terraform uses, in a separate region."""
     s3, kms, dynamodb = (
         boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
         for service in ("s3", "kms", "dynamodb")

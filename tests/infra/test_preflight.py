@@ -1,4 +1,4 @@
-"""What keeps `make destroy-infra` from starting, on an emulated account."""
+"""What stops `make destroy-infra` before it starts, on an emulated account."""
 
 import json
 import os
@@ -28,7 +28,7 @@ REGION = "us-east-1"
 
 @pytest.fixture
 def environment(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An environment whose data platform is published, but was never deployed."""
+    """An environment with published values but no deployed stack."""
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "going")
     contract = load_contract()
     aws.client("ssm").put_parameter(
@@ -42,7 +42,7 @@ def environment(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def preview(aws: Emulator, environment: str) -> Iterator[str]:
-    """A stack with a name of its own that takes one of the environment's values."""
+    """A stack with an unusual name that uses one of the environment's values."""
     contract = load_contract()
     cloudformation = aws.client("cloudformation")
     template = {
@@ -68,7 +68,7 @@ def preview(aws: Emulator, environment: str) -> Iterator[str]:
 
 @pytest.fixture
 def interface(aws: Emulator, environment: str) -> Iterator[str]:
-    """A network interface as Lambda leaves it in the platform's VPC, and one of another kind."""
+    """A network interface that Lambda left in the platform's VPC, and one of another kind."""
     ec2 = aws.client("ec2")
     tag = {"Key": "Stack", "Value": f"trading-platform-useast1-{environment}"}
     vpc = ec2.create_vpc(
@@ -188,7 +188,7 @@ GLOBAL = '[database]\nglobal_regions = ["us-east-1", "us-west-2"]'
 def shared_database(
     aws: Emulator, environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], None]]:
-    """A global database of two regions; calling it makes another region the one that writes."""
+    """A global database of two regions; calling it moves the writer to another region."""
     file = tmp_path / "going.toml"
     file.write_text(GLOBAL)
     monkeypatch.setenv("ENVIRONMENT_FILE", str(file))

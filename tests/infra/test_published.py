@@ -1,4 +1,4 @@
-"""What a deploy demands of the data platform before it uploads anything, on an emulated account."""
+"""What a deploy requires of the data platform before it uploads, on an emulated account."""
 
 import os
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Publish = Callable[[str, str, str], None]
 
 @pytest.fixture
 def publish(aws: Emulator) -> Publish:
-    """Publishes a value, over another if need be."""
+    """Publishes a value; overwrites an existing one."""
     ssm = aws.client("ssm")
 
     def put(path: str, value: str, type_: str) -> None:
@@ -49,7 +49,7 @@ def publish(aws: Emulator) -> Publish:
 
 @pytest.fixture
 def platform(publish: Publish, contract: Contract) -> None:
-    """A data platform that publishes the contract, and nothing else."""
+    """A data platform that only publishes the contract."""
     publish(contract.version_path(ENVIRONMENT), str(contract.version), "String")
     for parameter in contract.parameters:
         value = _VALUES.get(parameter.logical_name, "a,b")
@@ -132,7 +132,7 @@ def test_a_platform_from_before_the_version_was_published_is_refused(
     ]
 
 
-# What a service takes that was released with the contract 1.1.0.
+# The values that a service of contract 1.1.0 uses.
 _RELEASED_ON_1_1 = """
 Metadata:
   Contract: {Requires: '>=1.1.0,<2.0.0'}
@@ -177,7 +177,7 @@ def test_a_service_released_on_1_1_lives_on_1_2_until_it_is_released_again(
     publish(contract.version_path(ENVIRONMENT), str(contract.version), "String")
     for parameter in added:
         publish(contract.path(parameter, ENVIRONMENT), "false", "String")
-    # Nothing that it was released with is gone, and its range has the new version.
+    # All of its values still exist, and its range includes the new version.
     assert findings() == []
     cloudformation.delete_stack(StackName=name)
 

@@ -1,4 +1,4 @@
-"""What a database runs on counts until a change of its file has taken effect."""
+"""The running database counts until a change of its file takes effect."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ GROUP = {"DBParameterGroupName": "group"}
 
 
 def environment(folder: Path, database: str) -> EnvironmentConfig:
-    """An environment in one region whose file has these options of the database."""
+    """An environment in one region with these database options."""
     file = folder / "runs.toml"
     file.write_text(f"[database]\n{database}\n")
     return load_environment(
@@ -33,7 +33,7 @@ def environment(folder: Path, database: str) -> EnvironmentConfig:
 
 
 def stack(environment: EnvironmentConfig) -> Stack:
-    """What is synthesized, with what runs."""
+    """The stack, synthesized for the running database."""
     running = with_what_runs(environment)
     synthesize(running)
     return stacks_in(running.out_dir)[NAME]

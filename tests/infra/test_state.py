@@ -245,7 +245,7 @@ def test_a_deploy_bootstraps_only_where_nothing_was(
 
 
 class Small:
-    """A stack of one resource that takes until `go` exists, with the real backend."""
+    """A stack whose one resource waits until `go` exists, with the real backend."""
 
     def __init__(self, folder: Path, environment: EnvironmentConfig, terraform: Terraform) -> None:
         self.go = folder / "go"
@@ -256,7 +256,7 @@ class Small:
         self.program = terraform.program
 
     def prepared(self, name: str, stack_name: str = "small", **backend: Any) -> Path:
-        """Synthesized and initialized in a folder of its own; `backend` changes settings."""
+        """Synthesize and initialize it in its own folder; `backend` changes settings."""
         app = App(outdir=str(self._folder / name))
         stack = TerraformStack(app, stack_name)
         keep_state(stack, self._environment, "us-east-1")
@@ -320,7 +320,7 @@ def test_a_state_that_is_locked_or_lost_is_brought_back_by_the_runbook(
     remote: EnvironmentConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stack has the name of the platform's, and so its state and its locks."""
+    """The stack has the platform's name, so it has its state and its locks."""
     (name,) = remote.stack_names()
     killed = small.apply(small.prepared("killed", name))
     until(small.started.exists, "the apply to begin", seconds=30)
@@ -400,7 +400,7 @@ def test_a_local_state_moves_to_the_bucket_as_it_is(
     moved = stored(aws, f"{name}/terraform.tfstate")
     assert moved["outputs"]["vpc_id"]["value"] == "vpc-1"
 
-    # A state that is there already is never written over by another deployment's.
+    # Another deployment never overwrites an existing state.
     write_state(file, lineage="another", serial=8)
     with pytest.raises(UserError, match="terraform state failed"):
         remote_state.main(["migrate"])

@@ -1,4 +1,4 @@
-"""The runner, with the real Terraform; what it applies is tested in tests/platform."""
+"""The runner, with the real Terraform. tests/platform tests what it applies."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def test_regions_are_planned_side_by_side_before_anything_is_applied(
 
 
 def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
-    """With a stand-in that takes a second to stop, as Terraform does with a resource at hand."""
+    """With a stand-in that takes a second to stop, like Terraform in the middle of a resource."""
     program, started = tmp_path / "terraform", tmp_path / "started"
     program.write_text(
         "#!/bin/bash\n"
@@ -164,7 +164,7 @@ def put_on_path(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in on PATH that writes down the CLI configuration it was given."""
+    """A stand-in on PATH that records its CLI configuration."""
     record = tmp_path / "record"
     script = f'{{ echo "$TF_CLI_CONFIG_FILE"; cat "$TF_CLI_CONFIG_FILE"; }} >{record} 2>&1\nexit 0'
     put_on_path(script, tmp_path, monkeypatch)
@@ -219,7 +219,7 @@ def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Which commands the real Terraform has been started with since the last call."""
+    """The commands of the real Terraform since the last call."""
     record = tmp_path / "record"
     script = f'echo "$2" >>{record}\nexec {shutil.which("terraform")} "$@"'
     put_on_path(script, tmp_path, monkeypatch)
@@ -248,7 +248,7 @@ def test_a_stack_whose_provider_is_gone_is_initialized_again(
 
 
 class Small:
-    """A stack without a provider, for its initialization takes no time."""
+    """A stack without a provider, so that its initialization takes no time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "small"

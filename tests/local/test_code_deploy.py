@@ -1,4 +1,4 @@
-"""CodeDeploy and published versions on the emulator: as strict as AWS."""
+"""CodeDeploy and published versions on the emulator are as strict as on AWS."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def template(release: str, preference: str) -> str:
-    """A stack whose alias leads to the version of a release; versions stay, as SAM has it.
+    """A stack whose alias points to a release's version. Versions stay, as with SAM.
 
-    With the preference `Disabled`, CodeDeploy has no part in it.
+    With the preference `Disabled`, CodeDeploy takes no part.
     """
     function = {"Ref": "Function"}
     group = {
@@ -122,7 +122,7 @@ class Released:
         return found
 
     def alias(self) -> tuple[str, dict[str, float]]:
-        """The alias's version, and the share of callers of another one."""
+        """The alias's version, and the traffic share of another one."""
         alias = self.lambda_.get_alias(FunctionName="released", Name="live")
         shares = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
         return alias["FunctionVersion"], dict(shares)
@@ -220,7 +220,7 @@ def test_what_failed_cannot_be_published_again_unless_it_differs(released: Relea
     released.alarm("ALARM")
     assert released.update("B", "AllAtOnce") == "UPDATE_ROLLBACK_COMPLETE"
     released.alarm("OK")
-    # The version of the attempt stays, and Lambda publishes no second one of the same.
+    # The attempt's version stays, and Lambda publishes no identical one.
     assert released.update("B", "AllAtOnce") == "UPDATE_ROLLBACK_COMPLETE"
     assert "A version for this Lambda function exists" in released.reasons()
     # SAM writes the digest of the attempt into the description: that differs.

@@ -1,4 +1,4 @@
-"""The database server of the local platform: its folder, its settings, and its life."""
+"""The local platform's database server: folder, settings and life cycle."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_an_interrupted_deployment_can_be_repeated(emulator: Emulator) -> None:
         StackName="service", TemplateBody=json.dumps({"Resources": {"A": parameter} | waiting})
     )
     until(lambda: status() == "CREATE_IN_PROGRESS", "the deployment")
-    time.sleep(1)  # it has come to the wait, and that has been written
+    time.sleep(1)  # it waits, and the state has been written
     emulator.kill()
     emulator.start()
     parameter["Properties"] = {"Type": "String", "Name": "/a", "Value": "2"}
@@ -301,7 +301,7 @@ def test_old_versions_of_a_function_keep_no_processes(emulator: Emulator) -> Non
         answer = client.invoke(FunctionName="trade", Qualifier=version)
         pids[version] = int(answer["Payload"].read())
     running = {version for version, pid in pids.items() if (command_line(pid) or "").strip()}
-    # Callers can still be moved back to the version before.
+    # Traffic can still move back to the previous version.
     assert running == {"3", "4"}
     assert client.invoke(FunctionName="trade", Qualifier="1")["StatusCode"] == 200
 

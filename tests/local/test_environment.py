@@ -1,4 +1,4 @@
-"""The environment in which local commands run, whatever the user's shell has set."""
+"""The environment of local commands, whatever the user's shell has set."""
 
 import os
 import shlex
@@ -11,7 +11,7 @@ from local.platform import aws_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Settings(Path("/somewhere/.local"), 14560)
-# Each of these once sent a local command to AWS, or kept it from the emulator.
+# Each of these once sent a local command to AWS, or away from the emulator.
 FOREIGN = {
     "AWS_PROFILE": "production",
     "AWS_DEFAULT_PROFILE": "production",

@@ -1,4 +1,4 @@
-"""Who the emulator answers: this platform's own tools and pages, and nobody else."""
+"""The emulator answers only this platform's tools and pages."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_the_port_of_the_folders_own_emulator_is_recorded(emulator: Emulator) ->
 
 
 def test_the_variables_of_another_clone_change_nothing(emulator: Emulator, tmp_path: Path) -> None:
-    """A shell keeps the variables of its clone; the port has since gone to another clone."""
+    """A shell has one clone's variables, but another clone now uses the port."""
     with running_emulator(tmp_path / "first") as first:
         variables = platform("env", first.folder, first.port).stdout
         script = (

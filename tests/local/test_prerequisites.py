@@ -1,4 +1,4 @@
-"""What `make setup` does about programs from outside PyPI."""
+"""How `make setup` installs programs that are not on PyPI."""
 
 import functools
 import hashlib
@@ -181,7 +181,7 @@ def test_another_or_an_older_server_is_not_taken(machine: Machine, version: str)
 
 
 def test_debian_that_cannot_be_reached_leaves_nothing_half_done(machine: Machine) -> None:
-    """A second try starts again, as the unpacked programs are put in place last."""
+    """A second try starts over, because the programs are moved into place last."""
     machine.add("apt-get", "echo 'no network' >&2; exit 100")
     for _ in range(2):
         done = machine.run("mysql")

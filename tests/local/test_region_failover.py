@@ -1,4 +1,4 @@
-"""The runbook of a region's failover, on the emulator and its real databases."""
+"""The runbook of a region failover, on the emulator and its real databases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASSWORD = "master-password"
 
 
 class Database:
-    """A global database of three regions, of which the first one writes."""
+    """A global database of three regions; the first one writes."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -78,7 +78,7 @@ class Database:
         until(lambda: self.trades(region) == trades, f"{region} to have {trades}", seconds=20)
 
     def run(self, heading: str, source: str, target: str) -> Any:
-        """Run the command of the runbook under a heading, as the AWS CLI would."""
+        """Run the runbook's command under a heading, like the AWS CLI."""
         section = RUNBOOK.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         (command,) = re.findall(r"^aws rds .*$", section, re.MULTILINE)
         variables = {
@@ -129,7 +129,7 @@ def test_the_runbook_moves_the_database_and_back_and_loses_only_what_it_says(
     for region in (EAST, OHIO):
         database.follows(region, booked)
 
-    # What does not leave the region that is about to be lost.
+    # These changes never leave the lost region.
     database.execute(EAST, "STOP REPLICA")
     database.book(WEST, "lost")
     database.run("Failover after the loss of a region", WEST, EAST)

@@ -1,4 +1,4 @@
-"""Point-in-time recovery of the emulator's clusters, and the names that change afterwards."""
+"""Point-in-time recovery of the emulator's clusters, and their renaming."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.emulator import Emulator, create_cluster, query, running_emul
 
 
 class Book:
-    """A cluster with a table, and what is restored from it."""
+    """A cluster with a table, and its restored copies."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -57,7 +57,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
 
 
 def next_second() -> datetime:
-    """A time that separates what was before from what comes after: the log's are in seconds."""
+    """A time between the earlier and the later changes; the log has whole seconds."""
     time.sleep(1)
     now = datetime.now(UTC)
     time.sleep(1)
@@ -204,7 +204,7 @@ def test_a_name_leads_to_the_cluster_that_has_it(book: Book) -> None:
 
 
 def test_a_change_of_name_that_was_not_saved_has_not_happened(book: Book) -> None:
-    """The emulator dies between the change and its answer: the name is the old one again."""
+    """The emulator dies between the change and its answer, so the old name is back."""
     state = book.emulator.folder / "emulator" / "state" / "rds.json"
     saved, before = state.read_bytes(), book.described("trades")
     book.rename("trades", "moved")

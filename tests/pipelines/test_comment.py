@@ -1,4 +1,4 @@
-"""The one comment of each kind on a pull request, over HTTP."""
+"""Comments on a pull request, one of each kind, over HTTP."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The nightly sweep, with its own shell text and GitHub's API over HTTP."""
+"""The nightly sweep: its own script, with GitHub's API over HTTP."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def github() -> Iterator[GitHub]:
 
 
 def sweep(github: GitHub, folder: Path, *stages: str, failing: str = "none") -> list[str]:
-    """Run the job's steps where `make` has these previews; the stages that it destroys."""
+    """Run the job's steps with these previews; returns the stages that it destroys."""
     make = folder / "make"
     listed = json.dumps([{"stage": stage, "region": "us-east-1"} for stage in stages])
     make.write_text(

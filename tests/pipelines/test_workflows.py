@@ -1,4 +1,4 @@
-"""What a reviewer of the workflows looks for; `make lint` has their form and known weaknesses."""
+"""What a reviewer of workflows checks. `make lint` checks their form and known weaknesses."""
 
 import re
 import subprocess
@@ -61,7 +61,7 @@ def test_every_job_ends_in_time_and_leaves_no_token_in_the_checkout(job: Job) ->
 
 @pytest.mark.parametrize("job", JOBS, ids=str)
 def test_no_expression_is_written_into_a_script(job: Job) -> None:
-    # Whatever it holds would be run as shell.
+    # The shell would run its content.
     assert not [script for script in job.scripts if "${{" in script]
 
 
@@ -75,7 +75,7 @@ def test_a_job_takes_a_role_that_trusts_it(job: Job) -> None:
 
 @pytest.mark.parametrize("job", SIGNED_IN, ids=str)
 def test_a_job_signs_in_after_it_has_installed_what_its_half_needs(job: Job) -> None:
-    # Code that comes from elsewhere is installed while there is no token to steal.
+    # Foreign code is installed before there is a token to steal.
     order = [step.get("run", step.get("uses", "")).split("@")[0] for step in job.steps]
     half = "infra" if job.workflow.name == "infra" else "service"
     install = "make tools" if job.workflow.name == "drift" else f"make install-{half}"
@@ -119,7 +119,7 @@ def test_deploys_to_one_place_never_overlap_and_are_never_cut_off() -> None:
     assert groups == {
         "infra-dev": ["infra/deploy-dev"],
         "infra-production": ["infra/deploy-production"],
-        # The clean-up waits for the deploy that it undoes.
+        # The clean-up waits for the deploy.
         "preview-${{ github.event.number }}": ["preview-cleanup/destroy", "preview/deploy"],
         "preview-sweep": ["preview-sweep/sweep"],
         "service-dev": ["service/deploy-dev"],
@@ -156,7 +156,7 @@ def test_production_gets_the_very_plan_that_its_reviewers_saw() -> None:
 
 
 def deploy(body: Mapping[str, Any]) -> Any:
-    """A job with every mention of its environment made equal."""
+    """A job without its environment's name."""
     if isinstance(body, Mapping):
         return {key: deploy(value) for key, value in body.items()}
     if isinstance(body, list):
@@ -193,7 +193,7 @@ def test_every_file_of_a_half_and_of_the_contract_starts_its_workflow_and_no_oth
     others = (f"requirements/{other}.txt", "requirements/dev.txt", "requirements/emulator.txt")
     for file in tracked(other, *others, "docs", "tests", "README.md"):
         assert not any(matches(file, pattern) for pattern in patterns), file
-    # A filter for what is not there is a mistake.
+    # A filter for a missing path is a mistake.
     for pattern in patterns:
         assert tracked(pattern.removesuffix("/**")), pattern
     assert f".github/workflows/{workflow}.yml" in patterns
@@ -206,7 +206,7 @@ def test_what_is_required_runs_for_every_change() -> None:
     assert checks.triggers["pull_request"] is None
     assert "merge_group" in checks.triggers
     assert not [job for job in checks.jobs.values() if job.conditions]
-    # A preview goes with its pull request, whatever that changes in the end.
+    # A preview ends with its pull request, whatever that changes.
     assert workflows()["preview-cleanup"].triggers == {"pull_request": {"types": ["closed"]}}
 
 

@@ -44,7 +44,7 @@ class Platform:
         return trade_url(self.settings, REGION, self.environment)
 
     def make(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `make` against the platform; what it prints is in the result, and on failure here."""
+        """Run `make` against the platform. A failure shows its output."""
         finished = subprocess.run(
             ["make", *arguments],
             cwd=ROOT,
@@ -86,7 +86,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         platform.make("up")
         yield platform
     finally:
-        # Also after an `up` that failed: its processes outlive it.
+        # Also after a failed `up`: its processes are still running.
         platform.make("down", "PURGE=1")
     assert not folder.exists()
     assert not processes_naming(folder)
@@ -115,7 +115,7 @@ def as_user(
 
 @pytest.fixture(scope="module")
 def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """The platform as the app team sees it, whose only policies are the service deployer's."""
+    """The platform as the app team sees it, with the service deployer's policies only."""
     place = Place(ACCOUNT, REGION, platform.environment)
     arns = [
         place.iam(f"policy/{place.name('policy', role)}")
@@ -129,7 +129,7 @@ def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Pla
 
 
 def processes_naming(folder: Path) -> list[str]:
-    """The command lines of running processes in which a folder appears."""
+    """The command lines of running processes that name a folder."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:

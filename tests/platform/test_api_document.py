@@ -16,5 +16,5 @@ def test_no_request_gets_an_answer_that_is_not_documented(
     case: schemathesis.Case, platform: Platform
 ) -> None:
     response = case.call(base_url=platform.trade_url.removesuffix("/trade"), timeout=30)
-    # API Gateway itself answers methods that a path has not, with a 403.
+    # API Gateway itself answers a path's other methods, with a 403.
     check_answer(case, response, unsupported_method)

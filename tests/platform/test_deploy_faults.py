@@ -1,7 +1,7 @@
-"""Deploys that are killed, that run two at a time, and that AWS throttles or fails.
+"""Deploys that are killed, that run in parallel, and that AWS throttles or fails.
 
-Each ends in a known state, and the next run completes. Terraform's locks are in
-tests/infra/test_state.py, a migration that is killed is in tests/service/test_migration.py.
+Each ends in a known state, and the next run completes. tests/infra/test_state.py covers Terraform's
+locks, tests/service/test_migration.py a killed migration.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MICROBURST = ROOT / ".venv-emulator" / "bin" / "microburst"
 
 @pytest.fixture(autouse=True)
 def in_process(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is called here, and not by `make`, goes to the platform as well."""
+    """Send calls from this process to the platform, too."""
     for name, value in platform.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -43,7 +43,7 @@ def in_process(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def as_it_was(platform: Platform) -> Iterator[None]:
-    """Leave the service as other tests expect it: with the values that `make up` gave it."""
+    """Restore the values that `make up` deployed; other tests expect them."""
     yield
     last = release(platform)
     said(last)
@@ -56,7 +56,7 @@ def stack(platform: Platform) -> str:
 
 
 def release(platform: Platform, **parameters: object) -> subprocess.Popen[str]:
-    """A release of what is built, with parameters of the template, in its own process group."""
+    """Start a release of the build, with template parameters, in its own process group."""
     given = [platform.env["SERVICE_PARAMETERS"], *(f"{n}={v}" for n, v in parameters.items())]
     return subprocess.Popen(
         [sys.executable, "-m", "service.deploy.commands", "deploy"],
@@ -90,7 +90,7 @@ def wait_until(condition: Callable[[], Any], what: str) -> None:
 
 @contextmanager
 def migration_held_up(platform: Platform) -> Iterator[None]:
-    """Have the migration of a deploy wait, as for a slow change of a large table."""
+    """Make a deploy's migration wait, as for a slow change of a large table."""
     values = published(platform)
     secrets: Any = platform.client("secretsmanager")
     answer = secrets.get_secret_value(SecretId=values["DatabaseMasterSecretArn"])
@@ -108,7 +108,7 @@ def migration_held_up(platform: Platform) -> Iterator[None]:
 
 
 def log_retention(platform: Platform, stack: str) -> int:
-    """One of the deployed values: days."""
+    """A deployed value, in days."""
     logs: Any = platform.client("logs")
     (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}-trade")[
         "logGroups"
@@ -117,7 +117,7 @@ def log_retention(platform: Platform, stack: str) -> int:
 
 
 def another_retention(platform: Platform, stack: str) -> int:
-    """A value that is not the deployed one."""
+    """Another value than the deployed one."""
     return 14 if log_retention(platform, stack) == 60 else 60
 
 
@@ -149,7 +149,7 @@ def test_a_release_that_is_killed_while_it_uploads_is_completed_by_the_next(
 
     def artifacts() -> set[str]:
         found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{stack}/").get("Contents", [])
-        # Those of earlier releases are kept for rollbacks.
+        # Earlier releases are kept for rollbacks.
         return {entry["Key"] for entry in found if "/releases/" not in entry["Key"]}
 
     days = another_retention(platform, stack)
@@ -188,9 +188,9 @@ def test_a_first_release_that_failed_says_what_to_do(platform: Platform) -> None
 
 
 class FailingAws:
-    """AWS as the emulator is, but for the faults that `rules` say.
+    """The emulator behind a proxy that injects faults.
 
-    Throttling and errors come in the form of each service's protocol, so that SDKs believe them.
+    Throttling and errors have the form of each service's protocol, so SDKs recognize them.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -201,7 +201,7 @@ class FailingAws:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        # The platform's own number of attempts is small, for APIs that the emulator lacks.
+        # The platform retries little, because the emulator lacks some APIs.
         variables = {"AWS_ENDPOINT_URL": self._url, "AWS_MAX_ATTEMPTS": "10"}
         self.platform = replace(platform, env={**platform.env, **variables})
 
@@ -214,11 +214,11 @@ class FailingAws:
         self._process.wait()
 
     def rules(self, *rules: dict[str, Any]) -> None:
-        """Have these faults, and no others, from now on."""
+        """Inject these faults, and no others, from now on."""
         requests.post(f"{self._url}/_microburst/rules", json=rules, timeout=5).raise_for_status()
 
     def fired(self) -> list[str]:
-        """The faults that there were."""
+        """The injected faults."""
         answer = requests.get(f"{self._url}/_microburst/fired?limit=1000", timeout=5)
         return [event["action"] for event in answer.json()]
 
@@ -236,7 +236,7 @@ def aws(platform: Platform) -> Iterator[FailingAws]:
 
 
 def sometimes(code: str, status: int, probability: float, *services: str) -> list[dict[str, Any]]:
-    """A fault of so many calls of each of these services."""
+    """A fault in this share of each service's calls."""
     error = {"code": code, "status": status}
     return [{"service": s, "probability": probability, "error": error} for s in services]
 

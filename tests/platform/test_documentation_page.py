@@ -1,4 +1,4 @@
-"""GET /docs as a person sees it: in a browser."""
+"""GET /docs in a browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_person_books_a_trade_in_the_browser(platform: Platform, page: Page) -
     page.evaluate(f"document.querySelector('{POST} .opblock-summary-control').click()")
     page.wait_for(f"!!document.querySelector('{POST} .execute')")
     body = page.wait_for(f"document.querySelector('{POST} textarea')?.value ?? ''")
-    # The examples are those of the document, but no key that nobody has chosen.
+    # The examples are the document's, without a made-up key.
     assert json.loads(body) == {"symbol": "AAPL", "quantity": 100}
     assert page.evaluate(f"document.querySelector('{POST} input').value") == ""
     page.evaluate(f"document.querySelector('{POST} .execute').click()")

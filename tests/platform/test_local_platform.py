@@ -34,7 +34,7 @@ def published(platform: Platform) -> dict[str, str]:
 
 
 def as_master_user(platform: Platform, sql: str) -> tuple[Any, ...]:
-    """What a statement of the database's master user returns."""
+    """The rows of a statement, run as the master user."""
     values = published(platform)
     secrets: Any = platform.client("secretsmanager")
     secret = json.loads(

@@ -29,7 +29,7 @@ HERE = (
     "preview-cleanup/destroy",
     "drift/drift",
 )
-# The others, and what makes their targets. That production's are dev's is shown elsewhere.
+# The other jobs, and the tests that run their targets. Production runs dev's targets.
 ELSEWHERE = {
     "checks/audit": "tests/security/test_audit.py",
     "checks/check": ".ci/run",
@@ -40,7 +40,7 @@ ELSEWHERE = {
     "service/deploy-production": "tests/platform/test_least_privilege.py",
 }
 JOBS = {str(job): job for job in jobs()}
-# What the expressions of those jobs stand for.
+# The values of the jobs' expressions.
 VALUES = {
     "github.event.number": "7",
     "github.event.pull_request.base.sha || github.event.merge_group.base_sha"
@@ -55,7 +55,7 @@ VALUES = {
 
 
 class Runner:
-    """Runs the scripts of jobs as GitHub's runners do, but each just once in an environment."""
+    """Runs jobs' scripts like GitHub's runners, but each script only once per environment."""
 
     def __init__(self, platform: Platform, github: GitHub, folder: Path) -> None:
         self.platform = platform
@@ -65,7 +65,7 @@ class Runner:
         self.summary = folder / "summary.md"
 
     def run(self, job: Job) -> str:
-        """Run a job; what it printed."""
+        """Run a job and return its output."""
         env = {
             **self._signed_in(job.role.partition("-")[2] or "nobody"),
             **self._github.env,
@@ -76,7 +76,7 @@ class Runner:
         for step in job.steps:
             if "run" in step:
                 own = resolved({**job.body.get("env", {}), **step.get("env", {})})
-                # Whatever the job's environment is: this one is deployed here.
+                # This environment is deployed here, whatever the job's is.
                 own["ENVIRONMENT_SUFFIX"] = self.platform.environment
                 said.append(self._script(step["run"], {**env, **own}, repr((step["run"], own))))
         return "\n".join(said)
@@ -98,7 +98,7 @@ class Runner:
         return self._done[key]
 
     def _signed_in(self, kind: str) -> dict[str, str]:
-        """The environment of somebody who has the policies of a role, and IAM is enforced."""
+        """The variables of a user with a role's policies, under enforced IAM."""
         iam: Any = self.platform.client("iam")
         name = f"pipeline-{kind}"
         if name not in {user["UserName"] for user in iam.list_users()["Users"]}:
@@ -119,7 +119,7 @@ class Runner:
 
 
 def resolved(variables: dict[str, Any]) -> dict[str, str]:
-    """Variables of a workflow, with its expressions replaced by what they stand for here."""
+    """A workflow's variables, with values in place of expressions."""
     return {
         name: re.sub(r"\$\{\{ (.*?) \}\}", lambda found: VALUES[found[1]], str(text))
         for name, text in variables.items()
@@ -177,7 +177,7 @@ def test_a_pull_request_gets_a_preview_and_its_address_until_it_is_closed(
     runner.run(JOBS["preview/deploy"])
     (comment,) = [c["body"] for c in github.comments if "Preview" in c["body"]]
     assert re.search(r"^pr-7 .* http\S+$", comment, re.MULTILINE)
-    # Nothing is swept away while the pull request is open.
+    # The sweep keeps previews of open pull requests.
     runner.run(JOBS["preview-sweep/sweep"])
     assert "pr-7" in runner.platform.make("previews").stdout
     runner.run(JOBS["preview-cleanup/destroy"])

@@ -1,4 +1,4 @@
-"""Two previews side by side, made and removed by the app team with its deployer's policy alone."""
+"""Two previews, created and removed with the service deployer's policies only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def published(platform: Platform, name: str) -> str:
 
 
 def database(platform: Platform, stage: str = "", secret: str = "") -> Any:
-    """A connection as a stage's own user, or as that of a secret."""
+    """A connection as a stage's own user, or as a secret's user."""
     own = f"{stack_of(platform, stage)}/database"
     secrets: Any = platform.client("secretsmanager")
     value = secrets.get_secret_value(SecretId=secret or own)["SecretString"]
@@ -49,7 +49,7 @@ def database(platform: Platform, stage: str = "", secret: str = "") -> Any:
 
 
 def names(platform: Platform, query: str) -> set[str]:
-    """The first column of what the master user is answered."""
+    """The first column of a query's rows, as the master user."""
     master = published(platform, "DatabaseMasterSecretArn")
     with database(platform, secret=master) as connection, connection.cursor() as cursor:
         cursor.execute(query)
@@ -57,7 +57,7 @@ def names(platform: Platform, query: str) -> set[str]:
 
 
 def keys(platform: Platform, bucket: str, prefix: str) -> set[str]:
-    """The objects that are there; of the data bucket also those that are there no more."""
+    """The existing objects; in the data bucket, deleted ones as well."""
     s3: Any = platform.client("s3")
     found = s3.list_object_versions(Bucket=published(platform, bucket), Prefix=prefix)
     kept = bucket == "DataBucketName"
@@ -65,14 +65,14 @@ def keys(platform: Platform, bucket: str, prefix: str) -> set[str]:
 
 
 def symbols(platform: Platform, stage: str) -> set[str]:
-    """What the trades that a stage's API lists are of."""
+    """The symbols of the trades that a stage's API lists."""
     url = trade_url(platform.settings, REGION, platform.environment, stage)
     listed = requests.get(f"{url}s", timeout=30).json()
     return {trade["symbol"] for trade in listed["trades"]}
 
 
 def delete_stack(platform: Platform, stage: str) -> str:
-    """Delete a preview's stack and wait; gives its status, empty once it is gone."""
+    """Delete a preview's stack and wait. Returns its status; empty once it is gone."""
     cloudformation: Any = platform.client("cloudformation")
     cloudformation.delete_stack(StackName=stack_of(platform, stage))
     while True:
@@ -86,7 +86,7 @@ def delete_stack(platform: Platform, stage: str) -> str:
 
 @contextmanager
 def wrong_master_password(platform: Platform) -> Iterator[None]:
-    """Have a secret with which no migration gets into the database."""
+    """Store a wrong master password, so that migrations cannot log in."""
     secrets: Any = platform.client("secretsmanager")
     master = published(platform, "DatabaseMasterSecretArn")
     right = secrets.get_secret_value(SecretId=master)["SecretString"]
@@ -100,7 +100,7 @@ def wrong_master_password(platform: Platform) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def previews(app_team: Platform, platform: Platform) -> Iterator[Platform]:
-    """The platform with two previews, of which each has a trade and an archive, as has the rest."""
+    """The platform with two previews; each has a trade and an archive."""
     for stage in STAGES:
         app_team.make("deploy-service", f"SERVICE_STAGE={stage}")
     for stage, schema in SCHEMAS.items():

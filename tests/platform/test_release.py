@@ -24,7 +24,7 @@ ORDER = {"symbol": "AAPL", "quantity": 100}
 
 
 def signed_post(url: str, document: dict[str, Any]) -> requests.Response:
-    """Send a document as a principal of the account."""
+    """Send a document, signed by a principal of the account."""
     request = AWSRequest("POST", url, {"Content-Type": "application/json"}, json.dumps(document))
     SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(request)
     return requests.post(url, data=request.data, headers=dict(request.headers), timeout=30)
@@ -59,7 +59,7 @@ def check_signed_reads(platform: Platform, trade_id: str) -> None:
 
 @pytest.fixture
 def moved_database(platform: Platform) -> Iterator[str]:
-    """Another name for the database's server, published as the data platform would."""
+    """Another name for the database's server, published like the data platform's."""
     contract = load_contract()
     endpoint = contract["DatabaseWriterEndpoint"]
     name = contract.path(endpoint, platform.environment)
@@ -83,7 +83,7 @@ def moved_database(platform: Platform) -> Iterator[str]:
 
 @pytest.fixture
 def opened_database(platform: Platform) -> Iterator[str]:
-    """A rule that somebody has added to the database's security group; the group's name."""
+    """Add a foreign rule to the database's security group; returns the group's name."""
     ec2: Any = platform.client("ec2")
     name = f"trading-platform-database-useast1-{platform.environment}"
     (group,) = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])[

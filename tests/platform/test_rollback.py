@@ -1,4 +1,4 @@
-"""A release that goes wrong, and the way back, with no more than the service deployer's policy."""
+"""A bad release and its rollback, with the service deployer's policies only."""
 
 import re
 import subprocess
@@ -41,7 +41,7 @@ def listed(platform: Platform) -> list[list[str]]:
 
 
 def live(platform: Platform) -> list[str]:
-    """The columns of the release that has the callers."""
+    """The columns of the live release."""
     (found,) = (columns for columns in listed(platform) if columns[1] == "100 %")
     return found
 
@@ -70,7 +70,7 @@ def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_releas
     wrong = live(app_team)[0]
     assert wrong == listed(app_team)[0][0]
 
-    # An alarm rings, as it does when one rolls back: CodeDeploy would stop the deployment.
+    # An alarm rings, as usual before a rollback. CodeDeploy would stop a deployment.
     set_alarms(platform, "ALARM")
     app_team.make("rollback-service")
     assert health(app_team) == "ok"
@@ -78,14 +78,14 @@ def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_releas
     assert (restored, remark) == (commit, f"version {before} again")
     assert wrong in [version for version, *_ in listed(app_team)]
 
-    # What is released now is what was there before: the same build is no new version.
+    # The live code is the build's again, so a release publishes no version.
     set_alarms(platform, "OK")
     restoring = live(app_team)[0]
     app_team.make("deploy-service")
     assert live(app_team)[0] == restoring
     assert "No changes to deploy" in app_team.make("deploy-service").stdout
 
-    # Before this one it was the rollback that was live, and not the other wrong one.
+    # The release before this one is the rollback, not the other bad release.
     release_other_code(app_team)
     assert health(app_team) == "other"
     app_team.make("rollback-service")

@@ -1,4 +1,4 @@
-"""The runbooks, command by command; that of the stuck lock is run in tests/infra/test_state.py."""
+"""The runbooks, command by command. tests/infra/test_state.py runs that of the stuck lock."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.support.runbooks import commands, run
 
 @pytest.fixture(scope="module", autouse=True)
 def as_it_was(platform: Platform) -> Iterator[None]:
-    """Leave the service as other tests expect it: with the values that `make up` gave it."""
+    """Restore the values that `make up` deployed; other tests expect them."""
     yield
     platform.make("deploy-service")
 
@@ -66,7 +66,7 @@ def test_a_restore_brings_back_what_was_destroyed_and_the_service_goes_on(
     (cluster,) = rds.describe_db_clusters()["DBClusters"]
     book(platform)
     before = trades(platform)
-    time.sleep(1)  # what is restored has the changes of whole seconds
+    time.sleep(1)  # a restore includes whole seconds
     moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     time.sleep(1)
     as_master_user(platform, "DELETE FROM trades WHERE symbol = 'AAPL'")

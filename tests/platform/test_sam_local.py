@@ -27,7 +27,7 @@ STOP_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[None]:
-    """A Docker engine; one that was started for these tests ends with them."""
+    """A Docker engine. If these tests started it, they stop it."""
     start = subprocess.run(
         [ENGINE, "start", ENGINE_FOLDER], capture_output=True, text=True, check=False
     )
@@ -87,7 +87,7 @@ def test_the_relay_serves_the_containers_of_its_run_only(
         )
         gateway = str(ipaddress.ip_network(subnet)[1])
         target = f"{gateway}:{platform.settings.port}"
-        # From this machine, as another user of it would.
+        # From this machine, like another of its users.
         with pytest.raises(requests.ConnectionError):
             requests.get(f"http://{target}/", timeout=10)
         ask = (
@@ -106,7 +106,7 @@ def test_the_relay_serves_the_containers_of_its_run_only(
 
 @contextmanager
 def start_api(variables: dict[str, str], log: Path) -> Iterator[str]:
-    """Run `make start-api` on a free port, and press Ctrl-C in the end; gives the trade URL."""
+    """Run `make start-api` on a free port until the block ends; yields the trade URL."""
     port = free_port()
     with log.open("wb") as output:
         make = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The database's passwords are looked for everywhere that they should not be."""
+"""The database's passwords are in no place where they should not be."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import requests
 
 from tests.platform.conftest import REGION, Platform
 
-# What stands in for Secrets Manager, and for RDS's own knowledge of its master user.
+# These files stand in for Secrets Manager and for RDS itself.
 VAULTS = ("secretsmanager.json", "rds.json")
 
 
 @pytest.fixture(scope="module")
 def canaries(platform: Platform) -> dict[bytes, str]:
-    """Every secret value of the environment, with a name for it."""
+    """Every secret value of the environment, with a label."""
     client: Any = platform.client("secretsmanager")
     found = {}
     for secret in client.list_secrets()["SecretList"]:
@@ -40,7 +40,7 @@ def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def processes(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Arguments and variables of the platform's processes, of which the functions are some."""
+    """Arguments and variables of the platform's processes, functions included."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (process / "cmdline").read_bytes()
@@ -52,7 +52,7 @@ def processes(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def deployed(platform: Platform) -> Iterator[tuple[str, object]]:
-    """What AWS shows of the deployed service to everybody who may look."""
+    """What AWS shows of the deployed service."""
     formation: Any = platform.client("cloudformation")
     (stack,) = formation.describe_stacks()["Stacks"]
     name = stack["StackName"]
@@ -114,7 +114,7 @@ def test_no_secret_is_where_it_should_not_be(
 
 
 def test_terraforms_state_knows_no_value_of_a_secret(platform: Platform) -> None:
-    """Neither these nor others: RDS makes the one, and the migration the other."""
+    """RDS creates one secret's value, the migration the other."""
     name = f"trading-platform-useast1-{platform.environment}.tfstate"
     state = json.loads((platform.settings.folder / "state" / name).read_text())
     types = {resource["type"] for resource in state["resources"]}

@@ -1,4 +1,4 @@
-"""`make audit` with a database of vulnerabilities on this machine."""
+"""`make audit` with a vulnerability database on this machine."""
 
 import json
 import os

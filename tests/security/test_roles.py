@@ -1,8 +1,7 @@
-"""What each role of the platform may do: these actions on these resources, and no others.
+"""What each role of the platform may do: these actions on these resources only.
 
-A role or a right that is not listed fails the test: a change that adds one says so here.
-The deployers' policies are tested in tests/infra/test_policies.py, and at work in
-tests/platform/test_least_privilege.py.
+A role or a right that is not listed fails the test. tests/infra/test_policies.py tests the
+deployers' policies, and tests/platform/test_least_privilege.py deploys with them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import pytest
 from tests.support.synthesized import variant
 from tests.support.transformed import stack
 
-# Managed policies of AWS, where a service of AWS itself works under the role.
+# AWS's managed policies, for roles that an AWS service uses.
 LOGS = "AWSLambdaBasicExecutionRole"
 NETWORK = "AWSLambdaVPCAccessExecutionRole"
 TRACES = "AWSXrayWriteOnlyAccess"

@@ -56,7 +56,7 @@ class ResourceNotFoundException(Exception):
 
 
 class Secrets:
-    """Secrets Manager, as far as the service uses it: values by ARN and stage."""
+    """The part of Secrets Manager that the service uses: values by ARN and stage."""
 
     exceptions = SimpleNamespace(ResourceNotFoundException=ResourceNotFoundException)
 
@@ -137,7 +137,7 @@ def secrets() -> Secrets:
 @pytest.fixture
 def schema(address: Address, secrets: Secrets) -> Iterator[Connection[Cursor]]:
     """An administrator's connection to the service's schema, with its user and no trades."""
-    # Made by the first test that needs it, or after `database`.
+    # Created by the first test that needs it, or after `database`.
     with connect(dataclasses.replace(address, database="mysql"), ADMIN) as connection:
         connection.query("CREATE DATABASE IF NOT EXISTS trading")
         connection.select_db("trading")
@@ -183,7 +183,7 @@ def context(remaining_seconds: float = 30) -> Any:
 
 
 class Call(Protocol):
-    """Calls the API as API Gateway does: status, document and headers come back."""
+    """Calls the API like API Gateway; returns status, document and headers."""
 
     def __call__(
         self,
@@ -249,7 +249,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def store_at(address: Address, secrets: Secrets, seconds: float = 20) -> TradeStore:
-    """A store of an execution environment of its own, for a request of `seconds`."""
+    """A store of a separate execution environment, for a request of `seconds`."""
     database = Database(address, CredentialStore(secrets.fetch))
     return TradeStore(database, database, Deadline.after(seconds))
 

@@ -40,7 +40,7 @@ def booked(schema: Connection[Cursor]) -> int:
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """The results of as many calls that start together."""
+    """The results of this many calls that start together."""
     barrier = Barrier(AT_ONCE)
 
     def wait_and_work(number: int) -> Any:

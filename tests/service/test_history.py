@@ -1,4 +1,4 @@
-"""Which release is which, and which one a rollback goes to; tests/platform makes some."""
+"""The list of releases, and the one that a rollback restores. tests/platform makes real ones."""
 
 import subprocess
 from pathlib import Path
@@ -25,7 +25,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A folder of a repository, all of it committed."""
+    """A folder of a repository, fully committed."""
     folder = tmp_path / "service"
     folder.mkdir()
     git(tmp_path, "init", "--quiet")
@@ -76,7 +76,7 @@ def release(version: int, *, restores: int | None = None, current: bool = False)
     return Release(version, origin, 100 if current else 0, current)
 
 
-# Version 3 went wrong; 4 went back to 2, and 5 is another one.
+# Version 3 was bad, 4 restored 2, and 5 is new.
 HISTORY = [release(4, restores=2), release(3), release(2), release(1)]
 KEPT = {1, 2, 3, 4, 5}
 
@@ -99,7 +99,7 @@ def test_one_rollback_after_another_goes_further_back() -> None:
 def test_a_rollback_goes_to_any_release_that_is_named() -> None:
     releases = [release(5, current=True), *HISTORY]
     assert release_to_restore(releases, KEPT, "1").version == 1
-    # What was rolled back to is version 2 for good.
+    # The restored release counts as version 2.
     assert release_to_restore(releases, KEPT, "4").first == 2
 
 

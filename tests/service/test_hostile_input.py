@@ -1,4 +1,4 @@
-"""Whatever arrives: no 5xx, an answer of the documented form, and nothing written but what it says.
+"""Hostile input gets no 5xx and a documented answer, and writes only what the answer says.
 
 `make test-fuzz` runs more than 100,000 cases; without FUZZ=full there are some thousands.
 """
@@ -45,7 +45,7 @@ def documented(method: str, path: str) -> set[int]:
 
 
 class Book:
-    """The service with a few trades in its book, which each case finds as they were."""
+    """The service with a few trades in its book; each case starts with the same ones."""
 
     def __init__(self, schema: Connection[Cursor], call: Call, log: io.StringIO) -> None:
         self._schema = schema
@@ -82,7 +82,7 @@ class Book:
             )
 
     def check(self, event: Event) -> tuple[int, dict[str, Any]]:
-        """Send an event and hold answer, logs and book against it."""
+        """Send an event, and check the answer, the logs and the book."""
         self._log.seek(0)
         self._log.truncate()
         with contextlib.redirect_stdout(self._log):
@@ -193,7 +193,7 @@ def stored(name: str, value: Any) -> Any:
 
 
 def check_form(event: Event, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer is one that the route is documented to give, whole and in one piece."""
+    """The answer is complete and documented for its route."""
     status = answer["statusCode"]
     assert status in documented(event["httpMethod"], event["path"]) | {404, 405}, answer
     assert status < 500, answer
@@ -212,7 +212,7 @@ def check_form(event: Event, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_logs(log: str) -> None:
-    """Each line is a document of its own, whatever was sent, and none holds a secret."""
+    """Each line is one JSON document, and none has a secret."""
     for line in log.split("\n")[:-1]:
         assert isinstance(json.loads(line), dict)
     assert log.endswith("\n")

@@ -1,4 +1,4 @@
-"""`make logs`: which lines are asked for. tests/platform/test_logs.py asks the deployed service."""
+"""Which lines `make logs` requests. tests/platform/test_logs.py reads real ones."""
 
 import pytest
 

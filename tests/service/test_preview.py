@@ -1,4 +1,4 @@
-"""The data of previews: apart from each other's and from the environment's, and gone with them."""
+"""Previews' data is separate from each other's and the environment's, and deleted with them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def s3(emulator: Emulator) -> Iterator[Any]:
 
 
 def versions(s3: Any) -> list[tuple[str, str]]:
-    """Key and version of all that is in the bucket, markers of deleted objects included."""
+    """Key and version of everything in the bucket, delete markers included."""
     found = s3.list_object_versions(Bucket=BUCKET)
     return [
         (each["Key"], each["VersionId"])

@@ -1,4 +1,4 @@
-"""What `make previews` prints of what it found; tests/platform makes previews."""
+"""What `make previews` prints. tests/platform creates real previews."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What an execution environment that starts from a snapshot does."""
+"""What an execution environment does when it starts from a snapshot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def connections(schema: Connection[Cursor]) -> set[int]:
 
 
 def restore() -> None:
-    """Do what Lambda does in an environment that it starts from a snapshot."""
+    """Do what Lambda does after it restores a snapshot."""
     for function, arguments, options in snapshot_restore_py.get_after_restore():
         function(*arguments, **options)
 

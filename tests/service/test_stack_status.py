@@ -1,4 +1,4 @@
-"""In which states of a stack a release begins; tests/platform/test_deploy_faults.py makes some."""
+"""The stack states in which a release may start; tests/platform has real ones."""
 
 import pytest
 from botocore.stub import Stubber

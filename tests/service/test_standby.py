@@ -1,4 +1,4 @@
-"""A release in a region whose database follows that of another one."""
+"""A release in a region whose database follows another region's."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def region(
 
 
 def release_elsewhere(database: Connection[Cursor], address: Address, secrets: Secrets) -> None:
-    """What a release in the region that writes does, and what has come here of it."""
+    """Do what a release in the writing region does, and replicate it."""
     apply_migrations(database, load_migrations(MIGRATIONS))
     ensure_app_user(
         database,

@@ -1,4 +1,4 @@
-"""What a deploy makes of the template: roles, alarms, releases and who may call."""
+"""What a deploy creates from the template: roles, alarms, releases and access."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_api_keys_are_wanted_besides_the_signature_where_required() -> None:
 
 
 def resource_policy(**parameters: str) -> list[dict[str, Any]]:
-    """What is in the API's resource policy once all conditions are decided."""
+    """The API's resource policy after all conditions are resolved."""
     statements = stack(**parameters).properties("TradeApi")["Body"]["x-amazon-apigateway-policy"][
         "Statement"
     ]

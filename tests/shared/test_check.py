@@ -1,4 +1,4 @@
-"""Each way to break the contract, made in a git repository, and its refusal."""
+"""Each way to break the contract, tried in a git repository, is refused."""
 
 import os
 import subprocess
@@ -94,7 +94,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def refused(project: Project, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
-    """Runs the check, which must refuse, and gives the rows of its table, with single spaces."""
+    """Run the check, which must refuse; returns its table's rows with single spaces."""
 
     def run() -> list[str]:
         with pytest.raises(UserError, match="this breaks the contract"):

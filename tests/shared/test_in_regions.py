@@ -20,7 +20,7 @@ DONE = re.compile("done")
 
 
 class Shell:
-    """Makes runs of shell commands whose logs, and marks, are in one folder."""
+    """Creates runs of shell commands, with logs and marks in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -111,7 +111,7 @@ def test_an_interrupt_is_passed_on_once_and_what_runs_may_finish(
     shell: Shell, number: signal.Signals
 ) -> None:
     ready, stopped = shell.folder / "ready", shell.folder / "stopped"
-    # A child that is killed, or interrupted twice, leaves something else than one line.
+    # A child that is killed or interrupted twice prints more than one line.
     child = (
         "import pathlib, signal, time\n"
         f"def stop(*_): open({str(stopped)!r}, 'a').write('in order\\n')\n"

@@ -1,4 +1,4 @@
-"""Holds answers against the OpenAPI document."""
+"""Checks answers against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from trading.errors import BatchRefused, InvalidCursor, KeyMismatch, KeyReused
 
-# A request that its schema allows can still be refused for what no schema can say.
+# The API may refuse a request that its schema allows: a schema cannot say everything.
 _BEYOND_SCHEMA = {error.code for error in (BatchRefused, InvalidCursor, KeyMismatch, KeyReused)}
 
 
 def examples(few: int, many: int | None = None) -> settings:
-    """`few` cases, the same in each run; with `FUZZ=full`, `many`, which are new ones each time."""
+    """`few` cases, the same in each run; with `FUZZ=full`, `many` cases, new ones each time."""
     full = many is not None and os.environ.get("FUZZ") == "full"
     return settings(
         max_examples=many if full and many else few,

@@ -1,4 +1,4 @@
-"""An emulator in a process of its own, as `make up` starts it, and databases in it."""
+"""An emulator in its own process, as `make up` starts it, and its databases."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Emulator:
         )
 
     def database_pids(self) -> list[int]:
-        """The processes that have this emulator's folder among their arguments."""
+        """The processes with this emulator's folder in their arguments."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -95,7 +95,7 @@ class Emulator:
 
 @contextmanager
 def running_emulator(folder: Path) -> Iterator[Emulator]:
-    """An emulator in a folder of its own, until the block ends."""
+    """An emulator with its own folder, until the block ends."""
     emulator = Emulator(folder, free_port_base())
     emulator.start()
     try:

@@ -1,8 +1,8 @@
-"""An endpoint of a database cluster, which leads to where it is told and loses what it is told to.
+"""A database cluster's endpoint that tests can redirect and break.
 
 It stands in for two things: Aurora's writer and reader endpoints, which a failover moves to other
-servers, and the network in between. TLS goes through it from end to end: it sees encrypted bytes,
-and takes for a statement what a client sends next.
+servers, and the network in between. TLS passes through it unopened: it sees encrypted bytes, and
+treats what a client sends next as a statement.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Cut(Enum):
-    """Where the connection breaks, seen from the next statement that a client sends."""
+    """Where the client's next statement breaks the connection."""
 
     BEFORE = auto()  # nothing of the statement arrives
     WITHIN = auto()  # half of its bytes arrive
@@ -37,9 +37,9 @@ class Cut(Enum):
 
 
 class Endpoint:
-    """Forwards connections to servers on this machine, to one after the other.
+    """Forwards connections to servers on this machine, in turn.
 
-    Its event loop has a thread of its own; all methods may be called from any thread.
+    Its event loop runs in its own thread; all methods may be called from any thread.
     """
 
     def __init__(self, host: str = _HOST, port: int = 0) -> None:
@@ -72,11 +72,11 @@ class Endpoint:
         self._loop.close()
 
     def lead_to(self, *ports: int) -> None:
-        """Take new connections to these servers' ports; without any, to nowhere."""
+        """Forward new connections to these ports; without ports, to nowhere."""
         self._targets = ports
 
     def cut(self) -> None:
-        """Reset all connections, whatever is on its way."""
+        """Reset all connections, with everything in flight."""
 
         def reset() -> None:
             for link in self._links:
@@ -85,7 +85,7 @@ class Endpoint:
         self._do(reset)
 
     def cut_next(self, *cuts: Cut) -> None:
-        """Break as many connections as their clients send their next statements, one each."""
+        """Break one connection at each of the next statements, as these cuts say."""
         self._do(lambda: self._planned.extend(cuts))
 
     @property
@@ -98,13 +98,13 @@ class Endpoint:
         self._delay = seconds
 
     def swallow(self) -> None:
-        """Deliver nothing more, not even that an end is gone; new connections get no answer."""
+        """Deliver nothing, not even a close; new connections get no answer."""
         self._do(self._open.clear)
 
     def deliver(self, *, late: bool) -> None:
-        """Deliver again. What was swallowed comes `late`, or its connections stay silent for good.
+        """Deliver again. Swallowed bytes come `late`, or their connections stay silent forever.
 
-        Late is what a network does that was interrupted; silence, one whose other end is gone.
+        An interrupted network delivers late; one whose other end is gone stays silent.
         """
 
         def again() -> None:
@@ -205,11 +205,11 @@ async def _read(source: asyncio.StreamReader) -> bytes:
 
 
 class _Ended(Exception):
-    """One side of a connection has ended, and so the other one does."""
+    """One side of a connection ended, so end the other one."""
 
 
 class _Link:
-    """A connection of a client, and the one to a server that it is given."""
+    """A client's connection, and its connection to a server."""
 
     def __init__(self, client: asyncio.StreamWriter) -> None:
         self.client = client
@@ -220,7 +220,7 @@ class _Link:
 
     @property
     def is_served(self) -> bool:
-        """Whether the connection is made: what a client sends is a statement."""
+        """Whether the login is over, so that a client's bytes are a statement."""
         return self.answers > _ANSWERS_OF_A_HANDSHAKE
 
     def reset(self) -> None:

@@ -17,7 +17,7 @@ BOT = "github-actions[bot]"
 
 @dataclass
 class GitHub:
-    """Pull request 7 of acme/platform with its comments, and a server that keeps them."""
+    """Pull request 7 of acme/platform, with its comments, on a server."""
 
     url: str = ""
     comments: list[dict[str, Any]] = field(default_factory=list)
@@ -25,7 +25,7 @@ class GitHub:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a step of a workflow that comments finds in its environment."""
+        """The environment of a workflow step that comments."""
         return {
             "GITHUB_API_URL": self.url,
             "GITHUB_REPOSITORY": "acme/platform",

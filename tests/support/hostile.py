@@ -1,4 +1,4 @@
-"""Events of API Gateway as no honest client causes them, as strategies of Hypothesis."""
+"""Hypothesis strategies for API Gateway events that no honest client causes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVENT = json.loads((ROOT / "service" / "events" / "post_trade.json").read_text()
 
 @dataclass(frozen=True)
 class Stock:
-    """What is in the book before each case."""
+    """The trades in the book before each case."""
 
     trade_ids: Sequence[str]
     keys: Sequence[str]
@@ -123,7 +123,7 @@ def good(field: fields.Field) -> st.SearchStrategy[str]:
 
 @st.composite
 def orders(draw: st.DrawFn, stock: Stock) -> dict[str, str]:
-    """The members of a good order, as JSON."""
+    """The members of a valid order, as JSON."""
     order = {}
     for name, field in fields.ORDER.items():
         given = rarely if isinstance(field, fields.Flag) else st.booleans()
@@ -135,7 +135,7 @@ def orders(draw: st.DrawFn, stock: Stock) -> dict[str, str]:
 
 
 def written(members: Sequence[tuple[str, str]]) -> str:
-    """An object of JSON with these members, also those that are none."""
+    """A JSON object with these members, valid or not."""
     return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members) + "}"
 
 
@@ -169,7 +169,7 @@ def _keyed_orders(draw: st.DrawFn, stock: Stock) -> str:
 
 @st.composite
 def bodies(draw: st.DrawFn, stock: Stock) -> str | None:
-    """A body as text: good, nearly good or nothing of the kind."""
+    """A body as text: valid, almost valid, or garbage."""
     members = list(draw(orders(stock)).items())
     kind = draw(st.sampled_from(("good", "value", "members", "text", "anything")))
     if kind == "value":
@@ -189,7 +189,7 @@ def bodies(draw: st.DrawFn, stock: Stock) -> str | None:
 
 @st.composite
 def mutilated(draw: st.DrawFn, text: str) -> str:
-    """A text with something put in, cut off, or around it."""
+    """A text with something inserted, cut off or wrapped around it."""
     place = draw(st.integers(0, len(text)))
     following = draw(st.sampled_from((text[place:], text[place + 1 :], "")))
     padding = draw(st.sampled_from((0, 0, 7 * 1024, 8 * 1024, 64 * 1024)))
@@ -198,7 +198,7 @@ def mutilated(draw: st.DrawFn, text: str) -> str:
 
 
 def encoded(text: str, encoding: str) -> str:
-    """Base64 of a text, as API Gateway sends what it takes for binary."""
+    """A text in Base64, as API Gateway sends binary bodies."""
     return base64.b64encode(text.encode(encoding, "surrogatepass")).decode()
 
 
@@ -231,7 +231,7 @@ def headers(draw: st.DrawFn, stock: Stock) -> dict[str, str] | None:
 
 @st.composite
 def identities(draw: st.DrawFn) -> dict[str, str | None]:
-    """Who calls, as API Gateway says it of users, sessions, roots and nobody."""
+    """The caller as API Gateway describes it: a user, a session, a root or nobody."""
     return draw(
         st.sampled_from(
             (
@@ -250,7 +250,7 @@ def identities(draw: st.DrawFn) -> dict[str, str | None]:
 
 @st.composite
 def cursors(draw: st.DrawFn, stock: Stock) -> str:
-    """A cursor of the service, whole or tampered with, or a made-up one."""
+    """A cursor: real, tampered with, or invented."""
     cursor = draw(st.sampled_from(stock.cursors))
     kind = draw(st.sampled_from(("whole", "cut", "bit", "letter", "made up")))
     if kind == "cut":
@@ -266,7 +266,7 @@ def cursors(draw: st.DrawFn, stock: Stock) -> str:
     return cursor if kind == "whole" else draw(hostile_text)
 
 
-# Every query parameter of the API, and values of it that are good.
+# Every query parameter of the API, with valid values.
 QUERIES = {**fields.FIND_TRADE, **fields.GET_TRADE, **fields.LIST_TRADES, **fields.LIST_POSITIONS}
 PARAMETERS = tuple(QUERIES)
 MORE_GOOD_VALUES: Mapping[str, Sequence[str]] = {
@@ -285,7 +285,7 @@ GOOD_VALUES = {
 
 @st.composite
 def queries(draw: st.DrawFn, stock: Stock) -> dict[str, list[str]] | None:
-    """Query parameters: none, good ones, hostile ones, and one given twice."""
+    """Query parameters: none, valid, hostile, or one given twice."""
     query: dict[str, list[str]] = {}
     for _ in range(draw(st.integers(0, 3))):
         name = draw(st.one_of(st.sampled_from(PARAMETERS), hostile_text))

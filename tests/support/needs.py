@@ -1,4 +1,4 @@
-"""What a test starts besides Python, and how that is installed."""
+"""Which programs a test starts, and how they are installed."""
 
 import fcntl
 import subprocess
@@ -38,9 +38,9 @@ _MODULES = {
 
 
 def need_of(command: Sequence[object]) -> str | None:
-    """Which of `NEEDS` a command has, seen from its words; None for what Python and git can do.
+    """Which of `NEEDS` a command has; None for plain Python and git.
 
-    A program in the folder for temporary files is a stand-in that the test has written.
+    A program in the temporary folder is a stand-in that the test has written.
     """
     words = [str(word) for word in command]
     program = Path(words[0])
@@ -59,10 +59,10 @@ def need_of(command: Sequence[object]) -> str | None:
 
 
 def install(names: Iterable[str]) -> None:
-    """Install what these needs are met with; two processes of tests do not do so at the same time.
+    """Install what these needs require. A lock keeps parallel test processes apart.
 
     Raises:
-        RuntimeError: it was not installed, with what was printed.
+        RuntimeError: the installation failed; the text is its output.
     """
     targets = [f"need-{name}" for name in sorted(names)]
     with (Path(tempfile.gettempdir()) / "trading-platform-needs.lock").open("w") as lock:

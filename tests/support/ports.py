@@ -1,9 +1,9 @@
-"""Ports that nobody else uses, also when several test runs look for some at the same time."""
+"""Free ports, even when several test runs look for some at the same time."""
 
 import random
 import socket
 
-# The emulator takes this many from its base on.
+# The emulator uses this many ports from its base on.
 _RANGE = 40
 
 
@@ -14,10 +14,10 @@ def free_port() -> int:
 
 
 def free_port_base() -> int:
-    """A port that is free together with those that follow it, for an emulator.
+    """A base port for an emulator: it and the following ports are free.
 
-    It is taken at random, below the ports that the system gives to clients: two runs that look at
-    the same moment do not come to the same answer, not even where a library has seeded `random`.
+    It is random, so that two runs do not pick the same one at the same moment, even if a library
+    has seeded `random`. It is below the ports that the system gives to clients.
     """
     for base in random.SystemRandom().sample(range(10_000, 32_000, _RANGE), k=200):
         if all(_is_free(base + offset) for offset in range(_RANGE)):

@@ -1,4 +1,4 @@
-"""Runs the commands of the runbooks, as they stand there."""
+"""Runs the commands of the runbooks unchanged."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# This version of the AWS CLI leads RDS in us-east-1 past AWS_ENDPOINT_URL.
+# This version of the AWS CLI ignores AWS_ENDPOINT_URL for RDS in us-east-1.
 _AWS = f'aws() {{ "{ROOT}/.venv-checks/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}\n'
 
 
@@ -17,7 +17,7 @@ def commands(runbook: str) -> list[str]:
 
 
 def run(script: str, variables: Mapping[str, str], **more: str) -> str:
-    """What bash prints; it must succeed."""
+    """Run bash, which must succeed; returns its output."""
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", _AWS + script],
         cwd=ROOT,

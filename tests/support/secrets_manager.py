@@ -1,4 +1,4 @@
-"""Secrets Manager on this machine, as far as the service asks it: it knows who signs a request."""
+"""The part of Secrets Manager that the service calls; it checks who signs a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS_PATH = "/role-keys"
 
 @dataclass
 class SecretsManager:
-    """Gives `answers` one after the other, each a status and a body, and keeps the requests."""
+    """Returns `answers` in turn, each a status and a body, and records the requests."""
 
     url: str
     answers: list[tuple[int, bytes]]
@@ -30,7 +30,7 @@ class SecretsManager:
 def secrets_manager(
     *answers: tuple[int, object], tls: TLSFiles | None = None
 ) -> Iterator[SecretsManager]:
-    """A server that gives these answers, over TLS where it has the files for that."""
+    """A server that returns these answers; with certificate files, over TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

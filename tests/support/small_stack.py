@@ -1,4 +1,4 @@
-"""A stack of a few resources, for real Terraform where the data platform would take minutes."""
+"""A stack of a few resources, for real Terraform in seconds instead of minutes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Document = dict[str, Any]
 
 
 def small_stack() -> Document:
-    """A published value, a topic, and a security group that one address may reach."""
+    """A published value, a topic, and a security group with one rule."""
     return {
         "terraform": {
             "required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5.100.0"}}
