@@ -15,9 +15,9 @@ export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE BUILD_DIR
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
 # Relative: the folder of the checkout may have a space in its name.
 PY := .venv/bin/python
-# What is given to this make is not meant for those that the tests start. Three processes share two
-# cores: one of them nearly always waits for Terraform.
-PYTEST := env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=3 --no-loadscope-reorder
+# The options of this make are not for those that the tests start. Four processes for two cores: most
+# of the time, some of them wait for Terraform.
+PYTEST := env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=4 --no-loadscope-reorder
 
 # No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
 export SAM_CLI_TELEMETRY := 0
@@ -199,7 +199,8 @@ drift: tools ## Say who must act: reality, Terraform's state, the contract and t
 check: .venv/.installed ## Check both halves in less than a minute: before each commit
 	@local/prerequisites.sh node
 	@$(MAKE) --silent lint-python lint-template lint-migrations
-	@$(PYTEST) --quiet -m "pure and not slow"
+	@# Pure tests never wait, and each further process imports everything once more.
+	@$(PYTEST) --numprocesses=2 --quiet -m "pure and not slow"
 
 .PHONY: test
 test: .venv/.installed ## Run all tests, or those that ARGS names: installs what they need

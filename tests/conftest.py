@@ -37,8 +37,7 @@ _FILES = {
     "tests/platform/test_runbooks.py": ("checks",),
     "tests/security/test_audit.py": ("checks",),
 }
-# What takes long: whole environments are applied, restored or broken, or all of CDKTF is loaded.
-# The first ones wait longest for Terraform, and so start first.
+# These take minutes: they apply, restore or break whole environments, or load all of CDKTF.
 _SLOW = (
     "tests/platform",
     "tests/infra/test_apply.py",
@@ -46,14 +45,28 @@ _SLOW = (
     "tests/faults",
     "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
 )
-
-# What takes one platform about as long as the other files take another.
+# These use a second platform. The files of each platform take about the same time.
 _SECOND_PLATFORM = (
     "tests/platform/test_deploy_faults.py",
     "tests/platform/test_pipelines.py",
-    "tests/platform/test_release.py",
     "tests/platform/test_rollback.py",
     "tests/platform/test_runbooks.py",
+)
+# The longest files start first, so that the run does not end with one process at work.
+_FIRST = (
+    "tests/platform",
+    "tests/infra/test_apply.py",
+    "tests/infra/test_state.py",
+    "tests/local/test_restore.py",
+    "tests/faults",
+    "tests/local/test_region_failover.py",
+    "tests/infra/test_terraform.py",
+    "tests/infra/test_consumers.py",
+    "tests/infra/test_drift.py",
+    "tests/infra/test_deploy.py",
+    "tests/infra/test_lean.py",
+    "tests/infra/test_cost.py",
+    "tests/service/test_hostile_input.py",
 )
 
 _running: list[pytest.Item] = []
@@ -95,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests. Start first what waits longest; take the shared platform apart last."""
+    """Mark the tests, and put the longest files first and the end of a platform last."""
     for item in items:
         _mark(item)
     items.sort(key=_rank)
@@ -135,8 +148,8 @@ def _mark(item: pytest.Item) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    """The place of a test in the order of starts: that of its entry in `_SLOW`, or the last."""
-    return next((rank for rank, path in enumerate(_SLOW) if _is_in(item, path)), len(_SLOW))
+    """The place of a test's file in the order of starts."""
+    return next((rank for rank, path in enumerate(_FIRST) if _is_in(item, path)), len(_FIRST))
 
 
 def _needs(item: pytest.Item) -> set[str]:
