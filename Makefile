@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n%s\n' "Variables: ENVIRONMENT_SUFFIX=$(ENVIRONMENT_SUFFIX) REGIONS=$(REGIONS) SERVICE_STAGE=$(SERVICE_STAGE) STATE=s3|local and the standard AWS_* ones"
 
 .PHONY: setup
@@ -87,6 +87,14 @@ migrate-state: tools ## Move states that were kept with STATE=local into the sta
 .PHONY: bootstrap-pipelines
 bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
 	@$(PY) -m infra.commands.pipelines
+
+.PHONY: github-settings
+github-settings: ## Apply the repository's settings on GitHub (GITHUB_REPOSITORY=owner/name, GH_TOKEN)
+	@python3 .github/settings.py apply
+
+.PHONY: check-github-settings
+check-github-settings: ## Compare the repository's settings on GitHub with .github/settings.toml
+	@python3 .github/settings.py check
 
 .PHONY: unlock-state
 unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)

@@ -18,7 +18,7 @@ def repository_url(variables: Mapping[str, str]) -> str:
 
 
 def call(method: str, url: str, token: str, body: object = None) -> Any:
-    """Send one request; the answer's document.
+    """Send one request; the answer's document, or None for an answer without one.
 
     Raises:
         urllib.error.HTTPError: GitHub refuses the request.
@@ -34,4 +34,5 @@ def call(method: str, url: str, token: str, body: object = None) -> Any:
         },
     )
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-        return json.load(answer)
+        content = answer.read()
+    return json.loads(content) if content else None
