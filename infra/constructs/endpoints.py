@@ -16,8 +16,9 @@ _INTERFACES = ("kms", "logs", "secretsmanager", "ssm", "sts")
 class Endpoints(Construct):
     """A gateway endpoint for S3, which is free; interface endpoints where `interfaces` is set.
 
-    An endpoint only serves principals of this account and, for S3, buckets of this account, so that
-    nobody can carry data out to an account of their own.
+    An endpoint only serves principals of this account and, for S3, buckets of this account. So no
+    data leaves through an endpoint to another account. It can leave through a NAT gateway, where
+    functions may call any address on port 443. Without NAT (`network.nat = "none"`), they cannot.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.terraform.messages import explained
 from shared.cli.errors import UserError
@@ -29,8 +30,14 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 _REGISTRY = "registry.terraform.io"
 
 _NO_PROVIDER = "Failed to query available provider packages"
+_OTHER_PROVIDER = "doesn't match any of the checksums"
+
+# The version and the hashes of the provider that every stack takes.
+PROVIDER_LOCK = Path(__file__).with_name("providers.lock.hcl")
 
 _STAMP = "initialized.sha256"
+
+_LOCK = ".terraform.lock.hcl"
 
 # What `terraform plan -detailed-exitcode` ends with if there is something to change.
 _DETAILED = "-detailed-exitcode"
@@ -57,17 +64,27 @@ class Terraform:
         stamp = self._stamp(folder, arguments)
         if quiet and stamp.current():
             return
+        if "required_providers" in _configuration(folder)["terraform"]:
+            shutil.copyfile(PROVIDER_LOCK, folder / _LOCK)
         # The configuration alone decides which state belongs to a stack, not the last use of the
         # folder.
-        command = ["init", "-input=false", "-reconfigure", *_plain(), *arguments]
+        fixed = ("-input=false", "-reconfigure", "-lockfile=readonly")
+        command = ["init", *fixed, *_plain(), *arguments]
         output = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
         finished = self._run(folder, command, *output)
         if quiet and finished.returncode != 0:
             print(finished.stdout, file=sys.stderr)
-            if _NO_PROVIDER in finished.stdout:
+            said = " ".join(finished.stdout.split())
+            if _OTHER_PROVIDER in said:
                 raise UserError(
-                    "Terraform could not get the AWS provider: let this machine reach the "
-                    "Terraform registry, or name an unpacked mirror in TF_PLUGIN_MIRROR"
+                    f"the AWS provider is not the one that infra/terraform/{PROVIDER_LOCK.name} "
+                    "names: find out where it comes from, and do not use it"
+                )
+            if _NO_PROVIDER in said:
+                raise UserError(
+                    "Terraform could not get the AWS provider that "
+                    f"infra/terraform/{PROVIDER_LOCK.name} names: let this machine reach the "
+                    "Terraform registry, or name an unpacked mirror that has it in TF_PLUGIN_MIRROR"
                 )
         _check(finished, folder, "init")
         stamp.write()
@@ -134,7 +151,7 @@ class Terraform:
 
     def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
         # Only these parts of the configuration decide what is prepared.
-        document = json.loads((folder / "cdk.tf.json").read_text())
+        document = _configuration(folder)
         configuration = [document.get(key) for key in ("terraform", "provider", "module")]
         # The configuration file for a mirror is temporary and has another name each time.
         variables = sorted(
@@ -146,12 +163,12 @@ class Terraform:
 
         def outputs() -> str:
             # The backend that the folder leads to, and the provider.
-            files = (data / "terraform.tfstate", folder / ".terraform.lock.hcl")
+            files = (data / "terraform.tfstate", folder / _LOCK)
             found = digest(folder, (file for file in files if file.exists()))
             providers = sorted(data.glob("providers/*/*/*/*/*"))
             return repr((found, [str(path.resolve()) for path in providers if path.exists()]))
 
-        inputs = (self.program, arguments, configuration, variables)
+        inputs = (self.program, arguments, configuration, variables, PROVIDER_LOCK.read_text())
         return Stamp(folder / _STAMP, repr(inputs), outputs)
 
     def _run(
@@ -199,6 +216,11 @@ class Terraform:
 
     def _command(self, folder: Path, command: Sequence[str]) -> list[str]:
         return [self.program, f"-chdir={folder}", *command]
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "cdk.tf.json").read_text())
+    return document
 
 
 def _plain() -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -136,6 +137,46 @@ def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(
     with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
         terraform.main(["validate"])
     assert "hashicorp/aws" in capsys.readouterr().err
+
+
+def provider_in(mirror: Path, version: str) -> None:
+    """Put a program that is not HashiCorp's into a mirror, as the AWS provider of a version."""
+    system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[os.uname().machine] }"
+    folder = mirror / "registry.terraform.io" / "hashicorp" / "aws" / version / system
+    folder.mkdir(parents=True)
+    program = folder / f"terraform-provider-aws_v{version}_x5"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("5.100.0", "is not the one that infra/terraform/providers.lock.hcl names"),
+        # The configuration allows it, and nobody has tested it.
+        ("6.99.0", "could not get the AWS provider that infra/terraform/providers.lock.hcl names"),
+    ],
+)
+def test_another_provider_than_the_locked_one_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+) -> None:
+    provider_in(tmp_path / "mirror", version)
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    with pytest.raises(UserError, match=said):
+        terraform.main(["validate"])
+
+
+def test_the_lock_has_the_archives_of_all_systems_and_init_does_not_change_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = program_module.PROVIDER_LOCK.read_text()
+    # HashiCorp publishes 14 archives of this version, and a manifest.
+    assert len(set(re.findall(r'"zh:[0-9a-f]{64}"', text))) == 15
+    assert len(re.findall('"h1:', text)) == 1
+    terraform.main(["validate"])
+    environment = load_environment(os.environ)
+    assert (stack_folder(environment, "us-east-1") / ".terraform.lock.hcl").read_text() == text
 
 
 def test_a_failing_init_shows_what_terraform_said(

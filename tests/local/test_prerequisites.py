@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,35 +77,48 @@ def downloads(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server.shutdown()
 
 
-def publish(folder: Path, checksum: str | None = None) -> None:
+def publish(folder: Path) -> str:
+    """Put other bytes than HashiCorp's on the server, with sums that fit; their checksum."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     name = f"terraform_{VERSION}_linux_{machine}.zip"
     with zipfile.ZipFile(folder / name, "w") as archive:
         archive.writestr("terraform", "#!/bin/sh\necho downloaded\n")
-    checksum = checksum or hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    checksum = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / f"terraform_{VERSION}_SHA256SUMS").write_text(f"{checksum}  {name}\n")
+    return checksum
 
 
 def test_a_missing_terraform_is_downloaded_and_verified(
     machine: Machine, downloads: tuple[str, Path]
 ) -> None:
     url, folder = downloads
-    publish(folder)
+    checksum = publish(folder)
+    script = machine.root / "local" / SCRIPT.name
+    text, pins = re.subn(r"[0-9a-f]{64} linux_", f"{checksum} linux_", script.read_text())
+    assert pins == 2
+    script.write_text(text)
     done = machine.run("terraform", TERRAFORM_DOWNLOAD_URL=url)
     assert done.returncode == 0, done.stderr
     installed = machine.root / ".venv" / "bin" / "terraform"
     assert subprocess.run([installed], capture_output=True, check=True).stdout == b"downloaded\n"
 
 
-def test_a_download_without_its_published_checksum_is_not_installed(
+def test_other_bytes_from_the_host_of_the_downloads_are_not_installed(
     machine: Machine, downloads: tuple[str, Path]
 ) -> None:
     url, folder = downloads
-    publish(folder, checksum="0" * 64)
+    publish(folder)
     done = machine.run("terraform", TERRAFORM_DOWNLOAD_URL=url)
     assert done.returncode == 1
-    assert "published checksum" in done.stderr
+    assert "has not the checksum in local/prerequisites.sh" in done.stderr
     assert not (machine.root / ".venv" / "bin" / "terraform").exists()
+
+
+def test_the_checksum_of_each_supported_system_is_pinned_with_the_version() -> None:
+    pins = re.findall(r"^([0-9a-f]{64}) (\w+)$", SCRIPT.read_text(), re.MULTILINE)
+    systems = {"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"}
+    assert {system for _, system in pins} == systems
+    assert len({checksum for checksum, _ in pins}) == len(systems)
 
 
 def test_no_terraform_to_be_had_is_one_clear_line(
