@@ -44,8 +44,12 @@ _FILL = """
         IF(seq % 1000 = 0, 'AAPL', CONCAT('S', seq % 1000)), IF(seq % 3 = 0, 'SELL', 'BUY'),
         1 + seq % 500, 10 + seq % 1000 / 7, CONCAT('{day}-', LPAD(seq, 12, '0')),
         'fill', '111122223333', 'arn:aws:iam::111122223333:user/fill'
-    FROM seq_{first}_to_{last}
+    FROM (
+        SELECT {first} + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS seq
+        FROM {digits} a, {digits} b, {digits} c, {digits} e, {digits} f, {digits} g
+    ) AS numbers WHERE seq <= {last}
 """
+_DIGITS = f"({' UNION '.join(f'SELECT {digit} AS d' for digit in range(10))})"
 
 _numbers = count(1)
 
@@ -71,7 +75,7 @@ class Rig:
             progress(f"adding rows up to {end:,}")
             with self.connect() as owner:
                 owner.query("SET unique_checks = 0, foreign_key_checks = 0")
-                owner.query(_FILL.format(day=day, first=start, last=end))
+                owner.query(_FILL.format(day=day, first=start, last=end, digits=_DIGITS))
 
     def function(self, code: Code) -> ExecutionEnvironment:
         """A new execution environment of a function that uses this rig."""

@@ -21,6 +21,7 @@ from service.tools.migration_verdicts import (
     verdict_table,
 )
 from shared.cli.errors import UserError, exit_code
+from shared.cli.git import base_commit
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NEW = Version(_ROOT / "service")
@@ -29,17 +30,19 @@ _SECONDS = 5.0
 
 
 def check(base: str, rows: int) -> None:
-    """Judge what is added to the released commit `base`, and record the verdicts.
+    """Judge what is added to the released git ref `base`, and record the verdicts.
+
+    Without `base`, it is `origin/main`, or `HEAD` where there is no such branch.
 
     Raises:
         UserError: a migration is refused, or there is no such commit.
     """
-    with tempfile.TemporaryDirectory(prefix="migrations-") as name:
-        folder = Path(name)
-        released = _released(base, folder)
+    with tempfile.TemporaryDirectory(prefix="migrations-") as made:
+        folder = Path(made)
+        released, name = _released(base, folder)
         added = pending(released, _NEW)
         if not added:
-            print(f"no migration was added since {base}; BASE names the released commit")
+            print(f"no migration was added since {name}; BASE names the released commit")
             return
         found = try_migrations(
             folder, released, _NEW, rows=rows, seconds=_SECONDS, progress=_progress
@@ -90,22 +93,18 @@ def main() -> None:
     rows = os.environ.get("ROWS") or str(_ROWS)
     if not rows.isdecimal():
         raise UserError(f"ROWS {rows!r}: must be a number of rows, such as 1000000")
-    check(os.environ.get("BASE") or "origin/main", int(rows))
+    check(os.environ.get("BASE", ""), int(rows))
 
 
-def _released(base: str, folder: Path) -> Version:
-    """The service of a commit, unpacked into a folder."""
-    archive = subprocess.run(
-        ["git", "-C", str(_ROOT), "archive", base, "service"], capture_output=True, check=False
-    )
-    if archive.returncode != 0:
-        raise UserError(
-            f"BASE {base!r}: there is no such commit; name the one that `make releases` shows"
-        )
+def _released(base: str, folder: Path) -> tuple[Version, str]:
+    """The service of a commit, unpacked into a folder, and the name of the commit."""
+    commit, name = base_commit(_ROOT, base)
     target = folder / "released"
     target.mkdir()
-    subprocess.run(["tar", "-x", "-C", str(target)], input=archive.stdout, check=True)
-    return Version(target / "service")
+    archive = ["git", "-C", str(_ROOT), "archive", commit, "service"]
+    with subprocess.Popen(archive, stdout=subprocess.PIPE) as packing:
+        subprocess.run(["tar", "-x", "-C", str(target)], stdin=packing.stdout, check=True)
+    return Version(target / "service"), name
 
 
 def _refuse(problems: list[str]) -> None:

@@ -36,10 +36,7 @@ _OPTIONS = (
     "--innodb-buffer-pool-size=1G",
     "--innodb-redo-log-capacity=1G",
 )
-_DIGITS = (
-    "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION "
-    "SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)"
-)
+_DIGITS = f"({' UNION '.join(f'SELECT {digit} AS d' for digit in range(10))})"
 # Trades of the past, spread over a thousand symbols. Only columns that every release has.
 _FILL = f"""
     INSERT INTO trades (

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from local.migration_trial.callers import Callers, longest_gap
+from local.migration_trial.callers import Answered, Callers, longest_gap
 from local.migration_trial.probe import probe
 from local.migration_trial.rig import DATABASE, SCRATCH, Rig, Snapshot, rig
 from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
@@ -194,7 +194,8 @@ def try_migrations(
                 verdicts[migration.name] = dataclasses.replace(
                     verdicts[migration.name], measured=measured
                 )
-                if measured.failure:
+                if measured.failure or measured.errors:
+                    progress(f"failed requests: {_kinds(old.errors(0))}")
                     return verdicts
             switched = time.monotonic()
             made.provide_users()
@@ -205,10 +206,15 @@ def try_migrations(
             time.sleep(seconds)
             errors = [*old.errors(switched), *fresh.errors(switched)]
     if errors:
-        progress(f"failed requests: {', '.join(sorted({f'{e.kind} {e.status}' for e in errors}))}")
+        progress(f"failed requests: {_kinds(errors)}")
         last = added[-1].name
         verdicts[last] = _with_errors(verdicts[last], len(errors))
     return verdicts
+
+
+def _kinds(errors: list[Answered]) -> str:
+    """What failed with which status, such as `book 500`."""
+    return ", ".join(sorted({f"{each.kind} {each.status}" for each in errors}))
 
 
 def _with_errors(verdict: Verdict, errors: int) -> Verdict:
