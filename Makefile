@@ -34,6 +34,12 @@ unexport $(FOREIGN)
 endif
 unexport CDPATH PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PIP_USER PIP_REQUIRE_VIRTUALENV \
 	PIP_TARGET PIP_PREFIX
+# jsii, uv and SAM write to the home folder. Containers and CI often have none, or a read-only one.
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo usable),usable)
+export HOME := $(CURDIR)/.cache/home
+$(shell mkdir -p "$(HOME)")
+$(warning HOME cannot be written to: $(HOME) is used instead)
+endif
 # CDKTF's provider package is large: without compiled files each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 

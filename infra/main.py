@@ -26,6 +26,8 @@ def synthesize(environment: EnvironmentConfig) -> None:
     from infra.stacks.state_backend import StateBackend
     from shared.contract.loader import load_contract
 
+    # jsii makes the folder itself, but not those that it is in.
+    environment.out_dir.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(environment.out_dir))
     contract = load_contract()
     for region in environment.regions:

@@ -33,11 +33,15 @@ def project(tmp_path: Path) -> Path:
 
 
 def make(
-    project: Path, target: str, fails: str = "", **variables: str
+    project: Path, target: str, fails: str = "", **variables: str | None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--silent", "-C", project, "-f", ROOT / "Makefile", target],
-        env={**os.environ, "FAILS": fails, **variables},
+        env={
+            name: value
+            for name, value in {**os.environ, "FAILS": fails, **variables}.items()
+            if value is not None
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -86,3 +90,18 @@ def test_settings_of_the_shell_do_not_reach_the_commands(project: Path) -> None:
     assert not shell.keys() & {line.partition("=")[0] for line in lines}
     assert {f"{name}={value}" for name, value in kept.items()} <= lines
     assert "ignored" not in finished.stderr
+
+
+@pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])
+def test_a_home_folder_that_cannot_be_used_is_replaced(project: Path, home: str | None) -> None:
+    finished = make(project, "releases", HOME=home)
+    instead = project / ".cache" / "home"
+    assert f"HOME={instead}" in finished.stdout.splitlines()
+    assert instead.is_dir()
+    assert "HOME cannot be written to" in finished.stderr
+
+
+def test_a_home_folder_with_a_space_is_used(project: Path) -> None:
+    finished = make(project, "releases", HOME=str(project))
+    assert f"HOME={project}" in finished.stdout.splitlines()
+    assert finished.stderr == ""

@@ -26,6 +26,7 @@ OWN = {
     "COMPILE",
     "CURDIR",
     "FOREIGN",
+    "HOME",
     "LOCK",
     "MAKE",
     "MAKEFILE_LIST",

@@ -59,6 +59,11 @@ def test_what_was_synthesized_is_restored(change: Callable[[Path], object], tmp_
     assert (folder / STACK).read_text() == text
 
 
+def test_a_folder_whose_parents_are_gone_is_made(tmp_path: Path) -> None:
+    # As after `make down PURGE=1`, in a shell that still names the purged folder.
+    assert written(tmp_path / "purged" / "cdktf.out")
+
+
 def test_another_setting_is_synthesized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "out"
     written(folder)
