@@ -18,11 +18,17 @@ from shared.cli.table import table
 from shared.naming import service_stack_name, service_stage
 
 _URL = "ApiGatewayUrl"
+# Nothing is deployed: a first release was refused, or all of it was taken back.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-console-view-stack-data-resources-status-codes
+_NOTHING_DEPLOYED = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A preview that is deployed, or was and could not be removed as a whole."""
+    """A stack with a preview's name: of a preview, or of an attempt to release one.
+
+    A preview is deployed, or was and could not be removed as a whole.
+    """
 
     stage: str
     region: str
@@ -31,9 +37,14 @@ class Preview:
     status: str
     url: str
 
+    @property
+    def is_deployed(self) -> bool:
+        """Whether any of it exists, besides a stack that has nothing."""
+        return self.status not in _NOTHING_DEPLOYED
+
 
 def find_previews(region: str, environment: str) -> list[Preview]:
-    """The previews of an environment in a region, the newest last.
+    """The previews of an environment in a region and the attempts to release one, the newest last.
 
     Raises:
         UserError: CloudFormation does not answer.
@@ -66,6 +77,7 @@ def reserved_beside(stack: str, region: str, environment: str) -> int:
         int(parameter["ParameterValue"])
         for other in _stacks(region)
         if other["StackName"] != stack
+        and other["StackStatus"] not in _NOTHING_DEPLOYED
         and (other["StackName"] == own or service_stage(other["StackName"], region, environment))
         for parameter in other.get("Parameters", [])
         if parameter["ParameterKey"] == RESERVED_CONCURRENCY
@@ -79,8 +91,20 @@ def _stacks(region: str) -> list[Any]:
         return [stack for page in pages for stack in page["Stacks"]]
 
 
-def listing(previews: Sequence[Preview], now: datetime) -> str:
-    """The previews in columns."""
+def listing(found: Sequence[Preview], now: datetime) -> str:
+    """The previews in columns, and a line for each attempt that deployed nothing."""
+    previews = [each for each in found if each.is_deployed]
+    attempts = [
+        f"{each.stage} in {each.region}: nothing is deployed; a release failed and left a stack "
+        f"({each.status}): release it again, or run "
+        f"`make destroy-service REGIONS={each.region} SERVICE_STAGE={each.stage}`"
+        for each in found
+        if not each.is_deployed
+    ]
+    return "\n".join([*([_table(previews, now)] if previews else []), *attempts])
+
+
+def _table(previews: Sequence[Preview], now: datetime) -> str:
     heading = ("STAGE", "REGION", "AGE", "LAST RELEASE", "STATUS", "URL")
     rows = [
         (

@@ -17,7 +17,8 @@ import requests
 
 from local.platform import ROOT
 from shared.contract.loader import load_contract
-from tests.platform.conftest import Platform, processes_naming
+from shared.naming import service_stack_name
+from tests.platform.conftest import REGION, Platform, processes_naming
 from tests.support.ports import free_port_base
 
 
@@ -113,6 +114,20 @@ def test_a_second_deploy_of_either_half_changes_nothing(platform: Platform) -> N
 def test_terraform_finds_nothing_to_change_after_the_deploy(platform: Platform) -> None:
     finished = platform.make("plan", "ARGS=-detailed-exitcode")
     assert "No changes. Your infrastructure matches the configuration." in finished.stdout
+
+
+def test_sam_lists_what_is_deployed(platform: Platform) -> None:
+    stack = service_stack_name(REGION, platform.environment)
+    for what, name in (("resources", "TradeFunction"), ("endpoints", "/trade[")):
+        listed = subprocess.run(
+            [ROOT / ".venv" / "bin" / "sam", "list", what, "--stack-name", stack],
+            cwd=ROOT / "service",
+            env=platform.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert name in listed.stdout, listed.stderr
 
 
 def test_invoke_sends_a_ready_event_to_the_deployed_function(platform: Platform) -> None:

@@ -10,21 +10,38 @@ import pytest
 from service.tools import openapi
 from tests.service.conftest import ROOT, context
 from trading import api
+from trading.fields import TRADE_ID
 
+# Events about one trade name this one; who sends them puts a trade of their own in its place.
+EXAMPLE = TRADE_ID.example
 EVENTS = ROOT / "service" / "events"
 
 
-def send(name: str) -> dict[str, Any]:
-    return api.handler(json.loads((EVENTS / f"{name}.json").read_text()), context())
+def send(name: str, trade_id: str = EXAMPLE) -> dict[str, Any]:
+    """Send an event; one that is about the example's trade is sent about another."""
+    event = (EVENTS / f"{name}.json").read_text().replace(EXAMPLE, trade_id)
+    return api.handler(json.loads(event), context())
 
 
 @pytest.mark.usefixtures("service")
 def test_each_event_is_answered() -> None:
-    first = ["post_trade", "post_trade_with_key"]
-    others = sorted({file.stem for file in EVENTS.glob("*.json")} - set(first))
-    for name in (*first, *others):
-        assert send(name)["statusCode"] == 200, name
+    booked = send("post_trade_with_key")
+    assert booked["statusCode"] == 200
+    trade_id = json.loads(booked["body"])["trade_id"]
+    for name in sorted({file.stem for file in EVENTS.glob("*.json")} - {"post_trade_with_key"}):
+        assert send(name, trade_id)["statusCode"] == 200, name
     assert send("post_trade_with_key")["multiValueHeaders"]["Idempotency-Replayed"] == ["true"]
+
+
+def test_each_route_has_an_event() -> None:
+    events = [json.loads(file.read_text()) for file in EVENTS.glob("*.json")]
+    routes = {
+        (method.upper(), path)
+        for path, item in openapi.document()["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+    assert routes == {(event["httpMethod"], event["resource"]) for event in events}
 
 
 def test_each_event_is_of_a_documented_route_as_api_gateway_sends_it() -> None:
