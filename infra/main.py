@@ -12,13 +12,14 @@ from shared.cli.stamp import Stamp, digest
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def synthesize(environment: EnvironmentConfig) -> None:
-    """Write the Terraform JSON of all the environment's stacks to its output folder.
+def synthesize(environment: EnvironmentConfig, *, states: bool = True) -> None:
+    """Write the Terraform JSON of the environment's stacks to its output folder.
 
-    Does nothing if the folder is up to date.
+    With `states`, the stacks of the state buckets are among them. Does nothing if the folder is up
+    to date.
     """
     # Computed before anything is read, so that a source that changes meanwhile is not missed.
-    stamp = _stamp(environment)
+    stamp = _stamp(environment, states=states)
     if stamp.current():
         return
     from infra.provider.bindings import App
@@ -31,18 +32,19 @@ def synthesize(environment: EnvironmentConfig) -> None:
     app = App(outdir=str(environment.out_dir))
     contract = load_contract()
     for region in environment.regions:
-        StateBackend(app, environment=environment, region=region.region)
+        if states:
+            StateBackend(app, environment=environment, region=region.region)
         DataPlatform(app, environment=environment, region=region, contract=contract)
     app.synth()
     stamp.write()
 
 
-def _stamp(environment: EnvironmentConfig) -> Stamp:
+def _stamp(environment: EnvironmentConfig, *, states: bool) -> Stamp:
     # The versions of all installed packages, CDKTF and the provider's among them.
     installed = sorted(file.name for path in sys.path for file in Path(path).glob("*.dist-info"))
     # What CDKTF itself reads.
     variables = sorted((k, v) for k, v in os.environ.items() if k.startswith(("CDKT", "SYNTH_")))
-    inputs = (environment, sys.version, installed, variables, digest(_ROOT, _sources()))
+    inputs = (environment, states, sys.version, installed, variables, digest(_ROOT, _sources()))
     folder = environment.out_dir
 
     def outputs() -> str:

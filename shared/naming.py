@@ -6,6 +6,8 @@ from shared.cli.errors import UserError
 from shared.regions import REGIONS
 
 PLATFORM = "trading-platform"
+# What the service counts in CloudWatch: the namespace, the metric, and its dimension `service`.
+METRICS, TRADES_BOOKED, TRADE_SERVICE = "TradingPlatform", "TradesAccepted", "trade"
 
 REGION_CODES = {name: region.code for name, region in REGIONS.items()}
 

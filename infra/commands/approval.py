@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from infra.commands.planning import PlannedStack
 from infra.gate.verdict import NOTHING_LOST
+from shared.cli.confirm import confirm
 from shared.cli.errors import UserError
 
 Allowed = frozenset[tuple[str, str]]
@@ -18,7 +19,7 @@ def summary(stacks: Sequence[PlannedStack]) -> str:
             lines.append(f"{stack.name}: new; planned when the primary region is deployed")
         elif stack.changes:
             lines.append(f"{stack.name}: {stack.verdict.word}")
-            lines += [f"  {line}" for line in stack.verdict.lines()]
+            lines += [f"  {line}" for line in (*stack.verdict.lines(), *stack.holdings)]
         else:
             lines.append(f"{stack.name}: no changes")
     return "\n".join(lines)
@@ -67,17 +68,3 @@ def approve(stacks: Sequence[PlannedStack], *, reviewed: bool) -> None:
             "something; nothing was applied. Run `make plan OUT=folder`, review it, and run "
             "`make deploy-infra PLAN=folder`"
         )
-
-
-def confirm(question: str) -> None:
-    """Ask on the terminal; return if the answer is yes.
-
-    Raises:
-        UserError: it is anything else.
-    """
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise UserError("nothing was changed")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.commands.approval import approve, check, summary
-from infra.commands.elsewhere import deployed_elsewhere
+from infra.commands.elsewhere import notes
 from infra.commands.planning import (
     PlannedStack,
     plan_stacks,
@@ -49,9 +49,8 @@ def main() -> None:
             if saved
             else plan_stacks(environment, terraform, plans, parallel=parallel)
         )
-        print(summary(stacks), flush=True)
-        for region in deployed_elsewhere(environment):
-            print(f"note: {environment.suffix} is deployed in {region} as well; REGIONS lacks it")
+        forgotten = notes(environment, (stack.region for stack in stacks if stack.new))
+        print(summary(stacks), *forgotten, sep="\n", flush=True)
         warn(stacks)
         check(stacks, allowed)
         approve(stacks, reviewed=bool(saved))

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.commands.approval import confirm
+from infra.commands.holdings import holdings
 from infra.commands.kept_keys import keys_kept
 from infra.commands.planning import initialized, run_explained
 from infra.commands.preflight import check_destroy
 from infra.config.environment import EnvironmentConfig, load_environment
+from infra.config.naming import resource_name
 from infra.terraform.program import Terraform, installed_terraform
+from shared.cli.confirm import confirm
 from shared.cli.errors import exit_code
 from shared.cli.in_regions import parallel_limit
 
@@ -29,6 +31,10 @@ def main() -> None:
         environment.check_destroyable()
         check_destroy(environment)
         folders = initialized(environment, terraform)
+        for region, folder in folders.items():
+            cluster = resource_name("cluster", region, environment.suffix)
+            if held := holdings(cluster, region, environment.suffix):
+                print(f"==> {folder.name}: {held}", flush=True)
         if sys.stdin.isatty():
             names = ", ".join(folder.name for folder in folders.values())
             confirm(f"Destroy {names}, with all trades?")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from infra.commands.approval import summary
+from infra.commands.elsewhere import notes
 from infra.commands.planning import plan_stacks, plans_folder, warn
 from infra.config.environment import load_environment
 from infra.terraform.program import installed_terraform
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(stacks) > 1:
         for stack in stacks:
             print(stack.words)
-    print(summary(stacks), flush=True)
+    forgotten = notes(environment, (stack.region for stack in stacks if stack.new))
+    print(summary(stacks), *forgotten, sep="\n", flush=True)
     warn(stacks)
     if out:
         print(

@@ -11,13 +11,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from infra.commands.consumers import consumption, consumption_changes
+from infra.commands.holdings import holdings
 from infra.commands.running import with_what_runs
 from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig
-from infra.gate.changes import Plan, deployed_resources
+from infra.gate.changes import Plan, deployed_resources, missing_accounts
+from infra.gate.obstacles import CLUSTER
 from infra.gate.verdict import Verdict, judge
 from infra.main import synthesize
-from infra.terraform.backend import backend_arguments, stack_folder
+from infra.terraform.backend import account_id, backend_arguments, stack_folder
 from infra.terraform.messages import explained
 from infra.terraform.program import Terraform
 from shared.cli.errors import UserError
@@ -45,6 +47,10 @@ class PlannedStack:
     verdict: Verdict = field(default_factory=Verdict)
     warnings: tuple[str, ...] = ()
     words: str = ""
+    # What the clusters hold that the plan harms.
+    holdings: tuple[str, ...] = ()
+    # Nothing of it is deployed yet.
+    new: bool = False
 
     @property
     def name(self) -> str:
@@ -205,11 +211,18 @@ def read_plan(terraform: Terraform, folder: Path, file: Path) -> Mapping[str, An
 
 
 def check_state(environment: EnvironmentConfig, region: str, stack: str, plan: Plan) -> None:
-    """Return unless the plan starts from nothing although the platform is deployed.
+    """Return unless the plan starts from nothing, or from what is not this account's.
 
     Raises:
-        UserError: the state is empty, and a deployed platform publishes the contract.
+        UserError: the state is empty, and a deployed platform publishes the contract; or the state
+            is of another account.
     """
+    others = set(missing_accounts(plan))
+    if others and (account := account_id(region)) not in others:
+        raise UserError(
+            f"the state of {stack} is of the account {', '.join(sorted(others))}, and the "
+            f"credentials are of {account}: change the credentials, or STATE and STATE_DIR"
+        )
     if not any(deployed_resources(plan)):
         _check_state(environment, region, stack)
 
@@ -246,11 +259,20 @@ def _planned(
     plan = read_plan(terraform, folder, file)
     check_state(environment, region, folder.name, plan)
     consumed = consumption(region, environment.suffix)
+    verdict = judge(plan, consumed)
+    harmed = {finding.address for finding in (*verdict.obstacles, *verdict.losses)}
+    held = (
+        holdings(values["cluster_identifier"], region, environment.suffix)
+        for type_, address, values in deployed_resources(plan)
+        if type_ == CLUSTER and address in harmed
+    )
     return PlannedStack(
         region,
         folder,
         file,
         changes=bool(plan.get("applyable", True)),
-        verdict=judge(plan, consumed),
+        verdict=verdict,
         warnings=tuple(consumption_changes(plan, consumed)),
+        holdings=tuple(filter(None, held)),
+        new=not any(deployed_resources(plan)),
     )

@@ -80,3 +80,12 @@ def deployed_resources(plan: Plan) -> Iterator[tuple[str, str, Values]]:
     for resource in state.get("resources", []):
         if resource["mode"] == "managed":
             yield resource["type"], resource["address"], resource["values"]
+
+
+def missing_accounts(plan: Plan) -> Iterator[str]:
+    """The account of each resource that the state has and that nobody finds any more."""
+    for drift in plan.get("resource_drift", []):
+        change = drift["change"]
+        if change["actions"] == ["delete"]:
+            account = str((change.get("before") or {}).get("arn", "")).split(":")[4:5]
+            yield from filter(None, account)

@@ -13,17 +13,27 @@ _INSTANCE = "aws_rds_cluster_instance"
 _LOGS = "aws_cloudwatch_log_group"
 Obstacle = tuple[str, str]
 
-# The attributes that name an option of the environment's file, and the way to what was meant.
-_CLUSTER_WAYS: Mapping[str, str] = {
+_PAGE = "docs/how-to/move-to-a-new-environment.md"
+# By attribute, what another value of an option in the environment's file means, and the way to what
+# was meant.
+CLUSTER_WAYS: Mapping[str, str] = {
     "database_name": (
-        "another database.name replaces the cluster with an empty one; keep the name, or create a "
-        "new environment with it"
+        "another database.name replaces the cluster with an empty one; keep the name, or move the "
+        f"trades to a new environment ({_PAGE})"
     ),
     "master_username": (
         "another database.master_username replaces the cluster with an empty one; keep the name, "
         "and create a further user with SQL"
     ),
 }
+NETWORK_WAY = (
+    "another cidr replaces the network under a running database, which AWS refuses halfway; keep "
+    f"the cidr, or move the trades to a new environment ({_PAGE})"
+)
+GLOBAL_WAY = (
+    "a database joins or leaves a global database only as a new one; put database.global_regions "
+    f"back, or move the trades to a new environment ({_PAGE})"
+)
 
 
 def obstacles(plan: Plan, changes: Sequence[Change]) -> Iterator[Obstacle]:
@@ -34,16 +44,12 @@ def obstacles(plan: Plan, changes: Sequence[Change]) -> Iterator[Obstacle]:
     yield from _global(deployed, changes)
     for change in changes:
         if change.type == "aws_vpc" and change.action == "replace":
-            yield (
-                change.address,
-                "another cidr replaces the network under a running database, which AWS refuses "
-                "halfway; keep the cidr, or create a new environment with it",
-            )
+            yield change.address, NETWORK_WAY
         if change.type == CLUSTER and change.action == "replace":
             yield from (
-                (change.address, _CLUSTER_WAYS[name])
+                (change.address, CLUSTER_WAYS[name])
                 for name in change.forced_by
-                if name in _CLUSTER_WAYS
+                if name in CLUSTER_WAYS
             )
         if change.type == CLUSTER and change.alters("engine_version"):
             before, after = change.before["engine_version"], change.after["engine_version"]
@@ -107,28 +113,17 @@ def _global(
     clusters = {address for type_, address, _ in deployed if type_ == CLUSTER}
     going = {change.address for change in changes if change.action == "destroy"}
     for change in changes:
-        if change.type == _GLOBAL and change.action == "add" and clusters:
-            yield (
-                change.address,
-                "database.global_regions is for new environments: it cannot take in the database "
-                "that is deployed; take the edit back",
-            )
-        if change.type == _GLOBAL and change.goes and clusters - going:
-            yield (
-                change.address,
-                "an environment cannot leave its global database; put database.global_regions back",
-            )
+        if change.type == _GLOBAL and (
+            (change.action == "add" and clusters) or (change.goes and clusters - going)
+        ):
+            yield change.address, GLOBAL_WAY
         if (
             change.type == CLUSTER
             and change.action in ("change", "replace")
             and not change.before.get("global_cluster_identifier")
             and change.after.get("global_cluster_identifier")
         ):
-            yield (
-                change.address,
-                "database.global_regions is for new environments: the cluster that is deployed "
-                "cannot join; take the edit back",
-            )
+            yield change.address, GLOBAL_WAY
 
 
 def _occupied(

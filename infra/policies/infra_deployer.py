@@ -207,6 +207,7 @@ def _lookups() -> Statement:
             "backup:List*",
             "cloudformation:DescribeStacks",
             "cloudwatch:Describe*",
+            "cloudwatch:GetMetricStatistics",
             "cloudwatch:ListTagsForResource",
             "logs:*LogDelivery",
             "logs:Describe*",

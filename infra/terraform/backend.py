@@ -1,6 +1,6 @@
 """What `terraform init` is told of the remote state, since it depends on the account."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import boto3
@@ -21,17 +21,23 @@ def backend_arguments(environment: EnvironmentConfig, region: str) -> Sequence[s
     """
     if not environment.remote_state:
         return ()
+    return [f"-backend-config={name}={value}" for name, value in backend_settings(region).items()]
+
+
+def backend_settings(region: str) -> Mapping[str, str]:
+    """The settings of the S3 backend that depend on the account.
+
+    Raises:
+        UserError: there is no state bucket yet, or the credentials may not use it.
+    """
     account = account_id(region)
     if not state_bucket_exists(region, account):
         raise UserError(
             f"there is no state bucket in {region} for the account {account}: "
             "run `make bootstrap-state` first, or keep the state on this machine with STATE=local"
         )
-    return (
-        f"-backend-config=bucket={state_bucket_name(region, account)}",
-        # Without the key, Terraform asks for AES256, which the bucket refuses.
-        f"-backend-config=kms_key_id={_state_key_arn(region)}",
-    )
+    # Without the key, Terraform asks for AES256, which the bucket refuses.
+    return {"bucket": state_bucket_name(region, account), "kms_key_id": _state_key_arn(region)}
 
 
 def stack_folder(environment: EnvironmentConfig, region: str) -> Path:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 # How Terraform colours and frames an error.
 _FRAME = re.compile(r"\x1b\[[0-9;]*m|[│╷╵]")
 
+# The first pattern that is found counts: Terraform says of a file that it cannot read that it could
+# not lock it.
 _WAYS: Mapping[str, str] = {
+    r"Unsupported state file format": (
+        "the state of {stack} cannot be read, for it is damaged or of a newer Terraform; see "
+        "docs/runbooks/stuck-lock.md"
+    ),
     r"Error acquiring the state lock": (
         "another run holds the state of {stack}, or a killed one left its lock; see "
         "docs/runbooks/stuck-lock.md, and do not use -lock=false: two runs destroy the state"

@@ -232,7 +232,7 @@ def _check(finished: subprocess.CompletedProcess[str], folder: Path, command: st
         # The preparation may be the cause: repeat it the next time.
         (folder / _STAMP).unlink(missing_ok=True)
         raise UserError(
-            explained(finished.stderr or "", folder.name)
+            explained(f"{finished.stdout or ''}{finished.stderr or ''}", folder.name)
             or f"terraform {command} failed for {folder.name}; its output above says why"
         )
 

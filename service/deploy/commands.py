@@ -14,6 +14,7 @@ from service.deploy.previews import find_previews
 from service.deploy.release import built_candidate, earlier_release, kept_candidate, release
 from service.deploy.sam import run_sam
 from service.deploy.target import Copy, Target
+from shared.cli.confirm import confirm
 from shared.cli.errors import UserError, exit_code
 from shared.cli.in_regions import LOGS, RegionRun, parallel_limit, run_in_regions
 
@@ -68,9 +69,17 @@ def releases(target: Target) -> None:
 def delete(target: Target) -> None:
     """Remove the service, whose trades stay in the database; with a stage, a preview and its data.
 
+    Asks on a terminal.
+
     Raises:
-        UserError: there is no such preview, or SAM failed.
+        UserError: the person declines, there is no such preview, or SAM failed.
     """
+    if sys.stdin.isatty():
+        confirm(
+            f"Delete the preview {target.stage} of {target.environment}, with its trades?"
+            if target.stage
+            else f"Remove the service of {target.environment}? Its trades stay, its API goes."
+        )
     if len(target.copies) > 1:
         _in_regions(target, "delete", re.compile("Deleted successfully"))
         return

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from infra.commands import deploy, destroy, plan, planning, review
-from infra.commands.approval import approve, check, confirm, summary
-from infra.commands.elsewhere import deployed_elsewhere
+from infra.commands.approval import approve, check, summary
+from infra.commands.elsewhere import deployed_beside, deployed_elsewhere
+from infra.commands.holdings import holdings
 from infra.commands.planning import PlannedStack
 from infra.commands.preflight import check_unprotected
 from infra.commands.snapshots import take_snapshot
@@ -21,6 +22,7 @@ from infra.config.environment import EnvironmentConfig, load_environment
 from infra.gate.verdict import Finding, Verdict
 from infra.terraform.backend import stack_folder
 from infra.terraform.messages import explained
+from shared.cli.confirm import confirm
 from shared.cli.errors import UserError
 from shared.contract.loader import load_contract
 from tests.support.emulator import Emulator
@@ -269,6 +271,92 @@ def test_a_destroy_at_a_terminal_asks(
     monkeypatch.setattr(sys, "stdin", Path(os.devnull).open())  # noqa: SIM115
 
 
+def test_a_new_environment_beside_others_is_mentioned(
+    aws: Emulator,
+    stack: Document,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As when somebody has renamed one."""
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    name = {"Key": "Stack", "Value": "trading-platform-useast1-smal"}
+    ec2.create_tags(Resources=[vpc], Tags=[name])
+    try:
+        plan.main([])
+        printed = capfd.readouterr().out
+        assert f"note: {ENVIRONMENT} is new in {REGION}; deployed there are smal" in printed
+        deploy.main()
+        plan.main([])
+        assert "is new in" not in capfd.readouterr().out.rpartition("Apply complete!")[2]
+    finally:
+        ec2.delete_vpc(VpcId=vpc)
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        assert deployed_beside(load_environment(os.environ), REGION) == []
+
+
+def test_a_state_of_another_account_is_refused(aws: Emulator, stack: Document) -> None:
+    def plan_that_misses(account: str) -> dict[str, Any]:
+        """As of an account in which Terraform does not find what the state has."""
+        topic = {"arn": f"arn:aws:sns:{REGION}:{account}:small-alarms"}
+        change = {"actions": ["delete"], "before": topic}
+        return {"resource_drift": [{"type": "aws_sns_topic", "address": "a.b", "change": change}]}
+
+    environment = load_environment(os.environ)
+    planning.check_state(environment, REGION, STACK, plan_that_misses("0" * 12))
+    with pytest.raises(
+        UserError,
+        match=f"^the state of {STACK} is of the account 1{{12}}, and the credentials are of 0",
+    ):
+        planning.check_state(environment, REGION, STACK, plan_that_misses("1" * 12))
+
+
+def test_a_loss_is_named_with_what_is_lost(
+    aws: Emulator,
+    stack: Document,
+    no_terminal: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """CloudWatch has what the service and RDS tell it."""
+    stack["resource"]["aws_rds_cluster"] = {
+        "database": {
+            "cluster_identifier": STACK,
+            "engine": "aurora-mysql",
+            "master_username": "platform_admin",
+            "manage_master_user_password": True,
+            "skip_final_snapshot": True,
+        }
+    }
+    deploy.main()
+    assert holdings(STACK, REGION, ENVIRONMENT) == ""
+    cloudwatch = aws.client("cloudwatch")
+    service = {"environment": ENVIRONMENT, "service": "trade"}
+    for namespace, name, value, dimensions in (
+        ("TradingPlatform", "TradesAccepted", 1200, service),
+        ("TradingPlatform", "TradesAccepted", 34, service),
+        ("AWS/RDS", "VolumeBytesUsed", 1.5 * 1024**3, {"DBClusterIdentifier": STACK}),
+    ):
+        data = {
+            "MetricName": name,
+            "Value": value,
+            "Dimensions": [{"Name": key, "Value": each} for key, each in dimensions.items()],
+        }
+        cloudwatch.put_metric_data(Namespace=namespace, MetricData=[data])
+    held = f"{STACK} holds 1,234 trades that were booked in the last 455 days, 1.5 GiB"
+    del stack["resource"]["aws_rds_cluster"]
+    capfd.readouterr()
+    with pytest.raises(UserError, match="this plan loses data"):
+        deploy.main()
+    assert f"  {held}" in capfd.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        assert holdings(STACK, REGION, ENVIRONMENT) == ""
+    destroy.main()
+    assert f"==> {STACK}: {held}" in capfd.readouterr().out
+
+
 FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[31m│\x1b[0m\n"
 
 
@@ -278,6 +366,10 @@ FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[3
         ("Error acquiring the state lock", "docs/runbooks/stuck-lock.md, and do not use -lock"),
         ("state data in S3 does not have\n│ the expected content.", "docs/runbooks/stuck-lock.md"),
         ("Saved plan is stale", "make a new one"),
+        (
+            "Error acquiring the state lock\n│ Error message: Unsupported state file format",
+            "cannot be read, for it is damaged",
+        ),
         (
             "Instance cannot be destroyed\n│ Resource aws_kms_key.key has\n│ "
             "lifecycle.prevent_destroy set",

@@ -223,13 +223,13 @@ def test_an_environment_joins_and_leaves_a_global_database_as_a_whole_only() -> 
     state = deployed(aws_rds_cluster={"database_cluster": {}})
     added = change(GLOBAL, "create", after={})
     (line,) = words(added, prior_state=state)
-    assert line.startswith(f"cannot work: {GLOBAL}: database.global_regions is for new")
+    assert line.startswith(f"cannot work: {GLOBAL}: a database joins or leaves")
     assert words(added) == []
     joined = {"global_cluster_identifier": "all"}
     (line,) = words(change(CLUSTER, "update", before={}, after=joined), prior_state=state)
-    assert line.startswith(f"cannot work: {CLUSTER}: database.global_regions is for new")
+    assert line.startswith(f"cannot work: {CLUSTER}: a database joins or leaves")
     (line,) = words(change(GLOBAL, "delete"), prior_state=state)
-    assert line.startswith(f"cannot work: {GLOBAL}: an environment cannot leave")
+    assert line.startswith(f"cannot work: {GLOBAL}: a database joins or leaves")
     both = words(
         change(GLOBAL, "delete"),
         change(CLUSTER, "delete", before={"cluster_identifier": "a"}),
