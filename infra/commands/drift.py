@@ -6,25 +6,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
-
-import boto3
+from typing import Any
 
 from infra.commands.running import with_what_runs
+from infra.commands.unmanaged import unmanaged
 from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import Terraform, installed_terraform
-from shared.cli.aws import answering
 from shared.cli.errors import UserError, exit_code
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import SecurityGroupRuleTypeDef
-
 Plan = Mapping[str, Any]
-
-_GROUP = "aws_security_group"
-_RULES = ("aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
 
 
 def main() -> None:
@@ -42,7 +34,7 @@ def main() -> None:
             print(f"==> {folder.name}: terraform plan", file=sys.stderr, flush=True)
             terraform.init(folder, *backend_arguments(environment, region))
             plan = _plan(terraform, folder)
-            findings = [*plan_findings(plan), *unknown_rules(plan, region)]
+            findings = [*plan_findings(plan), *unmanaged(plan, region, environment.suffix)]
             for finding in findings or ["no drift"]:
                 print(f"{folder.name}: {finding}", flush=True)
             if findings:
@@ -79,33 +71,6 @@ def plan_findings(plan: Plan) -> Iterator[str]:
             yield f"infra must be applied: the output {name} is not up to date"
 
 
-def unknown_rules(plan: Plan, region: str) -> Iterator[str]:
-    """Rules of the stack's security groups that Terraform did not create.
-
-    Each rule is a separate resource, so a plan ignores rules that somebody else added.
-
-    Raises:
-        UserError: AWS does not answer.
-    """
-    known = plan.get("prior_state", {}).get("values", {}).get("root_module", {})
-    values = [(each["type"], each["values"]) for each in known.get("resources", [])]
-    groups = {value["id"]: value["name"] for type_, value in values if type_ == _GROUP}
-    made = {value["security_group_rule_id"] for type_, value in values if type_ in _RULES}
-    if not groups:
-        return
-    ec2 = boto3.client("ec2", region_name=region)
-    pages = ec2.get_paginator("describe_security_group_rules").paginate(
-        Filters=[{"Name": "group-id", "Values": list(groups)}]
-    )
-    with answering(region, "EC2"):
-        for rule in (rule for page in pages for rule in page["SecurityGroupRules"]):
-            if rule["SecurityGroupRuleId"] not in made:
-                yield (
-                    f"infra must remove {rule['SecurityGroupRuleId']} from the security group "
-                    f"{groups[rule['GroupId']]}: {_described(rule)}"
-                )
-
-
 def _plan(terraform: Terraform, folder: Path) -> Plan:
     with TemporaryDirectory(prefix="terraform-plan-") as temporary:
         file = f"{temporary}/plan"
@@ -124,18 +89,6 @@ def _differences(change: Mapping[str, Any]) -> set[str]:
 def _given(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
     # After an apply the state has null where a refresh reads an empty value.
     return {n: v for n, v in (values or {}).items() if v not in (None, "", [], {})}
-
-
-def _described(rule: "SecurityGroupRuleTypeDef") -> str:
-    peer = (
-        rule.get("CidrIpv4")
-        or rule.get("CidrIpv6")
-        or rule.get("PrefixListId")
-        or rule.get("ReferencedGroupInfo", {}).get("GroupId", "")
-    )
-    direction = "to" if rule["IsEgress"] else "from"
-    ports = "" if rule["IpProtocol"] == "-1" else f", ports {rule['FromPort']} to {rule['ToPort']}"
-    return f"traffic {direction} {peer}, protocol {rule['IpProtocol']}{ports}"
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from infra.commands import deploy, drift
-from infra.commands.drift import unknown_rules
+from infra.commands.unmanaged import unmanaged
 from shared.cli.errors import UserError
 from tests.support.emulator import Emulator
-from tests.support.small_stack import PARAMETER, REGION, STACK, Document
+from tests.support.small_stack import ENVIRONMENT, PARAMETER, REGION, STACK, Document
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -64,6 +64,44 @@ def test_drift_names_what_differs_from_reality_and_what_is_not_applied(
     )
 
 
+TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+"Principal": {"Service": "rds.amazonaws.com"}}]}"""
+LOOK = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "rds:Describe*",
+"Resource": "*"}]}"""
+READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def test_drift_names_what_was_added_where_no_plan_shows_it(
+    aws: Emulator, stack: Document, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = "${aws_iam_role.monitoring.name}"
+    own = {"role": role, "name": "own", "policy": LOOK}
+    stack["resource"] |= {
+        "aws_iam_role": {"monitoring": {"name": "small-role", "assume_role_policy": TRUST}},
+        "aws_iam_role_policy": {"own": own},
+        "aws_iam_role_policy_attachment": {"read": {"role": role, "policy_arn": READ}},
+    }
+    deploy.main()
+    capsys.readouterr()
+    drift.main()
+    assert capsys.readouterr().out == f"{STACK}: no drift\n"
+
+    iam, ssm = aws.client("iam"), aws.client("ssm")
+    iam.attach_role_policy(RoleName="small-role", PolicyArn=ADMIN)
+    iam.put_role_policy(RoleName="small-role", PolicyName="more", PolicyDocument=LOOK)
+    extra = f"/trading-platform/{ENVIRONMENT}/v1/extra"
+    ssm.put_parameter(Name=extra, Value="x", Type="String")
+    assert findings(capsys) == [
+        f"infra must detach {ADMIN} from the role small-role",
+        "infra must delete the policy more of the role small-role",
+        f"infra must delete the parameter {extra}: the contract does not have it",
+    ]
+    iam.detach_role_policy(RoleName="small-role", PolicyArn=ADMIN)
+    iam.delete_role_policy(RoleName="small-role", PolicyName="more")
+    ssm.delete_parameter(Name=extra)
+
+
 def test_a_stack_that_cannot_be_planned_is_one_clear_line_below_what_terraform_said(
     stack: Document, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,7 +115,12 @@ def test_security_groups_that_aws_does_not_describe_are_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, aws: Emulator
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    group = {"type": "aws_security_group", "values": {"id": "sg-1", "name": "database"}}
+    group = {
+        "mode": "managed",
+        "type": "aws_security_group",
+        "address": "aws_security_group.database",
+        "values": {"id": "sg-1", "name": "database"},
+    }
     plan = {"prior_state": {"values": {"root_module": {"resources": [group]}}}}
     with pytest.raises(UserError, match="EC2 in us-east-1 does not answer"):
-        list(unknown_rules(plan, REGION))
+        list(unmanaged(plan, REGION, ENVIRONMENT))
