@@ -29,11 +29,13 @@ class ApiError(Exception):
     """The API refused a request, and would refuse it again.
 
     `code` and `detail` are those of the problem document, and `status` is the HTTP status. An
-    answer that is no problem document has an empty code. `retry_after` is in seconds.
+    answer that is no problem document has an empty code. `retry_after` is in seconds. `problem` is
+    the whole document: that of a refused batch says what is wrong with each trade.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after: float = 0) -> None:
         self.status = status
+        self.problem = problem
         self.retry_after = retry_after
         self.code = str(problem.get("code", ""))
         self.detail = str(problem.get("detail", ""))

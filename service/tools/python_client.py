@@ -24,7 +24,7 @@ _HEAD = '''"""The operations of the trade API {version}: made by `make openapi`;
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+{imports}from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NotRequired, TypedDict, cast
 from urllib.parse import quote
@@ -90,12 +90,12 @@ class _Types:
                 raise ValueError(f"{name}: no type in Python is known for {schema}")
         return f"{found} | None" if schema.get("nullable") else found
 
-    def properties(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The properties of an object's schema, or of the one that it refers to."""
+    def schema(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A schema, or the one that it refers to."""
         if "$ref" in schema:
-            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
-        properties: Mapping[str, Any] = schema.get("properties", {})
-        return properties
+            found: Mapping[str, Any] = self._schemas[schema["$ref"].rpartition("/")[2]]
+            return found
+        return schema
 
     def _define(self, name: str, schema: Mapping[str, Any]) -> None:
         fields, notes = [], []
@@ -128,8 +128,9 @@ def render(api: Mapping[str, Any]) -> str:
         if verb != "parameters"
         for method in _methods(path, verb, operation, item.get("parameters", ()), types)
     ]
+    imports = "import time\n" if any("time.sleep" in method for method in methods) else ""
     parts = [
-        _HEAD.format(version=api["info"]["version"]),
+        _HEAD.format(version=api["info"]["version"], imports=imports),
         *types.definitions.values(),
         "\n".join([_CLASS, *methods]),
     ]
@@ -166,14 +167,18 @@ def _methods(
             "",
         ]
     )
-    found = types.properties(answer_schema)
+    found = types.schema(answer_schema).get("properties", {})
     if "next_cursor" in found:
         (items,) = (field for field, its in found.items() if its.get("type") == "array")
         item = types.of(found[items], _class_name(items)).removeprefix("list[").removesuffix("]")
-        yield _pages(name, items, item, [each for each in parameters if each.name != "cursor"])
+        # A list's last page has no cursor. A feed has no last page.
+        is_feed = "next_cursor" in types.schema(answer_schema)["required"]
+        yield (_feed if is_feed else _pages)(name, items, item, parameters)
 
 
 def _pages(name: str, items: str, item: str, parameters: Sequence[_Parameter]) -> str:
+    """The method that goes through a list to its end."""
+    parameters = [each for each in parameters if each.name != "cursor"]
     passed = "".join(f"{each.python}={each.python}, " for each in parameters)
     return "\n".join(
         [
@@ -186,6 +191,37 @@ def _pages(name: str, items: str, item: str, parameters: Sequence[_Parameter]) -
             '            cursor = page.get("next_cursor")',
             "            if cursor is None:",
             "                return",
+            "",
+        ]
+    )
+
+
+def _feed(name: str, items: str, item: str, parameters: Sequence[_Parameter]) -> str:
+    """The method that follows a feed for as long as the caller wants."""
+    # A place is a cursor or a time, never both.
+    passed = "".join(
+        f"{each.python}={'None if cursor else ' if each.name == 'from' else ''}{each.python}, "
+        for each in parameters
+    )
+    pause = "Seconds to wait after a page without anything new."
+    own = _Parameter("query", "", "pause_seconds", "float", True, pause)
+    signature = _signature(
+        f"follow_{name.partition('_')[2]}", [*parameters, own], f"Iterator[{item}]"
+    )
+    return "\n".join(
+        [
+            signature.replace("*, pause_seconds: float", "*, pause_seconds: float = 1"),
+            _docstring(
+                f"Follow `{name}` without an end.",
+                "Store the `cursor` of what you have processed, to go on from there later.",
+                [own, *parameters],
+            ),
+            "        while True:",
+            f"            page = self.{name}({passed})",
+            f'            yield from page["{items}"]',
+            '            cursor = page["next_cursor"]',
+            f'            if not page["{items}"]:',
+            "                time.sleep(pause_seconds)",
             "",
         ]
     )

@@ -115,6 +115,55 @@ def test_a_document_that_the_generator_does_not_know_is_refused(
         python_client.render(document)
 
 
+class Pages:
+    """Answers each request with the next page, and notes how the feed was asked for it."""
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self.pages = list(pages)
+        self.asked: list[dict[str, Any]] = []
+
+    def call(self, _method: str, _path: str, *, query: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append({name: value for name, value in query.items() if value is not None})
+        return self.pages.pop(0)
+
+
+def test_a_feed_is_followed_without_an_end() -> None:
+    document = openapi.document()
+    trades = document["paths"]["/trades"]["get"]
+    names = ("from", "cursor")
+    document["paths"]["/feed"] = {
+        "get": {
+            **trades,
+            "operationId": "listFeed",
+            "parameters": [each for each in trades["parameters"] if each["name"] in names],
+            "responses": {"200": _answer_of(document, "FeedPage")},
+        }
+    }
+    page = document["components"]["schemas"]["TradePage"]
+    document["components"]["schemas"]["FeedPage"] = {**page, "required": list(page["properties"])}
+    module: dict[str, Any] = {"__name__": "operations"}
+    exec(python_client.render(document), module)
+    pages = Pages(
+        {"trades": [1, 2], "next_cursor": "b"},
+        {"trades": [], "next_cursor": "b"},
+        {"trades": [3], "next_cursor": "c"},
+    )
+    follow = module["Operations"].follow_feed
+    followed = follow(with_list(pages, module), from_="2026-01-01T00:00:00Z", pause_seconds=0)
+    assert [next(followed) for _ in range(3)] == [1, 2, 3]
+    assert pages.asked == [{"from": "2026-01-01T00:00:00Z"}, {"cursor": "b"}, {"cursor": "b"}]
+
+
+def with_list(pages: Pages, module: dict[str, Any]) -> Any:
+    """Operations that get their answers from the pages."""
+    return type("Stub", (module["Operations"],), {"call": staticmethod(pages.call)})()
+
+
+def _answer_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": "A page.", "content": {"application/json": {"schema": schema}}}
+
+
 def test_two_objects_of_one_name_are_refused() -> None:
     document = openapi.document()
     nested = {"type": "object", "properties": {"order": {"type": "object", "properties": {}}}}
