@@ -19,7 +19,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.config.aurora import ENGINE_VERSIONS
+from infra.config.aurora import ENGINE_VERSIONS, version_number
 from infra.terraform.program import cli_config
 from local.processes import command_line
 from tests.support.emulator import (
@@ -460,3 +460,40 @@ def test_terraform_sees_no_difference_after_an_apply(emulator: Emulator, tmp_pat
             assert done.returncode == expected, done.stdout + done.stderr
     vpcs = emulator.client("ec2").describe_vpcs()["Vpcs"]
     assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
+
+
+def test_what_a_database_uses_stays_and_its_engine_goes_forward_only(emulator: Emulator) -> None:
+    ec2, rds = emulator.client("ec2"), emulator.client("rds")
+    vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(
+            VpcId=vpc, CidrBlock=f"10.5.{number}.0/24", AvailabilityZone=f"{REGION}{zone}"
+        )["Subnet"]["SubnetId"]
+        for number, zone in enumerate("ab")
+    ]
+    group = {"DBSubnetGroupName": "both", "DBSubnetGroupDescription": "both zones"}
+    rds.create_db_subnet_group(**group, SubnetIds=subnets)
+    with pytest.raises(rds.exceptions.DBSubnetGroupAlreadyExistsFault):
+        rds.create_db_subnet_group(**group, SubnetIds=subnets)
+    newest, older = sorted(ENGINE_VERSIONS, key=version_number)[-1:-3:-1]
+    create_cluster(emulator, DBSubnetGroupName="both", EngineVersion=older)
+    rds.create_db_instance(
+        DBInstanceIdentifier="writer",
+        DBClusterIdentifier="trades",
+        DBInstanceClass="db.r5.large",
+        Engine="aurora-mysql",
+        AvailabilityZone=f"{REGION}a",
+    )
+    change = {"DBClusterIdentifier": "trades", "ApplyImmediately": True}
+    rds.modify_db_cluster(**change, EngineVersion=newest, AllowMajorVersionUpgrade=False)
+    with pytest.raises(ClientError, match=f"Cannot upgrade aurora-mysql from {newest} to {older}"):
+        rds.modify_db_cluster(**change, EngineVersion=older)
+    with pytest.raises(ClientError, match="has dependencies and cannot be deleted"):
+        ec2.delete_subnet(SubnetId=subnets[0])
+    ec2.delete_subnet(SubnetId=subnets[1])
+    with pytest.raises(rds.exceptions.InvalidDBSubnetGroupStateFault):
+        rds.delete_db_subnet_group(DBSubnetGroupName="both")
+    rds.delete_db_instance(DBInstanceIdentifier="writer", SkipFinalSnapshot=True)
+    rds.delete_db_cluster(DBClusterIdentifier="trades", SkipFinalSnapshot=True)
+    ec2.delete_subnet(SubnetId=subnets[0])
+    rds.delete_db_subnet_group(DBSubnetGroupName="both")
