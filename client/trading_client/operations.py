@@ -12,7 +12,7 @@ class Order(TypedDict):
     """The object `Order` of the API.
 
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     side: Whether the caller buys or sells.
     price: Price of one unit.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
@@ -20,7 +20,7 @@ class Order(TypedDict):
     """
 
     symbol: str
-    quantity: int
+    quantity: int | str
     side: NotRequired[Literal["BUY", "SELL"]]
     price: NotRequired[str]
     client_order_id: NotRequired[str]
@@ -32,13 +32,13 @@ class BookedTrade(TypedDict):
 
     trade_id: The trade's ID; later trades have greater ones.
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     db_endpoint: The database that holds the trade.
     """
 
     trade_id: str
     symbol: str
-    quantity: int
+    quantity: int | str
     region: str
     environment: str
     db_endpoint: str
@@ -50,7 +50,7 @@ class ReplayedTrade(TypedDict):
 
     trade_id: The trade's ID; later trades have greater ones.
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     db_endpoint: The database that holds the trade.
     status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
     principal: ARN of who booked the trade; `anonymous` without authorisation.
@@ -58,7 +58,7 @@ class ReplayedTrade(TypedDict):
 
     trade_id: str
     symbol: str
-    quantity: int
+    quantity: int | str
     region: str
     environment: str
     db_endpoint: str
@@ -70,14 +70,14 @@ class ValidOrder(TypedDict):
     """The object `ValidOrder` of the API.
 
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     side: Whether the caller buys or sells.
     price: Price of one unit.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
     """
 
     symbol: str
-    quantity: int
+    quantity: int | str
     side: Literal["BUY", "SELL"]
     price: str | None
     client_order_id: str | None
@@ -99,14 +99,14 @@ class BatchOrder(TypedDict):
     """The object `BatchOrder` of the API.
 
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     side: Whether the caller buys or sells.
     price: Price of one unit.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
     """
 
     symbol: str
-    quantity: int
+    quantity: int | str
     side: NotRequired[Literal["BUY", "SELL"]]
     price: NotRequired[str]
     client_order_id: str
@@ -190,7 +190,7 @@ class Trade(TypedDict):
     created_at: When the trade was booked.
     status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
     symbol: The instrument.
-    quantity: Number of units.
+    quantity: Number of units: a whole number, or a decimal number as a string.
     side: Whether the caller buys or sells.
     price: Price of one unit.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
@@ -205,7 +205,7 @@ class Trade(TypedDict):
     created_at: str
     status: Literal["SUCCESS", "VOID"]
     symbol: str
-    quantity: int
+    quantity: int | str
     side: Literal["BUY", "SELL"]
     price: str | None
     client_order_id: str | None
@@ -239,11 +239,14 @@ class Position(TypedDict):
     """The object `Position` of the API.
 
     symbol: The instrument.
-    quantity: Negative if more was sold than bought.
+    quantity: Negative if more was sold than bought. A string if it is not whole, or beyond 2^53 -
+        1, where many readers of JSON round numbers.
+    exact_quantity: The same, always as a string.
     """
 
     symbol: str
-    quantity: int
+    quantity: int | str
+    exact_quantity: str
 
 
 class Positions(TypedDict):
@@ -477,7 +480,7 @@ class Operations(ABC):
     def list_positions(
         self, *, symbol: str | None = None, consistent: bool | None = None
     ) -> Positions:
-        """The net quantity of each symbol: bought less sold, void trades left out.
+        """The net quantity of each symbol: bought less sold, without void trades.
 
         Args:
             symbol: The instrument.

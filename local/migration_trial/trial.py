@@ -179,8 +179,10 @@ def try_migrations(
     before, added = released.migrations, pending(released, new)
     progress(f"loading {rows:,} trades")
     with rig(folder) as made:
-        made.migrate(DATABASE, before)
+        # The users may have rights on tables that are added. Rights outlive their tables.
+        made.migrate(DATABASE, new.migrations)
         made.provide_users()
+        made.migrate(DATABASE, before)
         made.fill(DATABASE, rows)
         verdicts = structural_verdicts(made, before, added)
         kills = check_killed_runners(made, before, added)

@@ -232,7 +232,7 @@ def _list_trades() -> dict[str, Any]:
 def _list_positions() -> dict[str, Any]:
     return {
         "operationId": "listPositions",
-        "summary": "The net quantity of each symbol: bought less sold, void trades left out.",
+        "summary": "The net quantity of each symbol: bought less sold, without void trades.",
         "parameters": _query(fields.LIST_POSITIONS),
         "responses": {
             "200": _json("The positions, by symbol.", _reference("Positions")),
@@ -395,8 +395,23 @@ def _page_schema() -> dict[str, Any]:
 
 
 def _positions_schema() -> dict[str, Any]:
-    quantity = {"type": "integer", "description": "Negative if more was sold than bought."}
-    position = _object({"symbol": _plain(fields.SYMBOL), "quantity": quantity})
+    exact = {
+        "type": "string",
+        "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]{1,9})?$",
+        "example": "-120.5",
+    }
+    quantity = {
+        "description": "Negative if more was sold than bought. A string if it is not whole, or "
+        "beyond 2^53 - 1, where many readers of JSON round numbers.",
+        "oneOf": [{"type": "integer", "minimum": 1 - 2**53, "maximum": 2**53 - 1}, exact],
+    }
+    position = _object(
+        {
+            "symbol": _plain(fields.SYMBOL),
+            "quantity": quantity,
+            "exact_quantity": {**exact, "description": "The same, always as a string."},
+        }
+    )
     return _object({"positions": {"type": "array", "items": position}})
 
 

@@ -8,10 +8,12 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Literal
 
 from tests.faults.function import Function
+from trading.fields import quantity
 from trading_client import Client, Request, Response, is_replay
 
 _SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
@@ -22,6 +24,9 @@ _UNKNOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.G
 _GIVEN_UP = 3
 _REPEATED = 3
 _LOOKED_UP = 3
+_VOIDED = 5
+# How many of 100 quantities are not whole.
+_DECIMAL = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Order:
     key: str
     symbol: str
     side: Literal["BUY", "SELL"]
-    quantity: int
+    quantity: Decimal
 
 
 class Ledger:
@@ -40,6 +45,8 @@ class Ledger:
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         self.acknowledged: dict[str, str] = {}  # key -> trade_id
+        self.void_asked: set[str] = set()  # of trade_ids
+        self.void_acknowledged: set[str] = set()
         self.times: list[float] = []  # of acknowledgements
         self.slowest = 0.0  # seconds from a trade's first request to its acknowledgement
         self.problems: list[str] = []
@@ -145,7 +152,8 @@ class _Caller:
             key=f"{self._name}:{next(self._numbers)}",
             symbol=self._random.choice(_SYMBOLS),
             side="BUY" if self._happens(50) else "SELL",
-            quantity=self._random.randint(1, 1000),
+            quantity=self._random.randint(1, 1000)
+            + Decimal(self._random.randint(1, 999) if self._happens(_DECIMAL) else 0) / 1000,
         )
         self._ledger.asked(order)
         if not self._book(order):
@@ -154,6 +162,8 @@ class _Caller:
             self._book(order, must_be_replay=True)
         if self._happens(_LOOKED_UP):
             self._look_up(order)
+        if self._happens(_VOIDED):
+            self._void(self._ledger.acknowledged[order.key])
 
     def pause(self) -> None:
         """Think about the next trade."""
@@ -163,7 +173,7 @@ class _Caller:
         started = time.monotonic()
         try:
             booked = self._api.book(
-                {"symbol": order.symbol, "side": order.side, "quantity": order.quantity},
+                {"symbol": order.symbol, "side": order.side, "quantity": quantity(order.quantity)},
                 key=order.key,
             )
         except _GivenUp:
@@ -182,6 +192,14 @@ class _Caller:
         trade_id = self._ledger.acknowledged[order.key]
         if found["trade_id"] != trade_id:
             self._ledger.problems.append(f"{order.key} is not {trade_id} when looked up")
+
+    def _void(self, trade_id: str) -> None:
+        self._ledger.void_asked.add(trade_id)
+        try:
+            self._api.void_trade(trade_id)
+        except _GivenUp:
+            return
+        self._ledger.void_acknowledged.add(trade_id)
 
     def _carry(self, request: Request) -> Response:
         """Send a request once; after a failure, give up now and then."""

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import boto3
 
+from archive.positions import recount
 from local.database_server import ensure_tls_files
 from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
@@ -247,11 +249,15 @@ class Campaign:
         api = Client("", transport=platform.function.send)
         for consistent in (True, False):
             answer = api.list_positions(consistent=consistent)
-            told = {each["symbol"]: each["quantity"] for each in answer["positions"]}
+            told = {p["symbol"]: Decimal(p["exact_quantity"]) for p in answer["positions"]}
             if told != positions(book):
                 problems.append(
                     f"GET /positions?consistent={consistent} is not the sum of the trades"
                 )
+        with cluster.connect(cluster.writer) as connection:
+            connection.select_db(DATABASE)
+            _, differences = recount(connection, lambda: True)
+            problems += [f"the recount finds {difference}" for difference in differences]
         return problems
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
 
 from tests.faults.callers import Ledger, Order
 
@@ -21,40 +23,62 @@ class Findings:
         return bool(self.lost or self.doubled or self.wrong)
 
 
-def read_book(text: str) -> list[tuple[str, Order]]:
-    """The trades of a database, as its command-line client prints `BOOK`: trade ID and order."""
+@dataclass(frozen=True)
+class Entry:
+    """A trade of the database."""
+
+    trade_id: str
+    order: Order
+    is_void: bool = False
+
+
+def read_book(text: str) -> list[Entry]:
+    """The trades of a database, as its command-line client prints `BOOK`."""
     rows = (line.split("\t") for line in text.splitlines())
-    return [(row[0], Order(row[1], row[2], row[3], int(row[4]))) for row in rows]
+    return [
+        Entry(row[0], Order(row[1], row[2], _SIDES[row[3]], Decimal(row[4])), row[5] == "VOID")
+        for row in rows
+    ]
 
 
-BOOK = "SELECT trade_id, client_order_id, symbol, side, quantity FROM trading.trades"
+BOOK = (
+    "SELECT trade_id, client_order_id, symbol, side, quantity + fraction, status "
+    "FROM trading.trades"
+)
+_SIDES: dict[str, Literal["BUY", "SELL"]] = {"BUY": "BUY", "SELL": "SELL"}
 
 
-def compare(ledger: Ledger, book: list[tuple[str, Order]]) -> Findings:
+def compare(ledger: Ledger, book: list[Entry]) -> Findings:
     """Hold what callers were told against the book: each acknowledged trade is there, once.
 
-    A trade whose caller gave up may be there, once.
+    A trade whose caller gave up may be there, once. The same holds for voids.
     """
     findings = Findings()
     booked: dict[str, str] = {}
-    for trade_id, order in book:
-        if order.key in booked:
-            findings.doubled.append(order.key)
-        booked[order.key] = trade_id
-        if ledger.orders.get(order.key) != order:
-            findings.wrong.append(f"{order.key} is booked as {order}")
+    for entry in book:
+        key = entry.order.key
+        if key in booked:
+            findings.doubled.append(key)
+        booked[key] = entry.trade_id
+        if ledger.orders.get(key) != entry.order:
+            findings.wrong.append(f"{key} is booked as {entry.order}")
     for key, trade_id in ledger.acknowledged.items():
         if key not in booked:
             findings.lost.append(key)
         elif booked[key] != trade_id:
             findings.wrong.append(f"{key} was acknowledged as {trade_id} and is {booked[key]}")
+    void = {entry.trade_id for entry in book if entry.is_void}
+    findings.wrong += [f"{each} is not void" for each in ledger.void_acknowledged - void]
+    findings.wrong += [f"nobody voided {each}" for each in void - ledger.void_asked]
     return findings
 
 
-def positions(book: list[tuple[str, Order]]) -> dict[str, int]:
-    """The position of each symbol: the sum of its trades."""
-    sums: dict[str, int] = {}
-    for _, order in book:
-        signed = order.quantity if order.side == "BUY" else -order.quantity
-        sums[order.symbol] = sums.get(order.symbol, 0) + signed
+def positions(book: list[Entry]) -> dict[str, Decimal]:
+    """The position of each symbol: the sum of its trades that are not void."""
+    sums: dict[str, Decimal] = {}
+    for entry in book:
+        if not entry.is_void:
+            order = entry.order
+            signed = order.quantity if order.side == "BUY" else -order.quantity
+            sums[order.symbol] = sums.get(order.symbol, Decimal(0)) + signed
     return sums

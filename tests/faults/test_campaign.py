@@ -7,17 +7,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from local.database_server import MySQLServer
 from tests.faults.callers import Ledger, Order
-from tests.faults.checks import compare, positions, read_book
+from tests.faults.checks import Entry, compare, positions, read_book
 
 ROOT = Path(__file__).resolve().parents[2]
-BUY = Order("desk-1:1", "AAPL", "BUY", 100)
-SELL = Order("desk-1:2", "AAPL", "SELL", 30)
+BUY = Order("desk-1:1", "AAPL", "BUY", Decimal(100))
+SELL = Order("desk-1:2", "AAPL", "SELL", Decimal("30.5"))
 
 
 @pytest.fixture
@@ -56,17 +57,17 @@ def ledger() -> Ledger:
 
 
 def test_a_trade_whose_caller_gave_up_is_booked_or_not(ledger: Ledger) -> None:
-    assert not compare(ledger, [("TRADE-1", BUY)]).any
-    assert not compare(ledger, [("TRADE-1", BUY), ("TRADE-2", SELL)]).any
+    assert not compare(ledger, [Entry("TRADE-1", BUY)]).any
+    assert not compare(ledger, [Entry("TRADE-1", BUY), Entry("TRADE-2", SELL)]).any
 
 
 def test_an_acknowledged_trade_that_is_missing_is_lost(ledger: Ledger) -> None:
-    assert compare(ledger, [("TRADE-2", SELL)]).lost == [BUY.key]
+    assert compare(ledger, [Entry("TRADE-2", SELL)]).lost == [BUY.key]
 
 
 @pytest.mark.parametrize("order", [BUY, SELL])
 def test_a_key_that_is_booked_twice_is_doubled(ledger: Ledger, order: Order) -> None:
-    book = [("TRADE-1", BUY), ("TRADE-2", order), ("TRADE-3", order)]
+    book = [Entry("TRADE-1", BUY), Entry("TRADE-2", order), Entry("TRADE-3", order)]
     assert order.key in compare(ledger, book).doubled
 
 
@@ -74,19 +75,19 @@ def test_a_key_that_is_booked_twice_is_doubled(ledger: Ledger, order: Order) -> 
     ("trade_id", "order"),
     [
         ("TRADE-2", BUY),
-        ("TRADE-1", Order(BUY.key, "AAPL", "BUY", 101)),
-        ("TRADE-1", Order(BUY.key, "AAPL", "SELL", 100)),
+        ("TRADE-1", Order(BUY.key, "AAPL", "BUY", Decimal(101))),
+        ("TRADE-1", Order(BUY.key, "AAPL", "SELL", Decimal(100))),
     ],
 )
 def test_a_trade_that_is_not_what_was_acknowledged_is_wrong(
     ledger: Ledger, trade_id: str, order: Order
 ) -> None:
-    assert compare(ledger, [(trade_id, order)]).wrong
+    assert compare(ledger, [Entry(trade_id, order)]).wrong
 
 
 def test_a_trade_that_nobody_asked_for_is_wrong(ledger: Ledger) -> None:
-    stranger = Order("stranger", "AAPL", "BUY", 1)
-    assert compare(ledger, [("TRADE-1", BUY), ("TRADE-2", stranger)]).wrong
+    stranger = Order("stranger", "AAPL", "BUY", Decimal(1))
+    assert compare(ledger, [Entry("TRADE-1", BUY), Entry("TRADE-2", stranger)]).wrong
 
 
 def test_a_key_that_is_acknowledged_as_two_trades_is_a_problem(ledger: Ledger) -> None:
@@ -96,8 +97,26 @@ def test_a_key_that_is_acknowledged_as_two_trades_is_a_problem(ledger: Ledger) -
     assert ledger.problems
 
 
-def test_a_position_is_what_was_bought_less_what_was_sold() -> None:
-    printed = "TRADE-1\tdesk-1:1\tAAPL\tBUY\t100\nTRADE-2\tdesk-1:2\tAAPL\tSELL\t30\n"
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("acknowledged", [False, True])
+@pytest.mark.parametrize("is_void", [False, True])
+def test_a_void_is_what_was_asked_for_and_acknowledged(
+    ledger: Ledger, asked: bool, acknowledged: bool, is_void: bool
+) -> None:
+    if asked:
+        ledger.void_asked.add("TRADE-1")
+    if acknowledged:
+        ledger.void_acknowledged.add("TRADE-1")
+    is_wrong = acknowledged > is_void or is_void > asked
+    assert compare(ledger, [Entry("TRADE-1", BUY, is_void)]).any == is_wrong
+
+
+def test_a_position_is_what_was_bought_less_what_was_sold_and_is_not_void() -> None:
+    printed = (
+        "TRADE-1\tdesk-1:1\tAAPL\tBUY\t100.000000000\tSUCCESS\n"
+        "TRADE-2\tdesk-1:2\tAAPL\tSELL\t30.500000000\tSUCCESS\n"
+        "TRADE-3\tdesk-1:1\tAAPL\tBUY\t100.000000000\tVOID\n"
+    )
     book = read_book(printed)
-    assert book == [("TRADE-1", BUY), ("TRADE-2", SELL)]
-    assert positions(book) == {"AAPL": 70}
+    assert book == [Entry("TRADE-1", BUY), Entry("TRADE-2", SELL), Entry("TRADE-3", BUY, True)]
+    assert positions(book) == {"AAPL": Decimal("69.5")}

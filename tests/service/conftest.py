@@ -143,6 +143,7 @@ def schema(address: Address, secrets: Secrets) -> Iterator[Connection[Cursor]]:
         connection.select_db("trading")
         apply_migrations(connection, load_migrations(MIGRATIONS))
         connection.query("DELETE FROM trades")
+        connection.query("DELETE FROM positions")
         ensure_app_user(
             connection,
             secrets,

@@ -377,12 +377,78 @@ def test_positions_are_shown_by_symbol(call: Call) -> None:
     book(call)
     book(call, FULL)
     call(method="DELETE", path=f"/trade/{book(call)}")
+    msft = {"symbol": "MSFT", "quantity": -7, "exact_quantity": "-7"}
     _, document, _ = call(method="GET", path="/positions")
     assert document == {
-        "positions": [{"symbol": "AAPL", "quantity": 100}, {"symbol": "MSFT", "quantity": -7}]
+        "positions": [{"symbol": "AAPL", "quantity": 100, "exact_quantity": "100"}, msft]
     }
     _, document, _ = call(method="GET", path="/positions", query={"symbol": ["MSFT"]})
-    assert document == {"positions": [{"symbol": "MSFT", "quantity": -7}]}
+    assert document == {"positions": [msft]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "position"),
+    [
+        ('"0.5"', "0.5", "0.5"),
+        ('"12.50"', "12.5", "12.5"),
+        ('"0.000000001"', "0.000000001", "0.000000001"),
+        ('"999999999.999999999"', "999999999.999999999", "999999999.999999999"),
+        ('"100"', 100, "100"),
+        ('"7.000"', 7, "7"),
+        ("1000000000", 1_000_000_000, "1000000000"),
+    ],
+)
+def test_a_quantity_is_exact_and_a_number_if_it_is_whole(
+    call: Call, sent: str, answered: object, position: str
+) -> None:
+    body = f'{{"symbol":"BTC/USD","quantity":{sent},"client_order_id":"key"}}'
+    status, booked, _ = call(body)
+    assert (status, booked["quantity"]) == (200, answered)
+    # The same quantity in another form is the same request.
+    same = json.dumps(answered)
+    replay = f'{{"symbol":"BTC/USD","quantity":{same},"client_order_id":"key"}}'
+    _, again, headers = call(replay)
+    assert headers["Idempotency-Replayed"] == ["true"]
+    assert again["quantity"] == answered
+    _, shown, _ = call(method="GET", path=f"/trade/{booked['trade_id']}")
+    assert shown["quantity"] == answered
+    _, document, _ = call(method="GET", path="/positions")
+    assert document["positions"] == [
+        {"symbol": "BTC/USD", "quantity": answered, "exact_quantity": position}
+    ]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("0", "-1", "0.5", "1.5", "1000000001", "true", "null", "[]"),
+        *('"0"', '"0.0"', '"-1"', '"+1"', '"1e2"', '"01"', '".5"', '"1."', '"1,5"', '""'),
+        *('"0.0000000001"', '"1000000000"', '"NaN"'),
+    ],
+)
+def test_a_wrong_quantity_is_told_both_forms(call: Call, sent: str) -> None:
+    status, problem, _ = call(f'{{"symbol":"AAPL","quantity":{sent}}}')
+    assert status == 400
+    assert problem["detail"] == (
+        "The field 'quantity' must be a whole number from 1 to 1000000000, or a string such as "
+        '"0.5": a decimal number above 0 with at most 9 digits before and 9 after the point.'
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("position", "is_number"), [(2**53 - 1, True), (2**53, False), (10**25 + 1, False)]
+)
+def test_a_position_that_readers_of_numbers_would_round_is_a_string(
+    call: Call, schema: Connection[Cursor], position: int, is_number: bool, sign: int
+) -> None:
+    book(call)
+    with schema.cursor() as cursor:
+        cursor.execute("UPDATE positions SET quantity = %s", (sign * position,))
+    _, document, _ = call(method="GET", path="/positions")
+    exact = str(sign * position)
+    shown = sign * position if is_number else exact
+    assert document["positions"] == [{"symbol": "AAPL", "quantity": shown, "exact_quantity": exact}]
 
 
 def test_the_service_is_alive_without_its_database_but_not_ready(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import re
@@ -125,7 +126,9 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
     run: Any, s3: Any, schema: Connection[Cursor], key_arn: str
 ) -> None:
     book(schema, "2026-01-29 23:59:59.999999")
-    second = book(schema, "2026-01-30 23:59:59.999999", price=Decimal("0.1"))
+    second = book(
+        schema, "2026-01-30 23:59:59.999999", price=Decimal("0.1"), quantity=0, fraction="0.5"
+    )
     first = book(
         schema,
         "2026-01-30 00:00:00",
@@ -140,8 +143,9 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
     assert run({"date": "2026-01-30"}) == {"2026-01-30": 2}
 
     voided, open_ = archived(s3, "2026-01-30")
+    # A quantity is one value, as in the API.
     assert voided == {
-        **dict.fromkeys(COLUMNS),
+        **dict.fromkeys(set(COLUMNS) - {"fraction"}),
         "trade_id": first,
         "created_at": "2026-01-30T00:00:00.000000Z",
         "symbol": "AAPL",
@@ -157,6 +161,7 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
         "voided_by": "bob",
     }
     assert (open_["trade_id"], open_["price"], open_["voided_at"]) == (second, "0.1", None)
+    assert open_["quantity"] == "0.5"
     described = s3.head_object(Bucket=BUCKET, Key="trades/dt=2026-01-30/trades.ndjson.gz")
     assert described["ServerSideEncryption"] == "aws:kms"
     assert described["SSEKMSKeyId"] == key_arn
@@ -224,7 +229,7 @@ def test_a_database_that_fails_midway_leaves_no_file_and_the_days_before_it_whol
     book(schema, "2026-01-29 09:00:00")
     book(schema, "2026-01-30 09:00:00")
 
-    def broken(connection: Connection[Cursor], day: date) -> Iterator[tuple[Any, ...]]:
+    def broken(connection: Connection[Cursor], day: date) -> Iterator[dict[str, Any]]:
         for row in rows.rows_of(connection, day):
             yield row
             if day == YESTERDAY:
@@ -254,6 +259,43 @@ def test_a_run_is_counted_with_its_trades(
     metrics = json.loads(line)
     assert (metrics["ArchiveRuns"], metrics["ArchivedTrades"]) == (1, 1)
     assert metrics["environment"] == "test"
+
+
+def recounted(output: str) -> tuple[int, int]:
+    """How many positions a run has recounted, and how many of them were wrong."""
+    (line,) = (line for line in output.splitlines() if '"_aws"' in line)
+    metrics = json.loads(line)
+    return metrics["PositionsRecounted"], metrics["PositionsWrong"]
+
+
+def test_a_run_that_used_the_database_recounts_the_positions(
+    run: Any,
+    schema: Connection[Cursor],
+    capsys: pytest.CaptureFixture[str],
+    logs: io.StringIO,
+) -> None:
+    book(schema, "2026-01-30 09:00:00")
+    book(schema, "2026-01-30 09:00:00", side="SELL", quantity=0, fraction="0.25")
+    book(schema, "2026-01-30 09:00:00", symbol="MSFT")
+    run({})
+    assert recounted(capsys.readouterr().out) == (2, 0)
+    # A difference of each kind: too much, and no position at all.
+    query(schema, "UPDATE positions SET quantity = quantity + 1 WHERE symbol = 'AAPL'")
+    query(schema, "DELETE FROM positions WHERE symbol = 'MSFT'")
+    logs.truncate(0)
+    run({"date": "2026-01-30"})
+    assert recounted(capsys.readouterr().out) == (2, 2)
+    wrong = [json.loads(line) for line in logs.getvalue().splitlines() if "is not the sum" in line]
+    found = {line["symbol"]: Decimal(line["position"]) - Decimal(line["trades"]) for line in wrong}
+    assert found == {"AAPL": 1, "MSFT": -100}
+
+
+def test_a_recount_ends_before_the_functions_time_does(
+    run: Any, schema: Connection[Cursor], capsys: pytest.CaptureFixture[str]
+) -> None:
+    book(schema, "2026-01-30 09:00:00")
+    run({}, seconds=60)
+    assert recounted(capsys.readouterr().out) == (0, 0)
 
 
 def reset_peak_memory() -> int:
@@ -289,7 +331,7 @@ def test_memory_stays_flat_over_200000_trades(
     before = reset_peak_memory()
     assert run({}) == {"2026-01-30": 200_000}
     growth = peak_memory() - before
-    server.execute("TRUNCATE TABLE trading.trades", timeout=120)
+    server.execute("TRUNCATE TABLE trading.trades; TRUNCATE TABLE trading.positions", timeout=120)
     size = s3.head_object(Bucket=BUCKET, Key="trades/dt=2026-01-30/trades.ndjson.gz")[
         "ContentLength"
     ]

@@ -115,7 +115,8 @@ class Book:
         if order.pop("validate_only", False):
             assert document["status"] == "VALID"
             return self.stored
-        assert (document["symbol"], document["quantity"]) == (order["symbol"], order["quantity"])
+        assert document["symbol"] == order["symbol"]
+        assert Decimal(document["quantity"]) == Decimal(order["quantity"])
         order["client_order_id"] = key_of(event, order)
         row = check_row(event, order, document["trade_id"], found, replayed)
         return self.stored if replayed else [*self.stored, row]
@@ -173,6 +174,8 @@ def check_row(
     booked = {
         **dict.fromkeys(COLUMNS),
         **{name: stored(name, value) for name, value in order.items()},
+        "quantity": int(Decimal(order["quantity"])),
+        "fraction": Decimal(order["quantity"]) % 1,
         "trade_id": trade_id,
         "status": "SUCCESS",
         "side": order.get("side", "BUY"),
@@ -255,8 +258,14 @@ def check_order(order: dict[str, Any]) -> None:
     """An order that was accepted is a good one."""
     assert order.keys() <= set(hostile.NAMES)
     assert re.fullmatch(r"[A-Z0-9./& -]{1,32}", order["symbol"], re.ASCII)
-    assert type(order["quantity"]) in (int, Decimal)
-    assert 1 <= order["quantity"] <= 10**9
+    quantity = order["quantity"]
+    assert type(quantity) in (int, Decimal, str)
+    if isinstance(quantity, str):
+        assert re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", quantity, re.ASCII)
+        assert Decimal(quantity) > 0
+    else:
+        assert 1 <= quantity <= 10**9
+        assert quantity == int(quantity)
 
 
 def key_of(event: Event, order: dict[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import OperationalError, ProgrammingError
 
+from archive.positions import recount
 from local.database_server import MySQLServer
 from migration import handler as migration_handler
 from migration import runner
@@ -148,44 +149,68 @@ def test_a_runner_that_is_killed_at_any_point_is_finished_by_the_next(
     assert points > 4 * len(CHANGES)
 
 
+# Lock, three settings, history; four for each file; and the lock's release.
+STATEMENTS_OF_A_RUN = 5 + 4 + 1
+
+
 @pytest.mark.parametrize("before", [True, False])
-def test_a_deploy_that_is_killed_at_any_statement_is_finished_by_the_next(
+def test_a_run_that_is_killed_in_any_of_the_services_files_is_finished_by_the_next(
     server: MySQLServer,
     database: Connection[Cursor],
     address: Address,
     before: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The service's own files and, after them, its user; the secret is written last."""
     monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 5)
     files = load_migrations(MIGRATIONS)
+    kills = 0
+    # Each file is killed at the same statement, so that a schema serves for all files.
+    for point in range(1, STATEMENTS_OF_A_RUN + 3):
+        server.execute("DROP DATABASE trading; CREATE DATABASE trading;")
+        database.select_db("trading")
+        for number in range(1, len(files) + 1):
+            KilledCursor.left, KilledCursor.before = point, before
+            killed = connect(address, ADMIN)
+            killed.cursorclass = KilledCursor
+            try:
+                apply_migrations(killed, files[:number])
+                killed.close()
+            except Killed:
+                kills += 1
+                apply_migrations(database, files[:number])
+        history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
+        assert [name for (name,) in history] == [file.name for file in files]
+    assert kills >= STATEMENTS_OF_A_RUN * len(files)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_users_whose_making_is_killed_at_any_statement_are_finished_by_the_next_run(
+    server: MySQLServer, database: Connection[Cursor], address: Address, before: bool
+) -> None:
+    """The secret is written last."""
+    apply_migrations(database, load_migrations(MIGRATIONS))
     points = 0
     finished = False
     while not finished:
         points += 1
-        server.execute("DROP DATABASE trading; CREATE DATABASE trading;")
         server.execute(f"DROP USER IF EXISTS {APP_USER}@'%', {ARCHIVE_USER}@'%';")
-        database.select_db("trading")
         secrets = Secrets()
         KilledCursor.left, KilledCursor.before = points, before
         killed = connect(address, ADMIN)
         killed.cursorclass = KilledCursor
         try:
-            apply_migrations(killed, files)
             ensure(killed, address, secrets)
             finished = True
         except Killed:
             assert secrets.fetch() is None
-            apply_migrations(database, files)
             ensure(database, address, secrets)
         credentials = secrets.fetch()
         assert credentials is not None
         with connect(address, credentials) as connection:
             assert rows(connection, "SELECT COUNT(*) FROM trades") == [(0,)]
-        history = rows(database, "SELECT name FROM schema_migrations WHERE applied_at IS NOT NULL")
-        assert [name for (name,) in history] == [file.name for file in files]
-    # Lock, history, four for each file; the user, its password and its rights.
-    assert points > 3 + 4 * len(files) + 4 + len(APP_RIGHTS) + len(ARCHIVE_RIGHTS)
+            assert rows(connection, "SELECT COUNT(*) FROM positions") == [(0,)]
+    # Each user, its password and its rights.
+    assert points > 4 + len(APP_RIGHTS) + len(ARCHIVE_RIGHTS)
 
 
 def test_a_connection_that_breaks_in_a_statement_leaves_it_to_the_next_run(
@@ -552,3 +577,50 @@ def test_a_failed_migration_fails_the_deploy_with_the_reason(
     migration_handler.handler(request(url, "Create"), context())
     assert received[0]["Status"] == "FAILED"
     assert "OperationalError" in received[0]["Reason"]
+
+
+def test_positions_are_exact_after_a_migration_while_others_book_and_void(
+    database: Connection[Cursor], address: Address
+) -> None:
+    """As the release before it does, which knows neither positions nor fractions."""
+    migrations = load_migrations(MIGRATIONS)
+    before = tuple(m for m in migrations if m.name < "0009")
+    apply_migrations(database, before)
+    stop = threading.Event()
+
+    def trade(number: int) -> int:
+        booked = 0
+        with connect(address, ADMIN) as connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                trade_id = f"TRADE-{number}-{booked}"
+                cursor.execute(
+                    "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, "
+                    "caller, principal) VALUES (%s, NOW(6), 'SUCCESS', %s, %s, %s, '', '')",
+                    (trade_id, f"S{booked % 30}", ("BUY", "SELL")[booked % 3 // 2], booked + 1),
+                )
+                booked += 1
+                if booked % 4 == 0:
+                    cursor.execute(
+                        "UPDATE trades SET status = 'VOID', voided_at = NOW(6), voided_by = '' "
+                        "WHERE trade_id = %s",
+                        (f"TRADE-{number}-{booked // 2}",),
+                    )
+        return booked
+
+    with ThreadPoolExecutor(3) as threads:
+        running = [threads.submit(trade, number) for number in range(3)]
+        try:
+            time.sleep(0.3)
+            applied = apply_migrations(database, migrations)
+            time.sleep(0.1)
+        finally:
+            stop.set()
+        booked = sum(each.result() for each in running)
+    assert len(applied) == len(migrations) - len(before)
+    counted, differences = recount(database, lambda: True)
+    assert (counted, differences) == (30, [])
+    assert rows(database, "SELECT COUNT(*) FROM trades") == [(booked,)]
+    # Both the triggers and the statement for earlier trades have counted.
+    assert rows(
+        database, "SELECT slot = 0, SUM(quantity) <> 0 FROM positions GROUP BY slot = 0 ORDER BY 1"
+    ) == [(0, 1), (1, 1)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor, DictCursor
+from pymysql.err import OperationalError
 
 from tests.service.conftest import ADMIN, CALLER, rows
 from tests.support.hostile import sample
@@ -34,6 +35,15 @@ from trading.store import Statement, TradeStore, page_statement, positions_state
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456)
 ALL = Filter()
 BY_BOB = Void(NOON, Caller("AIDABOB", None, "bob", "AKIABOB", "request"), "wrong price")
+
+
+# A trade of one unit.
+BOOK = (
+    "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, principal) "
+    "VALUES ('TRADE-{}', NOW(6), 'SUCCESS', 'AAPL', 'BUY', 1, '', '')"
+)
+# Into how many parts connections divide a position.
+SLOTS = 8
 
 
 def trade(number: int, *, at: datetime = NOON, caller: Caller = CALLER, **order: object) -> Trade:
@@ -120,45 +130,50 @@ GIVEN = {
     name: field.parse(sample(field))
     for name, field in zip(vars(Filter()), fields.FILTERS.values(), strict=True)
 }
-# All trades are between the bounds: a few, the server would rather sort.
 GIVEN["since"], GIVEN["before"] = NOON - timedelta(days=1), NOON + timedelta(days=1)
+# Values that no trade of the stocked book has.
+RARE = {**GIVEN, "side": SELL, "status": VOID}
+STOCK = 300
+PAGE = 5
+# Each of four parts of an index gives a page. Its rows are put in order and looked up.
+MOST_READ = 4 * PAGE * 4 + PAGE * 2
 
 
-@pytest.mark.parametrize("after", [None, PagePosition(NOON, "TRADE-0")], ids=["first", "next"])
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        dict(chosen)
-        for number in range(len(GIVEN) + 1)
-        for chosen in itertools.combinations(GIVEN.items(), number)
-    ],
-    ids=lambda wanted: "+".join(wanted) or "all",
-)
-def test_each_list_is_read_from_an_index_alone_and_not_sorted(
-    stocked: Connection[Cursor], wanted: dict[str, Any], after: PagePosition | None
+LISTS = [
+    {name: values[name] for name in chosen}
+    for number in range(len(GIVEN) + 1)
+    for chosen in itertools.combinations(GIVEN, number)
+    for values in ((GIVEN, RARE) if {"side", "status"} & {*chosen} else (GIVEN,))
+]
+
+
+def test_every_list_and_position_reads_few_rows_of_indexes_alone(
+    stocked: Connection[Cursor],
 ) -> None:
-    plan = explained(stocked, page_statement(Filter(**wanted), after, 5))
-    # The part that finds the page; its few rows are then looked up and put in order.
-    (search,) = (step for step in plan if step["select_type"] == "DERIVED")
-    assert "Using index" in search["Extra"]
-    assert "filesort" not in search["Extra"]
-
-
-@pytest.mark.parametrize("symbol", [None, "AAPL"])
-def test_positions_are_read_from_an_index_alone_and_not_sorted(
-    stocked: Connection[Cursor], symbol: str | None
-) -> None:
-    (search,) = explained(stocked, positions_statement(symbol))
-    assert "Using index" in search["Extra"]
-    assert "filesort" not in search["Extra"]
+    for wanted, after in itertools.product(LISTS, (None, PagePosition(NOON, "TRADE-0"))):
+        statement = page_statement(Filter(**wanted), after, PAGE)
+        found = [step for step in explained(stocked, statement) if step["table"] == "trades"]
+        searches = [step for step in found if step["key"] != "PRIMARY"]
+        assert searches, wanted
+        assert all("Using index" in step["Extra"] for step in searches), wanted
+        assert not any("filesort" in step["Extra"] for step in searches), wanted
+        assert rows_read(stocked, statement) <= MOST_READ < STOCK, wanted
+    for symbol in (None, "AAPL"):
+        assert rows_read(stocked, positions_statement(symbol)) <= 4 * SLOTS
 
 
 @pytest.fixture
-def stocked(schema: Connection[Cursor], address: Address) -> Connection[Cursor]:
-    """A book with enough trades that the server looks for an index."""
-    store = store_of(address)
-    for number in range(50):
-        store.add(trade(number, at=NOON + timedelta(seconds=number)))
+def stocked(schema: Connection[Cursor]) -> Connection[Cursor]:
+    """A book of one symbol, with so many trades that a scan shows."""
+    with schema.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
+            "principal) VALUES (%s, %s, 'SUCCESS', 'AAPL', 'BUY', 100, '', '')",
+            [
+                (f"TRADE-{number:026X}", NOON + timedelta(milliseconds=number))
+                for number in range(STOCK)
+            ],
+        )
     rows(schema, "ANALYZE TABLE trades")
     return schema
 
@@ -169,6 +184,15 @@ def explained(connection: Connection[Cursor], statement: Statement) -> list[dict
     with connection.cursor(DictCursor) as cursor:
         cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {sql}", values)
         return [{**step, "Extra": step["Extra"] or ""} for step in cursor.fetchall()]
+
+
+def rows_read(connection: Connection[Cursor], statement: Statement) -> int:
+    """How many rows and entries of indexes the server reads for a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("FLUSH STATUS")
+        cursor.execute(*statement)
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(number) for _, number in cursor.fetchall())
 
 
 def test_a_void_trade_stays_void_with_its_first_time_and_person(
@@ -215,8 +239,11 @@ def test_positions_are_bought_less_sold_without_void_trades(
     store.add(trade(5, symbol="IBM"))
     for number in (3, 5):
         store.void(trade(number).trade_id, BY_BOB, within=None)
-    assert store.positions(None, consistent=True) == [Position("AAPL", 70), Position("MSFT", -7)]
-    assert store.positions("MSFT", consistent=True) == [Position("MSFT", -7)]
+    assert store.positions(None, consistent=True) == [
+        Position("AAPL", Decimal(70)),
+        Position("MSFT", Decimal(-7)),
+    ]
+    assert store.positions("MSFT", consistent=True) == [Position("MSFT", Decimal(-7))]
     assert store.positions("NONE", consistent=True) == []
 
 
@@ -231,6 +258,62 @@ def test_positions_of_any_size_are_exact(schema: Connection[Cursor], address: Ad
     assert position.quantity == 3 * 9223372036854775807
 
 
+def test_fractions_are_exact_in_trades_and_positions(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    store = store_of(address)
+    for number, quantity in enumerate(("0.1", "0.2", "1000000000", "999999999.999999999")):
+        kept = trade(number, quantity=Decimal(quantity))
+        store.add(kept)
+        assert store.find(kept.trade_id, consistent=True) == kept
+    store.add(trade(9, quantity=Decimal("0.3"), side=SELL))
+    (position,) = store.positions(None, consistent=True)
+    assert position.quantity == Decimal("1999999999.999999999")
+
+
+def test_connections_share_no_slot_that_they_would_wait_for(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    with connect(address, ADMIN) as one, connect(address, ADMIN) as two:
+        for connection, number in ((one, 1), (two, 2)):
+            connection.begin()
+            rows(connection, "SET innodb_lock_wait_timeout = 1")
+            rows(connection, BOOK.format(number))
+        one.commit()
+        two.commit()
+    assert rows(schema, "SELECT COUNT(*), SUM(quantity) FROM positions") == [(2, Decimal(2))]
+
+
+def test_a_repair_by_the_owner_moves_positions_along(
+    schema: Connection[Cursor], address: Address
+) -> None:
+    store = store_of(address)
+    for number in range(3):
+        store.add(trade(number, quantity=10))
+    with schema.cursor() as cursor:
+        cursor.execute("UPDATE trades SET symbol = 'MSFT', side = 'SELL' WHERE trade_id LIKE '%1'")
+        cursor.execute("DELETE FROM trades WHERE trade_id LIKE '%2'")
+    assert store.positions(None, consistent=True) == [
+        Position("AAPL", Decimal(10)),
+        Position("MSFT", Decimal(-10)),
+    ]
+
+
+@pytest.mark.parametrize(("units", "fraction"), [(0, 0), (-1, "0.5"), (1, "-0.5")])
+def test_a_trade_of_nothing_or_less_is_refused(
+    schema: Connection[Cursor], units: int, fraction: object
+) -> None:
+    rows(schema, BOOK.format(1))
+    for statement in (
+        "INSERT INTO trades (trade_id, created_at, status, symbol, side, caller, principal, "
+        "quantity, fraction) VALUES ('TRADE-2', NOW(6), 'SUCCESS', 'AAPL', 'BUY', '', '', %s, %s)",
+        "UPDATE trades SET quantity = %s, fraction = %s",
+    ):
+        with schema.cursor() as cursor, pytest.raises(OperationalError, match="quantity above 0"):
+            cursor.execute(statement, (units, fraction))
+    assert rows(schema, "SELECT quantity, fraction FROM trades") == [(1, Decimal(0))]
+
+
 def test_reads_go_to_the_reader_and_a_trade_that_it_lacks_to_the_writer(
     schema: Connection[Cursor], address: Address
 ) -> None:
@@ -239,6 +322,7 @@ def test_reads_go_to_the_reader_and_a_trade_that_it_lacks_to_the_writer(
         cursor.execute("DROP DATABASE IF EXISTS behind")
         cursor.execute("CREATE DATABASE behind")
         cursor.execute("CREATE TABLE behind.trades LIKE trading.trades")
+        cursor.execute("CREATE TABLE behind.positions LIKE trading.positions")
         behind = dataclasses.replace(address, database="behind")
         credentials = CredentialStore(lambda _version: ADMIN)
         store = TradeStore(
@@ -249,7 +333,7 @@ def test_reads_go_to_the_reader_and_a_trade_that_it_lacks_to_the_writer(
         assert store.page(ALL, after=None, limit=5, consistent=False) == []
         assert store.positions(None, consistent=False) == []
         assert store.page(ALL, after=None, limit=5, consistent=True) == [mine]
-        assert store.positions(None, consistent=True) == [Position("AAPL", 100)]
+        assert store.positions(None, consistent=True) == [Position("AAPL", Decimal(100))]
         assert store.find(mine.trade_id, consistent=False) == mine
         assert store.find_by_client_order_id(CALLER, "key", consistent=False) == mine
         cursor.execute("DROP DATABASE behind")

@@ -13,7 +13,7 @@ from trading.errors import InvalidTrade
 from trading.models import BUY, SELL, Order
 from trading.trades import MAX_BODY_BYTES, new_trade_id, parse_order
 
-MAX_QUANTITY = fields.QUANTITY.maximum
+MAX_QUANTITY = fields.QUANTITY.whole.maximum
 
 
 def order(body: bytes) -> Order:
@@ -140,9 +140,9 @@ def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
             b'{"symbol":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","quantity":1}',
             "'symbol' must be 1 to 32",
         ),
-        (b'{"symbol":"AAPL","quantity":"1"}', "'quantity' must be a number"),
-        (b'{"symbol":"AAPL","quantity":true}', "'quantity' must be a number"),
-        (b'{"symbol":"AAPL","quantity":null}', "'quantity' must be a number"),
+        (b'{"symbol":"AAPL","quantity":"x"}', "'quantity' must be a whole number"),
+        (b'{"symbol":"AAPL","quantity":true}', "'quantity' must be a whole number"),
+        (b'{"symbol":"AAPL","quantity":null}', "'quantity' must be a whole number"),
         (b'{"symbol":"AAPL","quantity":0}', "whole number"),
         (b'{"symbol":"AAPL","quantity":-1}', "whole number"),
         (b'{"symbol":"AAPL","quantity":1.5}', "whole number"),

@@ -90,6 +90,7 @@ TOKENS = (
     *("1e-9999999999999999999", "1000000001", "1000000000", "9" * 40, "9" * 5000),
     *("1." + "0" * 5000, "1." + "0" * 40 + "1", ".5", "1.", "0x10", "1_000"),
     *("[" * 4000, '{"a":' * 1500, '"100"', '"1e2"', '"0.0"', '"-0"', '"1.0000000"'),
+    *('"0.5"', '"0.0000000001"', '"999999999.999999999"', '"1000000000"', '"0.500"', '"007"'),
     *('"\\ud800"', '"\\u0000"', '"\\x"', '"\t"', '"AAPL\\n"', '"BUY "', '"buy"'),
 )
 keys = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
@@ -102,14 +103,20 @@ _FEW_KEYS = ("key-1", "key-2", "key-3")
 def sample(field: fields.Field) -> Any:
     """A good value of a field, as JSON has it."""
     schema = field.schema()
+    schema = schema.get("oneOf", [schema])[0]
     return schema.get("example", schema.get("enum", [schema.get("minimum", True)])[0])
 
 
 def good(field: fields.Field) -> st.SearchStrategy[str]:
     """Good values of a field, as they stand in a body."""
-    schema = field.schema()
+    return _good(field.schema())
+
+
+def _good(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
     if "enum" in schema:
         return st.sampled_from(schema["enum"]).map(json.dumps)
+    if "oneOf" in schema:
+        return st.one_of(*(_good(choice) for choice in schema["oneOf"]))
     if schema["type"] == "integer":
         bounds = (schema["minimum"], schema["maximum"])
         whole = st.integers(*bounds).map(str)

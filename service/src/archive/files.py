@@ -6,12 +6,14 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.s3.transfer import TransferConfig
+
+from trading import fields
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,7 +50,7 @@ class Archive:
         ]
         return {date.fromisoformat(match[1]) for key in keys if (match := _KEY.fullmatch(key))}
 
-    def write(self, day: date, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    def write(self, day: date, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a day's file, and replace an existing one.
 
         Parts are uploaded while rows are read. The file appears after its last part.
@@ -56,7 +58,7 @@ class Archive:
         Raises:
             botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError: S3 refused.
         """
-        stream = io.BufferedReader(_Stream(_compressed(columns, rows)), _PART_BYTES)
+        stream = io.BufferedReader(_Stream(_compressed(rows)), _PART_BYTES)
         self._s3.upload_fileobj(
             stream,
             self._bucket,
@@ -70,13 +72,11 @@ class Archive:
         )
 
 
-def _compressed(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+def _compressed(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     # The header has no time, so that the same trades give the same bytes.
     compressor = zlib.compressobj(wbits=_GZIP)
     for row in rows:
-        line = json.dumps(
-            dict(zip(columns, row, strict=True)), default=_text, separators=(",", ":")
-        )
+        line = json.dumps(row, default=_text, separators=(",", ":"))
         yield compressor.compress(f"{line}\n".encode())
     yield compressor.flush()
 
@@ -84,8 +84,7 @@ def _compressed(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iter
 def _text(value: datetime | Decimal) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds") + "Z"
-    # As text, because readers turn JSON numbers into floats; as 189.5, not 189.500000.
-    return f"{value.normalize():f}"
+    return fields.amount(value)
 
 
 class _Stream(io.RawIOBase):

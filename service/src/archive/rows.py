@@ -10,7 +10,8 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor, SSCursor
 
 from archive.days import bounds
-from trading.store import COLUMNS
+from trading import fields
+from trading.store import COLUMNS, quantity_of
 
 _FETCH_ROWS = 1000
 
@@ -31,12 +32,16 @@ def first_day(connection: Connection[Cursor]) -> date | None:
     return created_at.date() if created_at else None
 
 
-def rows_of(connection: Connection[Cursor], day: date) -> Iterator[tuple[Any, ...]]:
-    """The trades booked on a day; each row has the columns `COLUMNS`.
+def rows_of(connection: Connection[Cursor], day: date) -> Iterator[dict[str, Any]]:
+    """The trades booked on a day, by column; `quantity` is as the API has it, in one value.
 
     Rows are streamed: memory holds a thousand at a time.
     """
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(_SELECT_DAY, bounds(day))
         while rows := cursor.fetchmany(_FETCH_ROWS):
-            yield from rows
+            for row in rows:
+                trade = dict(zip(COLUMNS, row, strict=True))
+                trade["quantity"] = fields.quantity(quantity_of(trade))
+                del trade["fraction"]
+                yield trade

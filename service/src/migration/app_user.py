@@ -21,31 +21,31 @@ ARCHIVE_USER = "trade_archive"
 
 @dataclass(frozen=True)
 class Right:
-    """A privilege on the table of trades, or on one of its columns."""
+    """A privilege on a table, or on one of its columns."""
 
     privilege: str
     column: str | None = None
-
-    def __str__(self) -> str:
-        return self.privilege if self.column is None else f"{self.privilege} (`{self.column}`)"
+    table: str = "trades"
 
 
-# A trade can be voided. Nothing else of it ever changes, and nothing is deleted.
+# A trade can be voided. Nothing else of it ever changes, and nothing is deleted. Triggers keep the
+# positions, with the rights of the schema's owner.
 APP_RIGHTS = frozenset(
     {
         Right("SELECT"),
         Right("INSERT"),
         *(Right("UPDATE", column) for column in VOID_COLUMNS),
+        Right("SELECT", table="positions"),
     }
 )
-ARCHIVE_RIGHTS = frozenset({Right("SELECT")})
+ARCHIVE_RIGHTS = frozenset({Right("SELECT"), Right("SELECT", table="positions")})
 
 _HELD = """
-    SELECT privilege_type, NULL FROM information_schema.table_privileges
-    WHERE grantee = %(grantee)s AND table_schema = DATABASE() AND table_name = 'trades'
+    SELECT privilege_type, NULL, table_name FROM information_schema.table_privileges
+    WHERE grantee = %(grantee)s AND table_schema = DATABASE()
     UNION ALL
-    SELECT privilege_type, column_name FROM information_schema.column_privileges
-    WHERE grantee = %(grantee)s AND table_schema = DATABASE() AND table_name = 'trades'
+    SELECT privilege_type, column_name, table_name FROM information_schema.column_privileges
+    WHERE grantee = %(grantee)s AND table_schema = DATABASE()
 """
 _TOKEN_BYTES = 32
 
@@ -106,11 +106,16 @@ def _provide_user(
 def _settle_rights(cursor: Cursor, username: str, wanted: Set[Right]) -> None:
     """Grant what is missing, then revoke what is too much."""
     cursor.execute(_HELD, {"grantee": f"'{username}'@'%'"})
-    held = {Right(privilege, column) for privilege, column in cursor.fetchall()}
-    for right in sorted(map(str, wanted - held)):
-        cursor.execute(f"GRANT {right} ON trades TO %s@'%%'", (username,))
-    for right in sorted(map(str, held - wanted)):
-        cursor.execute(f"REVOKE {right} ON trades FROM %s@'%%'", (username,))
+    held = {Right(*row) for row in cursor.fetchall()}
+    for right in sorted(wanted - held, key=repr):
+        cursor.execute(f"GRANT {_on_table(right)} TO %s@'%%'", (username,))
+    for right in sorted(held - wanted, key=repr):
+        cursor.execute(f"REVOKE {_on_table(right)} FROM %s@'%%'", (username,))
+
+
+def _on_table(right: Right) -> str:
+    columns = "" if right.column is None else f" (`{right.column}`)"
+    return f"{right.privilege}{columns} ON `{right.table}`"
 
 
 def _stored(secrets_manager: Any, secret_arn: str, version_stage: str) -> dict[str, str] | None:

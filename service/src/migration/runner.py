@@ -117,6 +117,9 @@ def apply_migrations(
             )
         try:
             cursor.execute("SET SESSION lock_wait_timeout = %s", (_TABLE_LOCK_TIMEOUT_SECONDS,))
+            # Otherwise, `INSERT … SELECT` locks the rows that it reads, and trades wait for it.
+            # https://dev.mysql.com/doc/refman/8.0/en/innodb-locks-set.html
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute(_CREATE_HISTORY)
             return _apply_pending(cursor, migrations)
         finally:

@@ -22,7 +22,7 @@ from trading.errors import (
     RouteNotFound,
     TradingError,
 )
-from trading.models import Caller, Order, PagePosition, Trade, TradeFilter
+from trading.models import Caller, Order, PagePosition, Position, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import ROLE, Settings, load_settings
 from trading.store import TradeStore
@@ -112,7 +112,7 @@ def post_trade() -> Response[str]:
     document = {
         "trade_id": trade_id,
         "symbol": order.symbol,
-        "quantity": order.quantity,
+        "quantity": fields.quantity(order.quantity),
         "status": booking.trade.status,
         "region": settings.region,
         "environment": settings.environment,
@@ -192,7 +192,7 @@ def list_positions() -> Response[str]:
     """The net quantity of each symbol."""
     query = _query(fields.LIST_POSITIONS)
     positions = _store().positions(query["symbol"], consistent=query["consistent"])
-    return _answer({"positions": [{"symbol": p.symbol, "quantity": p.quantity} for p in positions]})
+    return _answer({"positions": [_position_document(position) for position in positions]})
 
 
 @app.get("/health")
@@ -358,6 +358,14 @@ def _result_document(result: Result) -> dict[str, Any]:
         "principal": trade.caller.principal if result.is_replay else None,
         "code": None,
         "detail": None,
+    }
+
+
+def _position_document(position: Position) -> dict[str, Any]:
+    return {
+        "symbol": position.symbol,
+        "quantity": fields.quantity(position.quantity),
+        "exact_quantity": fields.amount(position.quantity),
     }
 
 

@@ -21,6 +21,7 @@ from trading.models import BUY, SELL, SUCCESS, VOID
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _INSTANT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](\.[0-9]{{1,6}})?(Z|[+-]{_CLOCK})"
 _INSTANT_EXAMPLE = "2026-01-31T09:30:00Z"
+_MOST_EXACT: int = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,32 @@ class Amount(Field):
 
 
 @dataclass(frozen=True)
+class Quantity(Field):
+    """A number of units: a whole number, or an exact decimal number as a string."""
+
+    whole: Whole = Whole("")
+    exact: Amount = Amount("")
+
+    def parse(self, value: object) -> int | Decimal:  # noqa: D102
+        try:
+            found = (self.exact if isinstance(value, str) else self.whole).parse(value)
+        except ValueError:
+            raise ValueError(
+                f"must be a whole number from {self.whole.minimum} to {self.whole.maximum}, or a "
+                f'string such as "{self.exact.example}": a decimal number above 0 with at most '
+                f"{self.exact.integer_digits} digits before and {self.exact.decimals} after the "
+                "point"
+            ) from None
+        return int(found) if found == int(found) else Decimal(found)
+
+    def write(self, value: int | Decimal) -> object:  # noqa: D102
+        return quantity(value)
+
+    def _type(self) -> dict[str, Any]:
+        return {"oneOf": [self.whole._type(), self.exact._type()]}
+
+
+@dataclass(frozen=True)
 class Flag(Field):
     """True, or false by default."""
 
@@ -221,7 +248,19 @@ def instant(value: datetime) -> str:
 
 def amount(value: Decimal) -> str:
     """An amount in the API's form: exact, without trailing zeros."""
-    return f"{value.normalize():f}"
+    # `normalize` would round to 28 digits.
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quantity(value: int | Decimal) -> int | str:
+    """A quantity in the API's form: a number if every reader of JSON takes it exactly.
+
+    Others are strings. Many readers, such as JavaScript's, turn numbers into floats, which hold no
+    0.1 and not every whole number beyond 2**53.
+    """
+    number = int(value)
+    return number if number == value and abs(number) <= _MOST_EXACT else amount(Decimal(value))
 
 
 def read(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str, Any]:
@@ -263,7 +302,12 @@ STATUS = Choice(
     "SUCCESS from the booking on; VOID, for good, once the trade is voided.",
     values=(SUCCESS, VOID),
 )
-QUANTITY = Whole("Number of units.", required=True, minimum=1, maximum=1_000_000_000)
+QUANTITY = Quantity(
+    "Number of units: a whole number, or a decimal number as a string.",
+    required=True,
+    whole=Whole("", minimum=1, maximum=1_000_000_000),
+    exact=Amount("", integer_digits=9, decimals=9, example="0.5"),
+)
 PRICE = Amount("Price of one unit.", integer_digits=12, decimals=6, example="189.25")
 CLIENT_ORDER_ID = Text(
     "The caller's own name for the trade, unique among the trades of this caller.",

@@ -10,16 +10,26 @@ SUCCESS, VOID = "SUCCESS", "VOID"
 
 @dataclass(frozen=True)
 class Order:
-    """A valid request for a trade: `quantity` in whole units, `price` for one of them.
+    """A valid request for a trade: `quantity` in units, an `int` if whole; `price` for one of them.
 
     Two requests with one key are the same if their orders are equal.
     """
 
     symbol: str
-    quantity: int
+    quantity: int | Decimal
     side: str = BUY
     price: Decimal | None = None
     client_order_id: str | None = None
+
+    @property
+    def units(self) -> int:
+        """The whole units of the quantity."""
+        return int(self.quantity)
+
+    @property
+    def fraction(self) -> Decimal:
+        """What the quantity has behind the point."""
+        return Decimal(self.quantity) % 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class Position:
     """Bought less sold units of a symbol."""
 
     symbol: str
-    quantity: int
+    quantity: Decimal
 
 
 @dataclass(frozen=True)

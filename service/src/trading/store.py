@@ -7,7 +7,9 @@ the only one.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -17,6 +19,8 @@ from pymysql.err import IntegrityError
 from trading.database import Database, Deadline
 from trading.errors import DatabaseUnavailable, ReadTimedOut
 from trading.models import (
+    BUY,
+    SELL,
     SUCCESS,
     VOID,
     Caller,
@@ -30,11 +34,13 @@ from trading.models import (
 
 _ORDER = tuple(field.name for field in dataclasses.fields(Order))
 # Each column of the table, and what it holds of a trade. A field of an order has a column of its
-# own name.
+# own name; a quantity has a second one for what is behind the point.
 _BOOKED = {
     "trade_id": "trade_id",
     "created_at": "created_at",
     **{name: f"order.{name}" for name in _ORDER},
+    "quantity": "order.units",
+    "fraction": "order.fraction",
     "caller": "caller.scope",
     "account": "caller.account",
     "principal": "caller.principal",
@@ -67,20 +73,28 @@ _SELECT_KEYS = (
     f"SELECT {_NAMES} FROM trades FORCE INDEX (trades_by_client_order_id) "  # noqa: S608
     "WHERE caller = %s AND client_order_id IN ({keys})"
 )
-# An index alone finds the page. Only its own rows are then looked up, not those a filter drops.
-# With few symbols, MySQL would otherwise skip through the index by symbol, and sort what it finds.
+# Indexes alone find the page. Only its own rows are then looked up, not those a filter drops.
 _SELECT_PAGE = (
     f"SELECT {_NAMES} FROM trades JOIN "  # noqa: S608
-    "(SELECT /*+ NO_SKIP_SCAN(trades) */ trade_id FROM trades WHERE "
-    "{where} ORDER BY created_at DESC, trade_id DESC LIMIT %s) AS page USING (trade_id) "
-    "ORDER BY created_at DESC, trade_id DESC"
+    "(SELECT trade_id FROM ({found}) AS found ORDER BY created_at DESC, trade_id DESC LIMIT %s) "
+    "AS page USING (trade_id) ORDER BY created_at DESC, trade_id DESC"
 )
+_FIND = (
+    "(SELECT created_at, trade_id FROM trades FORCE INDEX ({index}) WHERE {where} "
+    "ORDER BY created_at DESC, trade_id DESC LIMIT %s)"
+)
+# An index has the columns of these filters before the time. So it finds the newest trades of each
+# pair of values without reading others. A filter that is missing stands for each of its values.
+_CHOICES = {"side": (BUY, SELL), "status": (SUCCESS, VOID)}
 _VOID_TRADE = (
     f"UPDATE trades SET {', '.join(f'{name} = %s' for name in VOID_COLUMNS)} "  # noqa: S608
     "WHERE trade_id = %s AND status = %s"
 )
-_SUM_POSITIONS = (
-    "SELECT symbol, SUM(IF(side = 'SELL', -quantity, quantity)) FROM trades WHERE status = %s"
+# A symbol without valid trades has no position. One that was sold as much as bought has: 0.
+_SELECT_POSITIONS = (
+    "SELECT symbol, SUM(quantity) FROM positions WHERE {where} GROUP BY symbol "
+    "HAVING SUM(quantity) <> 0 OR EXISTS (SELECT 1 FROM trades WHERE "
+    "trades.symbol = positions.symbol AND side IN (%s, %s) AND status = %s) ORDER BY symbol"
 )
 # Every other filter compares its own column: `symbol = %s`.
 _CONDITIONS = {"since": "created_at >= %s", "before": "created_at < %s"}
@@ -207,7 +221,7 @@ class TradeStore:
             DatabaseUnavailable: the database did not answer in time.
         """
         rows = self._fetch(positions_statement(symbol), consistent)
-        return [Position(symbol, int(quantity)) for symbol, quantity in rows]
+        return [Position(symbol, quantity) for symbol, quantity in rows]
 
     def check(self) -> None:
         """Check that the writer answers.
@@ -248,20 +262,25 @@ class TradeStore:
 def page_statement(wanted: TradeFilter, after: PagePosition | None, limit: int) -> Statement:
     """Selects the columns of the newest trades after a place; at most `limit` rows."""
     given = {name: value for name, value in vars(wanted).items() if value is not None}
-    conditions = [_CONDITIONS.get(name, f"{name} = %s") for name in given]
-    values = list(given.values())
+    chosen = [(given.pop(name),) if name in given else each for name, each in _CHOICES.items()]
+    conditions = [_CONDITIONS.get(name, f"{name} = %s") for name in (*given, *_CHOICES)]
+    place: list[object] = []
     if after is not None:
         # MySQL finds the place in an index by the time alone, not by the pair.
         conditions += ["(created_at, trade_id) < (%s, %s)", "created_at <= %s"]
-        values += [after.created_at, after.trade_id, after.created_at]
-    where = " AND ".join(conditions) or "TRUE"
-    return _SELECT_PAGE.format(where=where), [*values, limit]
+        place = [after.created_at, after.trade_id, after.created_at]
+    index = "trades_of_all_symbols" if wanted.symbol is None else "trades_of_a_symbol"
+    find = _FIND.format(index=index, where=" AND ".join(conditions))
+    pairs = list(itertools.product(*chosen))
+    values = [value for pair in pairs for value in (*given.values(), *pair, *place, limit)]
+    found = " UNION ALL ".join([find] * len(pairs))
+    return _SELECT_PAGE.format(found=found), [*values, limit]
 
 
 def positions_statement(symbol: str | None) -> Statement:
     """Selects symbol and position, of one symbol or of all."""
-    where, values = ("", []) if symbol is None else (" AND symbol = %s", [symbol])
-    return f"{_SUM_POSITIONS}{where} GROUP BY symbol ORDER BY symbol", [SUCCESS, *values]
+    where, values = ("TRUE", []) if symbol is None else ("symbol = %s", [symbol])
+    return _SELECT_POSITIONS.format(where=where), [*values, *_CHOICES["side"], SUCCESS]
 
 
 def _trade(row: tuple[Any, ...]) -> Trade:
@@ -269,7 +288,7 @@ def _trade(row: tuple[Any, ...]) -> Trade:
     return Trade(
         value["trade_id"],
         value["created_at"],
-        Order(**{name: value[name] for name in _ORDER}),
+        Order(**{name: value[name] for name in _ORDER} | {"quantity": quantity_of(value)}),
         Caller(
             value["caller"],
             value["account"],
@@ -279,6 +298,12 @@ def _trade(row: tuple[Any, ...]) -> Trade:
         ),
         None if value["voided_at"] is None else _void(value),
     )
+
+
+def quantity_of(value: Mapping[str, Any]) -> int | Decimal:
+    """The quantity of a trade, from its columns; an `int` if whole."""
+    units: int = value["quantity"]
+    return units + value["fraction"] if value["fraction"] else units
 
 
 def _void(value: Mapping[str, Any]) -> Void:
