@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -21,6 +22,10 @@ BATCHES = "-- repeat until no row changes"
 
 # The longest time without a booking that a migration may cause.
 LONGEST_GAP_SECONDS = 1.0
+
+_MOST_ROWS = 1000  # of a batch
+_LIMIT = re.compile(r"\bLIMIT\s+(\d+)\s*;?\s*\Z", re.IGNORECASE)
+_WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
 
 # What the server does with the table.
 METADATA, INSTANT, INPLACE, COPY, ROWS = "METADATA", "INSTANT", "INPLACE", "COPY", "ROWS"
@@ -79,10 +84,10 @@ def objections(verdict: Verdict, text: str) -> Iterator[str]:
     elif verdict.rebuilds:
         # https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-failure-conditions.html
         yield "rebuilds the table, which fails (1062) when a caller repeats a key meanwhile"
-    elif verdict.algorithm == ROWS and BATCHES not in text:
+    elif verdict.algorithm == ROWS and not _is_in_batches(text):
         yield (
-            "may change many rows in one transaction; limit the statement (`LIMIT 1000`), let its "
-            f"WHERE leave out what is done, and add a line `{BATCHES}`"
+            "may change many rows in one transaction; limit the statement (`LIMIT 1000` at most), "
+            f"let its WHERE leave out what is done, and add a line `{BATCHES}`"
         )
     measured = verdict.measured
     if measured and measured.gap_seconds > LONGEST_GAP_SECONDS:
@@ -91,6 +96,12 @@ def objections(verdict: Verdict, text: str) -> Iterator[str]:
         yield f"failed under load: {measured.failure}"
     if measured and measured.errors:
         yield f"made {measured.errors} requests fail, in the released code or in the new code"
+
+
+def _is_in_batches(text: str) -> bool:
+    limit = _LIMIT.search(text)
+    is_small = limit is not None and int(limit[1]) <= _MOST_ROWS
+    return BATCHES in text.splitlines() and is_small and _WHERE.search(text) is not None
 
 
 def refusal(name: str, verdict: Verdict | None, text: str) -> str:

@@ -3,10 +3,19 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
 
+from service.tools.migration_verdicts import (
+    RECORD,
+    Verdict,
+    checksum,
+    load_verdicts,
+    save_verdicts,
+)
 from shared.contract.loader import load_contract
 from tests.platform.conftest import ROOT, Platform
 
@@ -95,6 +104,55 @@ def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_releas
     assert health(app_team) == "other"
     app_team.make("rollback-service", f"TO={before}")
     assert health(app_team) == "ok"
+
+
+@contextmanager
+def built_migration(platform: Platform, text: str) -> Iterator[None]:
+    """The build has one more migration."""
+    file = platform.code.parents[2] / "MigrationFunction" / "migrations" / "9999_change.sql"
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+def refused(platform: Platform) -> str:
+    """What is printed when the build is not deployed."""
+    deploy = subprocess.run(
+        [sys.executable, "-m", "service.deploy.commands", "deploy"],
+        cwd=ROOT,
+        env={**platform.env, "PATH": f"{ROOT}/.venv/bin:{platform.env['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert deploy.returncode != 0
+    return deploy.stdout + deploy.stderr
+
+
+def test_a_migration_that_no_server_has_judged_is_not_deployed(platform: Platform) -> None:
+    before = live(platform)
+    with built_migration(platform, "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NULL"):
+        told = refused(platform)
+    assert "9999_change: no server has judged this file; run `make check-migration`" in told
+    assert live(platform) == before
+
+
+def test_a_column_that_a_kept_release_names_is_not_dropped(platform: Platform) -> None:
+    text = "-- safe because no release reads it\nALTER TABLE trades DROP COLUMN price"
+    record = RECORD.read_text()
+    verdict = Verdict(checksum(text), "INSTANT", "NONE", rebuilds=False)
+    before = live(platform)
+    try:
+        save_verdicts({**load_verdicts(), "9999_change": verdict})
+        with built_migration(platform, text):
+            told = refused(platform)
+    finally:
+        RECORD.write_text(record)
+    assert "safe because no release reads it" in told  # in the plan
+    assert "9999_change: takes the column price away" in told
+    assert live(platform) == before
 
 
 def test_what_cannot_be_gone_back_to_is_one_clear_line(platform: Platform) -> None:

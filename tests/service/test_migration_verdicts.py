@@ -81,10 +81,21 @@ def test_a_file_that_changed_after_its_verdict_is_judged_again() -> None:
     assert "run `make check-migration`" in refusal("0009_venue", GOOD, f"{TEXT} AFTER price")
 
 
-def test_rows_may_change_in_batches() -> None:
+@pytest.mark.parametrize(
+    ("text", "is_accepted"),
+    [
+        ("UPDATE trades SET a = 1 WHERE a IS NULL LIMIT 1000", True),
+        ("DELETE FROM notes WHERE a IS NULL\nLIMIT 20;\n", True),
+        ("UPDATE trades SET a = 1 WHERE a IS NULL", False),
+        ("UPDATE trades SET a = 1 WHERE a IS NULL LIMIT 100000", False),
+        # It would stop after the first batch: the same rows again do not change.
+        ("UPDATE trades SET a = 1 LIMIT 1000", False),
+    ],
+)
+def test_rows_may_change_in_small_batches_that_come_to_an_end(text: str, is_accepted: bool) -> None:
     verdict = Verdict("", ROWS, "NONE", rebuilds=False)
-    text = "-- repeat until no row changes\nUPDATE trades SET a = 1 WHERE a IS NULL LIMIT 1000"
-    assert judged(verdict, text) == ""
+    assert (judged(verdict, f"-- repeat until no row changes\n{text}") == "") is is_accepted
+    assert "many rows" in judged(verdict, text)
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
