@@ -32,11 +32,11 @@ def execute(platform: Platform, *blocks: str, **more: str) -> str:
     return run("".join(blocks), platform.env, REGION=REGION, API=api, **more)
 
 
-def password(platform: Platform, name: str) -> str:
+def secret(platform: Platform, name: str) -> dict[str, str]:
     secrets: Any = platform.client("secretsmanager")
     answer = secrets.get_secret_value(SecretId=published(platform)[name])
-    text: str = json.loads(answer["SecretString"])["password"]
-    return text
+    content: dict[str, str] = json.loads(answer["SecretString"])
+    return content
 
 
 def test_a_failover_keeps_the_trades_and_the_service_goes_on(platform: Platform) -> None:
@@ -45,14 +45,22 @@ def test_a_failover_keeps_the_trades_and_the_service_goes_on(platform: Platform)
     assert {trade_id, book(platform)["trade_id"]} <= trades(platform).keys()
 
 
-def test_both_passwords_are_changed_and_the_service_goes_on(platform: Platform) -> None:
-    names = ("DatabaseMasterSecretArn", "DatabaseAppSecretArn")
-    before = [password(platform, name) for name in names]
+def passwords(platform: Platform) -> set[str]:
+    """The passwords of the master user and of the service's users."""
+    both = (secret(platform, n) for n in ("DatabaseMasterSecretArn", "DatabaseAppSecretArn"))
+    return {value for each in both for key, value in each.items() if key.endswith("password")}
+
+
+def test_all_passwords_are_changed_and_the_service_goes_on(platform: Platform) -> None:
+    before = passwords(platform)
+    assert len(before) == 3
+    cursor_key = secret(platform, "DatabaseAppSecretArn")["cursor_key"]
     trade_id = book(platform)["trade_id"]
     printed = carry_out(platform, "secret-rotation")
-    after = [password(platform, name) for name in names]
-    assert not set(before) & set(after)
-    assert not [secret for secret in (*before, *after) if secret in printed]
+    after = passwords(platform)
+    assert len(before | after) == 6
+    assert not [password for password in before | after if password in printed]
+    assert secret(platform, "DatabaseAppSecretArn")["cursor_key"] == cursor_key
     assert {trade_id, book(platform)["trade_id"]} <= trades(platform).keys()
 
 
