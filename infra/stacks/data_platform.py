@@ -65,10 +65,7 @@ class DataPlatform(Stack):
         )
 
         published = {
-            "VpcId": network.vpc.id,
-            "PublicSubnetIds": Fn.join(",", list(network.public_subnet_ids.values())),
-            "PrivateSubnetIds": Fn.join(",", list(network.private_subnet_ids.values())),
-            "LambdaSecurityGroupId": network.lambda_security_group.id,
+            **_network_values(network),
             "KmsKeyArn": self._key_arn,
             "KmsKeyId": key_id,
             "DataBucketName": data.bucket.bucket,
@@ -78,13 +75,8 @@ class DataPlatform(Stack):
             "ServiceBoundaryArn": rights.boundary.arn,
             "Production": str(environment.production).lower(),
         }
-        Publication(
-            self,
-            "publication",
-            contract=contract,
-            environment=environment.suffix,
-            values=published,
-        )
+        suffix = environment.suffix
+        Publication(self, "publication", contract=contract, environment=suffix, values=published)
         stack_outputs(
             self,
             {
@@ -265,6 +257,16 @@ class DataPlatform(Stack):
             copy_provider=self._providers["copy"] if copied else None,
         )
         observability.watch_backups(backup.vault.name, copied=copied)
+
+
+def _network_values(network: Network) -> Mapping[str, str]:
+    """The published values of the network."""
+    return {
+        "VpcId": network.vpc.id,
+        "PublicSubnetIds": Fn.join(",", list(network.public_subnet_ids.values())),
+        "PrivateSubnetIds": Fn.join(",", list(network.private_subnet_ids.values())),
+        "LambdaSecurityGroupId": network.lambda_security_group.id,
+    }
 
 
 def _database_values(database: Database, access: Database | DatabaseProxy) -> Mapping[str, str]:
