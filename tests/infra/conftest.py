@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -47,6 +47,18 @@ def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # boto3 caches the credentials that it finds first.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return emulated_account
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give the environment a file with these settings."""
+
+    def write(text: str) -> None:
+        file = tmp_path / "environment.toml"
+        file.write_text(text)
+        monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+
+    return write
 
 
 @pytest.fixture

@@ -393,6 +393,7 @@ def test_several_regions_are_judged_before_the_first_one_is_applied(
     aws: Emulator,
     no_terminal: None,
     tmp_path: Path,
+    settings: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -412,9 +413,7 @@ def test_several_regions_are_judged_before_the_first_one_is_applied(
             (folder / "cdk.tf.json").write_text(json.dumps(document))
 
     monkeypatch.setattr(planning, "synthesize", synthesize)
-    file = tmp_path / "global.toml"
-    file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "several")
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
     monkeypatch.setenv("OUT", str(tmp_path / "plans"))

@@ -2,7 +2,7 @@
 
 import json
 import os
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,14 +14,12 @@ from tests.support.emulator import Emulator
 
 def test_a_plan_can_remove_what_other_regions_had(
     aws: Emulator,
-    tmp_path: Path,
+    settings: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    file = tmp_path / "left.toml"
     # Neither `backup.cross_region_copy` nor `database.global_regions`.
-    file.write_text('profile = "dev"')
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings('profile = "dev"')
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "left")
     environment = load_environment(os.environ)
     aliases = ("copy", "us-east-2", "us-west-2")

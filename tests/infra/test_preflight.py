@@ -4,7 +4,6 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -186,12 +185,12 @@ GLOBAL = '[database]\nglobal_regions = ["us-east-1", "us-west-2"]'
 
 @pytest.fixture
 def shared_database(
-    aws: Emulator, environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Emulator,
+    environment: str,
+    settings: Callable[[str], None],
 ) -> Iterator[Callable[[str], None]]:
     """A global database of two regions; calling it moves the writer to another region."""
-    file = tmp_path / "going.toml"
-    file.write_text(GLOBAL)
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings(GLOBAL)
     name = global_name(environment)
     clusters = {}
     clients = {region: boto3.client("rds", region_name=region) for region in (REGION, "us-west-2")}
@@ -240,11 +239,11 @@ def test_what_other_regions_of_a_global_database_need_is_not_destroyed(
 
 
 def test_a_global_database_that_is_not_made_yet_stops_no_destroy(
-    aws: Emulator, environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Emulator,
+    environment: str,
+    settings: Callable[[str], None],
 ) -> None:
-    file = tmp_path / "going.toml"
-    file.write_text(GLOBAL)
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings(GLOBAL)
     check_sharing(load_environment(os.environ))
     check_sharing(load_environment({"ENVIRONMENT_SUFFIX": environment}))
 
@@ -252,13 +251,11 @@ def test_a_global_database_that_is_not_made_yet_stops_no_destroy(
 def test_a_destroy_of_many_regions_ends_with_the_primary_one(
     aws: Emulator,
     environment: str,
-    tmp_path: Path,
+    settings: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    file = tmp_path / "going.toml"
-    file.write_text(GLOBAL)
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings(GLOBAL)
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
     destroy.main()  # of nothing: there is no state
     printed = capfd.readouterr().out

@@ -43,11 +43,9 @@ def test_the_synthesized_stacks_of_all_regions_are_valid_terraform(
 
 
 def test_a_protected_environment_is_not_even_planned_to_be_destroyed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    settings: Callable[[str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "unit.toml"
-    file.write_text('profile = "production"')
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings('profile = "production"')
     with pytest.raises(UserError, match="unit is protected from being destroyed"):
         destroy.main()
     assert "==>" not in capfd.readouterr().out
@@ -55,11 +53,12 @@ def test_a_protected_environment_is_not_even_planned_to_be_destroyed(
 
 @pytest.mark.parametrize("profile", ["dev", "production"])
 def test_each_profile_is_valid_terraform_in_all_regions(
-    profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    profile: str,
+    settings: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    file = tmp_path / "unit.toml"
-    file.write_text(f'profile = "{profile}"')
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings(f'profile = "{profile}"')
     monkeypatch.setenv("REGIONS", "us-east-1,us-east-2,us-west-2")
     terraform.main(["validate"])
     assert capfd.readouterr().out.count("The configuration is valid") == 3
@@ -83,13 +82,11 @@ def test_a_failing_terraform_is_named_with_the_stack() -> None:
 
 def test_regions_are_planned_side_by_side_before_anything_is_applied(
     aws: Emulator,
-    tmp_path: Path,
+    settings: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    file = tmp_path / "unit.toml"
-    file.write_text('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
-    monkeypatch.setenv("ENVIRONMENT_FILE", str(file))
+    settings('[database]\nglobal_regions = ["us-west-2", "us-east-1"]')
     monkeypatch.setenv("REGIONS", "us-east-1,us-west-2")
     monkeypatch.setenv("TF_CLI_ARGS_plan", "-no-such-option")
     with pytest.raises(UserError) as failed:
