@@ -228,14 +228,48 @@ def base_image() -> str:
     return f"public.ecr.aws/lambda/python:{PYTHON}-{architecture()}"
 
 
+def engine_variables(variables: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]:
+    """The variable that leads Docker's tools to the engine of this machine, if they need one.
+
+    The SAM CLI reads `DOCKER_HOST` and knows the usual socket, but no `docker context`. So the
+    sockets of Docker Desktop, of rootless Docker and of podman are looked for.
+    https://docs.docker.com/engine/security/rootless/
+    https://docs.podman.io/en/latest/markdown/podman-system-service.1.html
+    """
+    if variables.get("DOCKER_HOST") or (root / "var/run/docker.sock").exists():
+        return {}
+    home, user = variables.get("HOME", ""), variables.get("XDG_RUNTIME_DIR", "")
+    candidates = [
+        *([Path(home, ".docker/run/docker.sock")] if home else []),
+        *([Path(user, "docker.sock"), Path(user, "podman/podman.sock")] if user else []),
+        root / "run/podman/podman.sock",
+    ]
+    found = next((socket for socket in candidates if socket.exists()), None)
+    return {"DOCKER_HOST": f"unix://{found}"} if found else {}
+
+
 def require_engine() -> None:
-    """Check that a Docker engine answers.
+    """Check that a Docker engine answers whose networks this machine can serve.
 
     Raises:
         UserError: none does.
     """
-    if not shutil.which("docker") or docker("info").returncode != 0:
-        raise UserError("no Docker engine answers: install and start one, then try again")
+    if not shutil.which("docker"):
+        raise UserError(
+            "the command `docker` is missing: install Docker or, for podman, podman-docker"
+        )
+    answer = docker("info", "--format={{json .SecurityOptions}}")
+    if answer.returncode != 0:
+        raise UserError(
+            "no Docker engine answers: install and start one, or name its socket in DOCKER_HOST, "
+            "then try again"
+        )
+    if "name=rootless" in answer.stdout:
+        raise UserError(
+            "the Docker engine is rootless: its containers cannot reach the database and the "
+            "emulator on this machine. Use an engine of root, such as "
+            "DOCKER_HOST=unix:///run/podman/podman.sock after `sudo systemctl start podman.socket`"
+        )
 
 
 def docker(*arguments: str, seconds: float = _DOCKER_SECONDS) -> subprocess.CompletedProcess[str]:
@@ -300,6 +334,7 @@ def main() -> None:
     built = built_template(os.environ)
     if not built.is_file():
         raise UserError("the service is not built: run `make build-service`")
+    os.environ.update(engine_variables(os.environ))
     require_engine()
     own = {
         "EnvironmentSuffix": environment,

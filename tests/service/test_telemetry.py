@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from local.database_server import MySQLServer
+from local.database_server import MySQLError, MySQLServer
 from tests.service.conftest import ROOT, Call, rows
 
 ORDER = '{"symbol":"AAPL","quantity":100}'
@@ -28,10 +29,10 @@ def test_each_request_is_one_line_of_metrics_that_cloudwatch_reads(
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "TradingPlatform"
     assert "environment" in directive["Dimensions"][0]
-    assert {m["Name"]: m["Unit"] for m in directive["Metrics"]} == {
-        "TradesAccepted": "Count",
-        "Latency": "Milliseconds",
-    }
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    # On a busy machine, the first connection may take longer than a caller waits for one.
+    units.pop("DatabaseRetries", None)
+    assert units == {"TradesAccepted": "Count", "Latency": "Milliseconds"}
     assert line["environment"] == "test"
     assert line["TradesAccepted"] == 1
     assert 0 < line["Latency"] < 10_000
@@ -68,11 +69,14 @@ def test_a_repeated_statement_is_counted(
     for (connection,) in rows(
         schema, "SELECT id FROM information_schema.processlist WHERE user = 'trade_app'"
     ):
-        server.execute(f"KILL {connection}")
+        # That of an earlier test may end between the query and this statement.
+        with contextlib.suppress(MySQLError):
+            server.execute(f"KILL {connection}")
     capsys.readouterr()
     assert call(ORDER)[0] == 200
     (line,) = metrics(capsys.readouterr().out)
-    assert line["DatabaseRetries"] == 1
+    # The new connection as well may take a busy machine too long, and is tried again.
+    assert line["DatabaseRetries"] >= 1
     assert line["TradesAccepted"] == 1
 
 
