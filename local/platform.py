@@ -130,6 +130,7 @@ def up() -> None:
             for this folder, or a deploy failed; the text names the log.
     """
     settings = local_settings()
+    enter_environment(aws_variables(settings, os.environ))
     environment, regions = _environment()
     started = time.monotonic()
     for program in ("terraform", "sam"):
@@ -137,12 +138,11 @@ def up() -> None:
             raise UserError(f"{program} is missing: run `make setup`")
     _require_own_emulator(settings)
     with _alone(settings):
-        variables = aws_variables(settings, os.environ)
         with _step("emulator"):
             _start_emulator(settings)
         for target in ("deploy-infra", "deploy-service"):
             with _step(target):
-                _make(target, settings, variables)
+                _make(target, settings)
     print(f"\nThe platform is up after {time.monotonic() - started:.0f} s.")
     for region in regions:
         url = trade_url(settings, region, environment)
@@ -184,6 +184,7 @@ def status() -> None:
         UserError: a part does not run, or the port belongs to something else.
     """
     settings = local_settings()
+    enter_environment(aws_variables(settings, os.environ))
     environment, regions = _environment()
     stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
     _require_own_emulator(settings)
@@ -358,13 +359,12 @@ def _database_servers(settings: Settings) -> list[MySQLServer]:
     return [MySQLServer(folder, 0) for folder in sorted(settings.databases.glob("*/*"))]
 
 
-def _make(target: str, settings: Settings, variables: Mapping[str, str]) -> None:
+def _make(target: str, settings: Settings) -> None:
     log = _log_file(settings, target)
     with log.open("wb") as output:
         process = subprocess.Popen(
             # The environment's own service: a preview is released beside it.
             ["make", "--no-print-directory", "-C", str(ROOT), target, "SERVICE_STAGE="],
-            env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -281,6 +282,27 @@ def test_a_function_goes_on_while_its_namesake_in_another_region_is_updated(
         until(started.exists, "the function to start")
         updated.update_function_configuration(FunctionName="check", Timeout=20)
         assert json.loads(answer.result()["Payload"].read()) == "us-west-2"
+
+
+def test_the_users_own_profile_does_not_reach_the_commands_own_requests(
+    emulator: Emulator,
+) -> None:
+    status = subprocess.run(
+        [sys.executable, "-m", "local.platform", "status"],
+        cwd=Path(__file__).resolve().parents[2],
+        env={
+            **os.environ,
+            "AWS_PROFILE": "production",
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": "https://cloudformation.us-east-1.amazonaws.com",
+            "LOCAL_DIR": str(emulator.folder),
+            "LOCAL_PORT_BASE": str(emulator.port),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in status.stderr
+    assert "trading-platform-service-useast1-dev is not deployed: run `make up`" in status.stderr
 
 
 def test_old_versions_of_a_function_keep_no_processes(emulator: Emulator) -> None:
