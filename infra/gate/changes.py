@@ -29,7 +29,7 @@ class Change:
     """What happens to one resource, and which of its attributes force a replacement.
 
     `before` and `after` are its attributes. An attribute that only the apply will know is absent
-    from `after`.
+    from `after`, and `unknown` has its name.
     """
 
     address: str
@@ -38,6 +38,7 @@ class Change:
     type: str = field(default="", compare=False)
     before: Values = field(default_factory=dict, compare=False)
     after: Values = field(default_factory=dict, compare=False)
+    unknown: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __str__(self) -> str:
         forced = ", ".join(f"`{name}`" for name in self.forced_by)
@@ -56,6 +57,10 @@ class Change:
             and self.before.get(name) != self.after[name]
         )
 
+    def may_alter(self, name: str) -> bool:
+        """Whether the resource stays and gets a value that may be another one."""
+        return self.alters(name) or (self.action == "change" and name in self.unknown)
+
 
 def plan_changes(plan: Plan) -> Iterator[Change]:
     """The changes in a plan; what stays, or is only read, is none."""
@@ -71,6 +76,9 @@ def plan_changes(plan: Plan) -> Iterator[Change]:
                 resource.get("type", resource["address"].partition(".")[0]),
                 change.get("before") or {},
                 change.get("after") or {},
+                frozenset(
+                    name for name, it in change.get("after_unknown", {}).items() if it is True
+                ),
             )
 
 

@@ -45,7 +45,7 @@ def interrupted(change: Change) -> Iterator[str]:
         if type_ == change.type and change.alters(name):
             when = "now" if change.after.get("apply_immediately") else "in the maintenance window"
             yield f"{name} becomes {change.after[name]}: {when}, {what}"
-    if change.type == "aws_route" and any(map(change.alters, _ROUTE_TARGETS)):
+    if change.type == "aws_route" and any(map(change.may_alter, _ROUTE_TARGETS)):
         yield "connections over this route end; new ones work within seconds"
     if change.alters(PROTECTION) and change.before.get(PROTECTION):
         yield "its protection ends: from then on `make destroy-infra` destroys all trades"
