@@ -2,10 +2,28 @@
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 
 class UserError(Exception):
     """A mistake that the user can correct; its text is one line that says how."""
+
+
+def end_quietly_when_interrupted() -> None:
+    """Have a Ctrl-C that nothing handles end the process with one word, and with no traceback.
+
+    A command's package calls this before its modules are loaded, which takes seconds.
+    """
+    sys.excepthook = _show
+
+
+def _show(
+    type_: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if issubclass(type_, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(type_, error, traceback)
 
 
 def exit_code(command: Callable[[], None]) -> int:
