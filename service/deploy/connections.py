@@ -15,6 +15,8 @@ RESERVED_CONCURRENCY = "ReservedConcurrency"
 # have a minimum of 100; new ones, whose limit may be 10, have this one.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 _UNRESERVED_MIN = 10
+# Connections for the functions that the reservation does not count: archive and migration.
+_KEPT_BACK = 4
 
 
 def check_reserved_concurrency(reserved: int, budget: int, beside: int = 0) -> None:
@@ -48,6 +50,21 @@ def reserved_concurrency(template: Path, given: Mapping[str, str]) -> int:
     return int(value)
 
 
+def default_reservation(budget: int, held: int, region: str, *, production: bool) -> int:
+    """The reserved concurrency of a release that chooses none; 0 where the account allows none.
+
+    `budget` is how many connections there are for functions. Without a reservation, a burst of
+    requests would start as many functions as the account allows, and each takes a connection.
+    Some connections stay for the migration and the archive, and for previews outside of production.
+    `held` is what the function has reserved now.
+
+    Raises:
+        UserError: Lambda does not answer.
+    """
+    kept_back = _KEPT_BACK if production else max(_KEPT_BACK, budget // 4)
+    return max(0, min(budget - kept_back, _free(region)[0] + held))
+
+
 def check_account_concurrency(wanted: int, held: int, region: str) -> None:
     """Do nothing if Lambda would let a function reserve `wanted` concurrent executions.
 
@@ -58,13 +75,22 @@ def check_account_concurrency(wanted: int, held: int, region: str) -> None:
     """
     if wanted <= held:
         return
-    with answering(region, "Lambda"):
-        client = boto3.client("lambda", region_name=region)
-        limits = client.get_account_settings()["AccountLimit"]
-    free = limits["UnreservedConcurrentExecutions"] + held - _UNRESERVED_MIN
+    unreserved, limit = _free(region)
+    free = unreserved + held
     if wanted > free:
         raise UserError(
             f"{RESERVED_CONCURRENCY} {wanted}: the account's limit in {region} is "
-            f"{limits['ConcurrentExecutions']} concurrent executions, of which {max(free, 0)} can "
+            f"{limit} concurrent executions, of which {max(free, 0)} can "
             "be reserved; lower it (0 reserves none), or ask AWS for a higher limit"
         )
+
+
+def _free(region: str) -> tuple[int, int]:
+    """How many concurrent executions the account can still reserve, and its limit."""
+    with answering(region, "Lambda"):
+        client = boto3.client("lambda", region_name=region)
+        limits = client.get_account_settings()["AccountLimit"]
+    return (
+        limits["UnreservedConcurrentExecutions"] - _UNRESERVED_MIN,
+        limits["ConcurrentExecutions"],
+    )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 
+from service.deploy.connections import RESERVED_CONCURRENCY
 from service.deploy.deployed import DeployedStack, deployed_stack
 from service.deploy.history import ALIAS, current_release, list_releases
 from service.deploy.parameters import HOW_CALLERS_MOVE, changed_parameters, release_parameters
@@ -80,6 +81,9 @@ def parameter_findings(
     wanted = release_parameters(chosen, copy.environment, copy.stage, production=production)
     # A rollback moves callers without CodeDeploy; the next release has it again.
     wanted.pop(HOW_CALLERS_MOVE)
+    # What the release computes from the database's connections and the account's limit.
+    if RESERVED_CONCURRENCY not in chosen and not copy.stage:
+        wanted.pop(RESERVED_CONCURRENCY)
     for parameter, (deployed, value) in changed_parameters(stack.parameters, wanted).items():
         yield (
             f"service must be redeployed: parameter {parameter} is {deployed!r}, but its sources "

@@ -30,30 +30,36 @@ _UNKNOWN = "unknown"
 class Origin:
     """What a release was made of, as the description of its version says.
 
-    `released` is when it was started, in UTC. `restores` is the version that a rollback restores.
+    `released` is when it was started, in UTC. `package` is the digest of its package. `restores` is
+    the version that a rollback restores.
     """
 
     commit: str = _UNKNOWN
     contract: str = _UNKNOWN
     released: str = _UNKNOWN
+    package: str = ""
     restores: int | None = None
 
     def __str__(self) -> str:
+        package = f" package={self.package}" if self.package else ""
         restores = f" restores={self.restores}" if self.restores else ""
-        return f"commit={self.commit} contract={self.contract} released={self.released}{restores}"
+        known = f"commit={self.commit} contract={self.contract} released={self.released}"
+        return f"{known}{package}{restores}"
 
     @classmethod
     def parse(cls, description: str) -> Origin:
         """Read a description; that of a version published by hand says nothing."""
         said = dict(word.split("=", 1) for word in description.split() if "=" in word)
-        known = {name: said[name] for name in ("commit", "contract", "released") if name in said}
+        names = ("commit", "contract", "released", "package")
+        known = {name: said[name] for name in names if name in said}
         restores = said.get("restores", "")
         return cls(**known, restores=int(restores) if restores.isdecimal() else None)
 
     @classmethod
-    def now(cls, commit: str, contract: str, restores: int | None = None) -> Origin:
+    def now(cls, commit: str, contract: str, package: str, restores: int | None = None) -> Origin:
         """The origin of a release that is about to start."""
-        return cls(commit, contract, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), restores)
+        released = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return cls(commit, contract, released, package, restores)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,26 @@
 """Packages of earlier releases, kept in the artifact bucket so that they can be released again.
 
 They lie under the same prefix as the code that they name, and go when the service is removed.
+The description of a release's version has the digest of its package. Lambda never changes the
+description of a version, so nobody who can only write to the bucket changes what a rollback
+deploys.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 
+from service.deploy.history import Release
+from service.deploy.packaging import check_code
 from shared.cli.aws import answering
+from shared.cli.errors import UserError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -27,9 +34,9 @@ class Package:
     """What it takes to release something again without its source.
 
     `build` is the digest of what was built. `parameters` are the template's as they were given.
-    `template` is the one that CloudFormation got: it names the functions' code in the bucket.
-    `migrations` are the names of the release's migrations, `words` the words of its code that may
-    be columns. Packages of older tools have neither.
+    `template` names the version of each object in the bucket that holds code, and `code` has the
+    SHA-256 of each object. `migrations` are the names of the release's migrations, `words` the
+    words of its code that may be columns. Packages of older tools have some of this only.
     """
 
     build: str
@@ -37,6 +44,17 @@ class Package:
     template: str
     migrations: Sequence[str] = ()
     words: Sequence[str] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        """The package as it is kept."""
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the package as it is kept, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
@@ -61,22 +79,45 @@ def keep_package(stack: str, bucket: str, region: str, version: int, package: Pa
     old: list[ObjectIdentifierTypeDef] = [{"Key": _key(stack, each)} for each in versions[:-KEPT]]
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
-        body = json.dumps(asdict(package)).encode()
-        s3.put_object(Bucket=bucket, Key=_key(stack, version), Body=body)
+        s3.put_object(Bucket=bucket, Key=_key(stack, version), Body=package.content)
         if old:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": old})
 
 
-def load_package(stack: str, bucket: str, region: str, version: int) -> Package:
-    """The package of a version.
+def read_package(stack: str, bucket: str, region: str, version: int) -> Package:
+    """The package of a version as the bucket has it: to look at, not to deploy.
 
     Raises:
         UserError: AWS does not answer.
     """
+    return Package(**json.loads(_content(stack, bucket, region, version)))
+
+
+def released_package(stack: str, bucket: str, region: str, release: Release) -> Package:
+    """The package of a release, after a comparison with what was released.
+
+    Raises:
+        UserError: the package or the code that it names is not what was released, or AWS does not
+            answer.
+    """
+    name = f"the package of version {release.version}"
+    if not release.origin.package:
+        raise UserError(f"{name} has no checksum: release its commit again from the source")
+    content = _content(stack, bucket, region, release.version)
+    if hashlib.sha256(content).hexdigest() != release.origin.package:
+        raise UserError(
+            f"{name} is not what was released: somebody has changed it in {bucket}; find out who, "
+            "and release its commit again from the source"
+        )
+    package = Package(**json.loads(content))
+    check_code(package.template, package.code, region)
+    return package
+
+
+def _content(stack: str, bucket: str, region: str, version: int) -> bytes:
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
-        answer = s3.get_object(Bucket=bucket, Key=_key(stack, version))
-        return Package(**json.loads(answer["Body"].read()))
+        return s3.get_object(Bucket=bucket, Key=_key(stack, version))["Body"].read()
 
 
 def _key(stack: str, version: int) -> str:

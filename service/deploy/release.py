@@ -16,8 +16,10 @@ from service.deploy.build import (
     release_digest,
 )
 from service.deploy.connections import (
+    RESERVED_CONCURRENCY,
     check_account_concurrency,
     check_reserved_concurrency,
+    default_reservation,
     reserved_concurrency,
 )
 from service.deploy.deployed import DeployedStack, deployed_stack, service_stack
@@ -29,7 +31,8 @@ from service.deploy.history import (
     release_to_restore,
     source_commit,
 )
-from service.deploy.kept_packages import Package, keep_package, kept_versions, load_package
+from service.deploy.kept_packages import Package, keep_package, kept_versions, released_package
+from service.deploy.packaging import Uploaded, upload_code
 from service.deploy.parameters import (
     COMPUTED,
     DESCRIPTION,
@@ -64,7 +67,11 @@ _NONCE_BYTES = 4
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a release is made of. `restores` is the version that it brings back, if any."""
+    """What a release is made of.
+
+    `restores` is the version that it brings back, and `code` has the digests of its code, which is
+    in the bucket already. A new release has neither.
+    """
 
     copy: Copy
     template: Path
@@ -74,6 +81,7 @@ class Candidate:
     platform: Platform
     schema: Schema
     restores: int | None = None
+    code: Mapping[str, str] | None = None
 
 
 def built_candidate(copy: Copy, target: Target) -> Candidate:
@@ -91,14 +99,24 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
     else:
         check_migrations(built_migrations(target.template))
     check_releasable(copy.stack, copy.region)
+    parameters = release_parameters(
+        target.parameters, copy.environment, copy.stage, production=platform.production
+    )
+    if RESERVED_CONCURRENCY not in target.parameters and not copy.stage:
+        before = deployed_stack(copy.stack, copy.region)
+        reserved = default_reservation(
+            platform.connections,
+            reserved_concurrency(target.template, before.parameters) if before else 0,
+            copy.region,
+            production=platform.production,
+        )
+        parameters[RESERVED_CONCURRENCY] = str(reserved)
     return Candidate(
         copy,
         target.template,
         build_digest(target.template),
         source_commit(FOLDER),
-        release_parameters(
-            target.parameters, copy.environment, copy.stage, production=platform.production
-        ),
+        parameters,
         platform,
         built_schema(target.template),
     )
@@ -135,7 +153,7 @@ def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
             the stack cannot take a release now.
     """
     release, bucket = earlier_release(copy, to)
-    package = load_package(copy.stack, bucket, copy.region, release.version)
+    package = released_package(copy.stack, bucket, copy.region, release)
     print(f"{copy.stack}: version {release.version} again ({release.origin})", flush=True)
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         template = Path(folder) / "template.yaml"
@@ -151,6 +169,7 @@ def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
             platform,
             Schema(package.migrations, package.words),
             release.first,
+            package.code,
         )
 
 
@@ -159,45 +178,42 @@ def release(candidate: Candidate) -> None:
 
     Raises:
         UserError: it would take too many database connections, or a column from a release that a
-            rollback may bring back; SAM failed, or the release does not pass its smoke check.
+            rollback may bring back; SAM failed, the bucket does not hold what was built, or the
+            release does not pass its smoke check.
     """
-    copy, platform = candidate.copy, candidate.platform
+    copy = candidate.copy
     check_config()
     before = deployed_stack(copy.stack, copy.region)
     _check_concurrency(candidate, before)
-    parameters = _parameters(candidate, before)
+    package = _package(candidate)
+    parameters = _parameters(candidate, before, package)
     if before:
         _show_changes(before, parameters)
     if before and candidate.restores is None and not copy.stage:
         check_added_migrations(
-            copy.stack, platform.bucket, copy.region, built_migrations(candidate.template)
+            copy.stack,
+            candidate.platform.bucket,
+            copy.region,
+            built_migrations(candidate.template),
         )
     started = datetime.now(UTC)
-    try:
-        run_sam("deploy", *_deploy_options(candidate, parameters))
-    except SamFailed as error:
-        reasons = refusal_reasons(copy.stack, copy.region, started)
-        print("\n".join(reasons), flush=True)
-        raise UserError("; ".join([f"{copy.stack}: {error}", *reasons[:1]])) from None
+    with tempfile.TemporaryDirectory(prefix="release-") as folder:
+        template = Path(folder) / "template.yaml"
+        template.write_text(package.template)
+        try:
+            run_sam("deploy", *_deploy_options(candidate, template, parameters))
+        except SamFailed as error:
+            reasons = refusal_reasons(copy.stack, copy.region, started)
+            print("\n".join(reasons), flush=True)
+            raise UserError("; ".join([f"{copy.stack}: {error}", *reasons[:1]])) from None
     # CodeDeploy checks neither the first version nor one that it does not move callers to.
     if before is None or parameters[HOW_CALLERS_MOVE] == _AT_ONCE:
         check_release(copy)
     stack, bucket = service_stack(copy)
     current = current_release(list_releases(stack, copy.region))
-    if current.version not in kept_versions(stack.name, platform.bucket, copy.region):
-        keep_package(
-            stack.name,
-            bucket,
-            copy.region,
-            current.version,
-            Package(
-                candidate.build,
-                stack.parameters,
-                stack.template(copy.region),
-                candidate.schema.migrations,
-                candidate.schema.words,
-            ),
-        )
+    kept = kept_versions(stack.name, bucket, copy.region)
+    if current.version not in kept and current.origin.package == package.digest:
+        keep_package(stack.name, bucket, copy.region, current.version, package)
     print(f"{stack.name}: version {current.version} is released ({current.origin})", flush=True)
 
 
@@ -215,7 +231,33 @@ def attempt_digest(content: str, deployed: str) -> str:
     return deployed if same else f"{content}{secrets.token_hex(_NONCE_BYTES)}"
 
 
-def _parameters(candidate: Candidate, before: DeployedStack | None) -> dict[str, str]:
+def _package(candidate: Candidate) -> Package:
+    """The package of a release, with its code in the bucket."""
+    copy, platform = candidate.copy, candidate.platform
+    if candidate.code is None:
+        uploaded = upload_code(
+            candidate.template,
+            bucket=platform.bucket,
+            prefix=copy.stack,
+            key=platform.values["KmsKeyArn"],
+            region=copy.region,
+        )
+    else:
+        uploaded = Uploaded(candidate.template.read_text(), candidate.code)
+    parameters = {**candidate.parameters, **platform.names}
+    return Package(
+        candidate.build,
+        parameters,
+        uploaded.template,
+        candidate.schema.migrations,
+        candidate.schema.words,
+        uploaded.code,
+    )
+
+
+def _parameters(
+    candidate: Candidate, before: DeployedStack | None, package: Package
+) -> dict[str, str]:
     """All parameters of the release: its own, the contract's by their SSM names, the computed."""
     platform = candidate.platform
     declared = declared_parameters(candidate.template)
@@ -230,15 +272,17 @@ def _parameters(candidate: Candidate, before: DeployedStack | None) -> dict[str,
         # Another commit or another day alone is no other release: the description stays.
         parameters[DESCRIPTION] = before.parameters.get(DESCRIPTION, "")
     else:
-        origin = Origin.now(candidate.commit, platform.version, candidate.restores)
+        origin = Origin.now(candidate.commit, platform.version, package.digest, candidate.restores)
         parameters[DESCRIPTION] = str(origin)
     return parameters
 
 
-def _deploy_options(candidate: Candidate, parameters: Mapping[str, str]) -> list[str]:
+def _deploy_options(
+    candidate: Candidate, template: Path, parameters: Mapping[str, str]
+) -> list[str]:
     copy, platform = candidate.copy, candidate.platform
     return [
-        f"--template-file={candidate.template}",
+        f"--template-file={template}",
         f"--config-file={CONFIG}",
         f"--stack-name={copy.stack}",
         f"--region={copy.region}",

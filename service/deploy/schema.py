@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.deploy.kept_packages import kept_versions, load_package
+from service.deploy.kept_packages import kept_versions, read_package
 from service.tools.migration_verdicts import load_verdicts, refusal, verdict_table
 from shared.cli.errors import UserError
 
@@ -76,14 +76,14 @@ def check_added_migrations(stack: str, bucket: str, region: str, texts: Mapping[
     kept = sorted(kept_versions(stack, bucket, region))
     if not kept:
         return
-    known = load_package(stack, bucket, region, kept[-1]).migrations
+    known = read_package(stack, bucket, region, kept[-1]).migrations
     added = {name: text for name, text in texts.items() if name not in known}
     if known and added:
         print(verdict_table(added, load_verdicts()), flush=True)
     gone = {name: gone_columns(text) for name, text in added.items()}
     if not any(gone.values()):
         return
-    packages = {version: load_package(stack, bucket, region, version) for version in kept}
+    packages = {version: read_package(stack, bucket, region, version) for version in kept}
     for name, columns in gone.items():
         for column in columns:
             # A package of an older tool does not say which columns its code reads.

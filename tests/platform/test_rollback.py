@@ -1,13 +1,16 @@
 """A bad release and its rollback, with the service deployer's policies only."""
 
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+import zipfile
 from typing import Any
 
 import requests
+import yaml
 
 from service.tools.migration_verdicts import (
     RECORD,
@@ -17,7 +20,8 @@ from service.tools.migration_verdicts import (
     save_verdicts,
 )
 from shared.contract.loader import load_contract
-from tests.platform.conftest import ROOT, Platform
+from shared.naming import service_stack_name
+from tests.platform.conftest import REGION, ROOT, Platform
 
 
 def health(platform: Platform) -> str:
@@ -153,6 +157,71 @@ def test_a_column_that_a_kept_release_names_is_not_dropped(platform: Platform) -
     assert "safe because no release reads it" in told  # in the plan
     assert "9999_change: takes the column price away" in told
     assert live(platform) == before
+
+
+def code_of_the_trade_function(platform: Platform) -> dict[str, str]:
+    """Where the deployed template has the code of the function that books trades."""
+    formation: Any = platform.client("cloudformation")
+    stack = service_stack_name(REGION, platform.environment)
+    template = formation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    found: dict[str, str] = yaml.safe_load(template)["Resources"]["TradeFunction"]["Properties"][
+        "CodeUri"
+    ]
+    return found
+
+
+def other_code(content: bytes) -> bytes:
+    """A package of code like this one, whose health check answers differently."""
+    changed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as before,
+        zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as after,
+    ):
+        for member in before.infolist():
+            # A compiled file would win over its source.
+            if not member.filename.endswith(".pyc"):
+                text = before.read(member)
+                after.writestr(member.filename, text.replace(b'"status": "ok"', b'"status": "no"'))
+    return changed.getvalue()
+
+
+def test_no_bytes_that_somebody_else_puts_into_the_bucket_are_released(
+    platform: Platform, app_team: Platform
+) -> None:
+    s3: Any = platform.client("s3")
+    code = code_of_the_trade_function(platform)
+    assert code["Version"] not in ("", "null")
+    place = {"Bucket": code["Bucket"], "Key": code["Key"]}
+    released = s3.get_object(**place)["Body"].read()
+    good = live(app_team)[0]
+
+    # SAM uploads nothing if there is an object of the name, whatever the object holds.
+    s3.put_object(**place, Body=other_code(released))
+    own = platform.env["SERVICE_PARAMETERS"]
+    app_team.make("deploy-service", f"SERVICE_PARAMETERS={own} LogRetentionDays=5")
+    assert health(app_team) == "ok"
+    assert live(app_team)[0] != good
+
+    # A rollback gets the version of the object that was released, not the newest one.
+    s3.put_object(**place, Body=other_code(released))
+    app_team.make("rollback-service", f"TO={good}")
+    assert health(app_team) == "ok"
+    assert code_of_the_trade_function(platform) == code
+
+    # A kept package that names other code is not released.
+    other = s3.put_object(**place, Body=other_code(released))["VersionId"]
+    stack = service_stack_name(REGION, platform.environment)
+    package = {"Bucket": code["Bucket"], "Key": f"{stack}/releases/{good}.json"}
+    kept = s3.get_object(**package)["Body"].read()
+    s3.put_object(**package, Body=kept.replace(code["Version"].encode(), other.encode()))
+    release_other_code(app_team)
+    refused = app_team.make("rollback-service", f"TO={good}", check=False)
+    assert refused.returncode != 0
+    assert f"the package of version {good} is not what was released" in refused.stdout
+    assert health(app_team) == "other"
+    s3.put_object(**package, Body=kept)
+    app_team.make("rollback-service", f"TO={good}")
+    assert health(app_team) == "ok"
 
 
 def test_what_cannot_be_gone_back_to_is_one_clear_line(platform: Platform) -> None:

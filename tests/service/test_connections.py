@@ -7,6 +7,7 @@ from botocore.stub import Stubber
 from service.deploy.connections import (
     check_account_concurrency,
     check_reserved_concurrency,
+    default_reservation,
     reserved_concurrency,
 )
 from shared.cli.errors import UserError
@@ -52,18 +53,52 @@ def test_what_is_no_number_of_functions_is_refused(tmp_path: Path) -> None:
         reserved_concurrency(template, {"ReservedConcurrency": "-1"})
 
 
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    """Lambda in a new account, whose limit is 10 concurrent executions."""
+def account_with(monkeypatch: pytest.MonkeyPatch, limit: int, unreserved: int) -> Stubber:
+    """Lambda in an account with this limit of concurrent executions."""
     client = boto3.client(
         "lambda", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
     monkeypatch.setattr(boto3, "client", lambda *_args, **_options: client)
-    limits = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
+    limits = {"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": unreserved}
     stubber = Stubber(client)
     stubber.add_response("get_account_settings", {"AccountLimit": limits}, {})
     stubber.activate()
     return stubber
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """Lambda in a new account, whose limit is 10 concurrent executions."""
+    return account_with(monkeypatch, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("budget", "production", "limit", "unreserved", "held", "expected"),
+    [
+        # The database decides where the account allows more, and leaves some for the rest.
+        (54, False, 1000, 1000, 0, 41),
+        (400, True, 1000, 1000, 0, 396),
+        # What is held already counts as free: releasing the same again changes nothing.
+        (400, True, 500, 104, 396, 396),
+        # The account decides where it allows less.
+        (400, True, 300, 300, 0, 290),
+        (54, False, 10, 10, 0, 0),
+        (4, True, 1000, 1000, 0, 0),
+    ],
+)
+def test_a_release_that_chooses_no_reservation_takes_no_more_than_there_are_connections(
+    monkeypatch: pytest.MonkeyPatch,
+    budget: int,
+    production: bool,
+    limit: int,
+    unreserved: int,
+    held: int,
+    expected: int,
+) -> None:
+    account_with(monkeypatch, limit, unreserved)
+    reserved = default_reservation(budget, held, "us-east-1", production=production)
+    assert reserved == expected
+    check_reserved_concurrency(reserved, budget)
 
 
 def test_a_small_account_is_told_before_anything_is_uploaded(account: Stubber) -> None:

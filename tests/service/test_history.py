@@ -59,7 +59,7 @@ def test_without_a_repository_the_commit_is_unknown(
 
 @pytest.mark.parametrize("restores", [None, 2])
 def test_a_description_says_what_a_release_was_made_of(restores: int | None) -> None:
-    origin = Origin.now("0a1b2c3d4e5f", "1.1.0", restores)
+    origin = Origin.now("0a1b2c3d4e5f", "1.1.0", "f" * 64, restores)
     assert Origin.parse(str(origin)) == origin
     assert (
         len(str(origin)) <= 256
@@ -72,7 +72,7 @@ def test_a_version_that_was_published_by_hand_says_nothing(text: str) -> None:
 
 
 def release(version: int, *, restores: int | None = None, current: bool = False) -> Release:
-    origin = Origin("0a1b2c3d4e5f", "1.1.0", "2026-01-31T12:00:00Z", restores)
+    origin = Origin("0a1b2c3d4e5f", "1.1.0", "2026-01-31T12:00:00Z", "", restores)
     return Release(version, origin, 100 if current else 0, current)
 
 
