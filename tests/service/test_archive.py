@@ -257,7 +257,7 @@ def test_a_run_is_counted_with_its_trades(
     run({})
     (line,) = (line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line)
     metrics = json.loads(line)
-    assert (metrics["ArchiveRuns"], metrics["ArchivedTrades"]) == (1, 1)
+    assert (metrics["ArchiveHeartbeat"], metrics["ArchivedTrades"]) == (1, 1)
     assert metrics["environment"] == "test"
 
 

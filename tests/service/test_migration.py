@@ -534,10 +534,15 @@ def test_a_deploy_migrates_and_tells_cloudformation(
     deploy: Secrets,
     answers: tuple[str, list[dict[str, Any]]],
     logs: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     url, received = answers
     for kind in ("Create", "Update"):
         migration_handler.handler(request(url, kind), context())
+    # The alarm on a missing archive counts from these.
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    signs = [line for line in lines if "ArchiveHeartbeat" in line]
+    assert [(line["service"], line["ArchiveHeartbeat"]) for line in signs] == [("archive", 1)] * 2
     assert [answer["Status"] for answer in received] == ["SUCCESS", "SUCCESS"]
     assert received[0]["PhysicalResourceId"] == "database-migration"
     assert received[0]["Data"] == {"Role": "writer"}

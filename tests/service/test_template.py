@@ -15,6 +15,7 @@ from service.deploy.parameters import release_parameters
 from shared.contract.template import declared_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX, service_stack_name
 from tests.support.transformed import Stack, stack
+from trading.telemetry import ARCHIVE_HEARTBEAT
 
 FUNCTIONS = {
     "TradeFunction",
@@ -206,7 +207,8 @@ def test_what_api_gateway_answers_itself_is_a_problem_document_that_nobody_keeps
 
 def test_requests_are_limited_and_logged_without_their_content() -> None:
     stage = stack().properties("TradeApiStage")
-    settings, of_batches = stage["MethodSettings"]
+    settings, of_batches, *_ = stage["MethodSettings"]
+    assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
     assert settings["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}
     assert settings["ThrottlingBurstLimit"] == {"Ref": "ThrottlingBurstLimit"}
     # A slash within a path is written as ~1.
@@ -220,6 +222,42 @@ def test_requests_are_limited_and_logged_without_their_content() -> None:
     line = json.loads(stage["AccessLogSetting"]["Format"])
     assert line["request_id"] == "$context.requestId"
     assert line["principal"] == "$context.identity.userArn"
+
+
+def test_whoever_lists_trades_cannot_take_the_requests_of_those_who_book_them() -> None:
+    every, _, *routes = stack().properties("TradeApiStage")["MethodSettings"]
+    reading = ("/~1trades", "/~1positions")
+    assert [(each["HttpMethod"], each["ResourcePath"]) for each in routes] == [
+        ("GET", path) for path in reading
+    ]
+    paths = stack().properties("TradeApi")["Body"]["paths"]
+    for route in routes:
+        path = route["ResourcePath"][1:].replace("~1", "/")
+        assert "get" in paths[path]
+        # They replace the settings of all routes, and so must have each of them.
+        assert route.keys() == every.keys()
+        changed = {name for name in route if route[name] != every[name]}
+        assert changed - {"HttpMethod", "ResourcePath"} == {
+            "ThrottlingRateLimit",
+            "ThrottlingBurstLimit",
+        }
+        for limit in ("RateLimit", "BurstLimit"):
+            assert route[f"Throttling{limit}"] == {"Ref": f"Read{limit}"}
+    parameters = declared_parameters(TEMPLATE)
+    for name in ("RateLimit", "BurstLimit"):
+        one, read, all_ = (
+            int(parameters[f"{prefix}{name}"]["Default"])
+            for prefix in ("Caller", "Read", "Throttling")
+        )
+        # Neither all that read nor one caller can use up what the API takes.
+        assert max(one, read) < all_
+
+
+def test_a_callers_limit_is_not_everybodys() -> None:
+    assert stack().properties("TradeApiUsagePlan")["Throttle"] == {
+        "RateLimit": {"Ref": "CallerRateLimit"},
+        "BurstLimit": {"Ref": "CallerBurstLimit"},
+    }
 
 
 def test_all_logs_are_encrypted_and_deleted_in_time() -> None:
@@ -419,6 +457,13 @@ def test_all_alarms_go_to_the_platforms_topic_and_say_what_silence_means() -> No
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
         silence = alarm["Properties"]["TreatMissingData"]
         assert silence == silences.get(name, "notBreaching")
+
+
+def test_a_missing_archive_is_no_alarm_before_its_first_hours_are_over() -> None:
+    alarm = stack().resources["ArchiveMissingAlarm"]
+    # The migration has written the first sign of life before the alarm looks for one.
+    assert alarm["DependsOn"] in ("DatabaseMigration", ["DatabaseMigration"])
+    assert alarm["Properties"]["MetricName"] == ARCHIVE_HEARTBEAT
 
 
 def test_a_dead_archive_is_noticed() -> None:

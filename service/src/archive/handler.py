@@ -20,7 +20,7 @@ from archive.rows import first_day, rows_of
 from trading.database import connect
 from trading.secret import ARCHIVE, CredentialStore, fetch_credentials
 from trading.settings import load_preview, load_settings
-from trading.telemetry import count, logger, measured, traced
+from trading.telemetry import ARCHIVE_HEARTBEAT, count, logger, measured, traced
 
 # With less time left than this, the next day is left to the next run.
 _MINIMUM_MILLISECONDS = 300_000
@@ -65,7 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             archived = _archive(
                 archive, context, lambda reader: missing_days(first_day(reader), done, now)
             )
-    count("ArchiveRuns")
+    count(ARCHIVE_HEARTBEAT)
     return archived
 
 

@@ -30,7 +30,7 @@ from trading.secret import (
     fetch_credentials,
 )
 from trading.settings import Address, Preview, Settings, load_preview, load_settings
-from trading.telemetry import logger
+from trading.telemetry import heartbeat, logger
 
 _MIGRATIONS = Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / "migrations"
 # Changing a large table takes long. The function's own limit is 300 s.
@@ -52,6 +52,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     try:
         if event["RequestType"] != "Delete":
             role = provide_schema()
+            # The archive of a new service has not run yet. Its alarm counts from here.
+            heartbeat()
         # The environment's data belongs to the platform: it stays when the service is deleted.
         elif preview := load_preview():
             remove(preview)

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -17,6 +17,8 @@ TRADES_REPLAYED = "TradesReplayed"
 TRADES_REJECTED = "TradesRejected"
 DATABASE_RETRIES = "DatabaseRetries"
 LATENCY = "Latency"
+# The alarm on a missing archive sees that none of these comes any more.
+ARCHIVE_HEARTBEAT = "ArchiveHeartbeat"
 
 _NAMESPACE = "TradingPlatform"
 
@@ -60,25 +62,32 @@ def measured(handler: Handler) -> Handler:
             return handler(event, context)
         finally:
             _metrics[LATENCY] = (time.perf_counter() - started) * 1000
-            print(json.dumps(_line()))
+            print(json.dumps(_line(logger.service, _facts, _metrics)))
             _facts.clear()
             _metrics.clear()
 
     return call
 
 
-def _line() -> dict[str, object]:
-    dimensions = {"environment": os.environ["ENVIRONMENT_SUFFIX"], "service": logger.service}
+def heartbeat() -> None:
+    """Write a sign of life of the archive in its name."""
+    print(json.dumps(_line("archive", {}, {ARCHIVE_HEARTBEAT: 1})))
+
+
+def _line(
+    service: str, facts: Mapping[str, object], metrics: Mapping[str, float]
+) -> dict[str, object]:
+    dimensions = {"environment": os.environ["ENVIRONMENT_SUFFIX"], "service": service}
     directive = {
         "Namespace": _NAMESPACE,
         "Dimensions": [list(dimensions)],
         "Metrics": [
             {"Name": name, "Unit": "Milliseconds" if name == LATENCY else "Count"}
-            for name in _metrics
+            for name in metrics
         ],
     }
     about = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
-    return {"_aws": about, **dimensions, **_facts, **_metrics}
+    return {"_aws": about, **dimensions, **facts, **metrics}
 
 
 def traced(handler: Handler) -> Handler:
