@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from infra.commands.backup_settings import check_backups
 from infra.commands.consumers import consumption, consumption_changes
 from infra.commands.holdings import holdings
 from infra.commands.running import with_what_runs
@@ -231,6 +232,7 @@ def _checked(environment: EnvironmentConfig) -> EnvironmentConfig:
     """The environment as it can be planned, with what its databases run on."""
     print(f"==> {environment.described}", flush=True)
     check_zones(environment)
+    check_backups(environment)
     return with_what_runs(environment)
 
 

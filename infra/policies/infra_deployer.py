@@ -204,6 +204,7 @@ def _lookups() -> Statement:
         "Lookups",
         [
             "backup-storage:MountCapsule",
+            "backup:DescribeRegionSettings",
             "backup:List*",
             "cloudformation:DescribeStacks",
             "cloudwatch:Describe*",

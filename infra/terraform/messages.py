@@ -30,6 +30,10 @@ _WAYS: Mapping[str, str] = {
         "prevent_destroy guards it; take the edit back, or first deploy with "
         "prevent_destroy = false alone"
     ),
+    r"GetSecretValue.*is not authorized to perform": (
+        "{stack}: Terraform reads the master secret of a global database while it plans, and these "
+        "credentials may not: plan as the infra deployer (docs/how-to/set-up-pipelines.md)"
+    ),
     r"Provider configuration not present": (
         "{stack} has resources in a region that its file no longer names; put back what was taken "
         "out of the file"

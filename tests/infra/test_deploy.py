@@ -376,6 +376,11 @@ FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[3
             "a-stack: cannot work: aws_kms_key.key: the plan would destroy it",
         ),
         ("Provider configuration not present", "put back what was taken"),
+        (
+            "reading Secrets Manager Secret Version: operation error Secrets Manager: "
+            "GetSecretValue, AccessDeniedException: User: planner\n│ is not authorized to perform",
+            "plan as the infra deployer (docs/how-to/set-up-pipelines.md)",
+        ),
     ],
 )
 def test_terraforms_errors_get_a_line_that_helps(error: str, way: str) -> None:
