@@ -248,6 +248,15 @@ need-checks need-cdktn need-bench need-load: need-%: .venv-%/.installed
 .PHONY: audit
 audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
 	@requirements/audit.sh requirements/*.txt service/dependencies/requirements.txt
+	@$(PY) requirements/bill.py audit
+
+.PHONY: bill-infra
+bill-infra: .venv/.installed ## Print the bill of materials of infra/ (CycloneDX)
+	@$(PY) requirements/bill.py infra
+
+.PHONY: bill-service
+bill-service: .venv/.installed ## Print the bill of materials of the functions (CycloneDX)
+	@$(PY) requirements/bill.py service
 
 .PHONY: test-fuzz
 test-fuzz: export FUZZ := $(or $(FUZZ),full)

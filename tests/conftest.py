@@ -36,6 +36,7 @@ _FILES = {
     "tests/platform/test_load.py": ("load",),
     "tests/platform/test_runbooks.py": ("checks",),
     "tests/security/test_audit.py": ("checks",),
+    "tests/security/test_bill.py": ("checks",),
 }
 # These take minutes: they apply, restore or break whole environments, or load all of CDKTF.
 _SLOW = (
