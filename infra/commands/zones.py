@@ -12,8 +12,9 @@ from shared.cli.errors import UserError
 # Zones in which AWS does not offer all that the platform needs. A letter is another zone in each
 # account; an id is the same zone everywhere.
 # https://docs.aws.amazon.com/ram/latest/userguide/working-with-az-ids.html
-# RDS Proxy drops the subnet without an error, Lambda and NAT gateways refuse it.
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.html#rds-proxy.limitations
+# RDS Proxy drops the subnet without an error, Lambda and NAT gateways refuse it. The page of the
+# provider on proxies names this zone:
+# https://registry.terraform.io/providers/hashicorp/aws/5.100.0/docs/resources/db_proxy
 # https://github.com/hashicorp/terraform-provider-aws/issues/17781
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
 _INCOMPLETE: Mapping[str, str] = {"use1-az3": "RDS Proxy, Lambda and NAT gateways"}
