@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.emulator import Emulator, create_cluster, query, running_emulator
+from tests.support.runbooks import commands, run
 
 
 class Book:
@@ -62,6 +64,23 @@ def next_second() -> datetime:
     now = datetime.now(UTC)
     time.sleep(1)
     return now
+
+
+def test_the_commands_before_an_upgrade_leave_a_snapshot_and_the_version(book: Book) -> None:
+    variables = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": book.emulator.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "REGION": "us-east-1",
+    }
+    script = "".join(commands("upgrade", "how-to"))
+    printed = run(f'{script}echo "version $VERSION"', variables, CLUSTER="trades")
+    assert f"version {book.cluster['EngineVersion']}" in printed
+    snapshots = book.rds.describe_db_cluster_snapshots(DBClusterIdentifier="trades")
+    (snapshot,) = snapshots["DBClusterSnapshots"]
+    assert snapshot["DBClusterSnapshotIdentifier"] == "trades-before-upgrade"
+    assert snapshot["EngineVersion"] == book.cluster["EngineVersion"]
 
 
 def test_a_restored_cluster_has_what_was_there_at_the_time(book: Book) -> None:

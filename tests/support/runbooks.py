@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _AWS = f'aws() {{ "{ROOT}/.venv-checks/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}\n'
 
 
-def commands(runbook: str) -> list[str]:
-    """The commands of a runbook, block by block."""
-    text = (ROOT / "docs" / "runbooks" / f"{runbook}.md").read_text()
+def commands(page: str, folder: str = "runbooks") -> list[str]:
+    """The commands of a runbook or another page, block by block."""
+    text = (ROOT / "docs" / folder / f"{page}.md").read_text()
     return re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
