@@ -4,9 +4,9 @@ import io
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-import zipfile
 from typing import Any
 
 import requests

@@ -11,8 +11,8 @@ import pytest
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from migration.app_user import _default_plugin, ensure_app_user
-from migration.password_hash import NATIVE, SHA2, password_hash, sha256_crypt
+from migration.app_user import ensure_app_user
+from migration.password_hash import NATIVE, SHA2, identified, password_hash, sha256_crypt
 from tests.service.conftest import ADMIN, APP_SECRET_ARN, APP_USER, Secrets
 from trading.database import connect
 from trading.settings import Address
@@ -48,7 +48,9 @@ def test_each_hash_has_a_salt_of_its_own() -> None:
 )
 def test_new_users_get_the_plugin_that_the_server_would_give_them(row: Any, plugin: str) -> None:
     server = SimpleNamespace(execute=lambda _statement: None, fetchone=lambda: row)
-    assert _default_plugin(cast(Cursor, server)) == plugin
+    clause, stored = identified(cast(Cursor, server), "password")
+    assert clause == f"IDENTIFIED WITH {plugin} AS %s"
+    assert stored.startswith("*" if plugin == NATIVE else "$A$005$")
 
 
 def test_the_servers_log_of_statements_shows_no_password(

@@ -13,7 +13,7 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from pymysql.err import OperationalError
 
-from migration.password_hash import NATIVE, SHA2, password_hash
+from migration.password_hash import identified
 from trading.secret import ARCHIVE, CURRENT, PENDING, Credentials
 from trading.store import VOID_COLUMNS
 
@@ -98,19 +98,11 @@ def _provide_user(
 ) -> None:
     """Create the user if it is missing, and set its password unless one of `passwords` works."""
     name = credentials.username
-    plugin = _default_plugin(cursor)
-    user = f"%s@'%%' IDENTIFIED WITH {plugin} AS %s REQUIRE SSL"
-    values = (name, password_hash(credentials.password, plugin))
+    clause, stored = identified(cursor, credentials.password)
+    user, values = f"%s@'%%' {clause} REQUIRE SSL", (name, stored)
     cursor.execute(f"CREATE USER IF NOT EXISTS {user}", values)
     if not any(_opens(log_in, Credentials(name, password)) for password in passwords):
         cursor.execute(f"ALTER USER {user}", values)
-
-
-def _default_plugin(cursor: Cursor) -> str:
-    """The plugin that the server gives new users. MySQL 8.4 and later do not say."""
-    cursor.execute("SHOW VARIABLES LIKE 'default_authentication_plugin'")
-    found = cursor.fetchone()
-    return NATIVE if found and found[1] == NATIVE else SHA2
 
 
 def _settle_rights(cursor: Cursor, username: str, wanted: Set[Right]) -> None:

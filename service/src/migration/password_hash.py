@@ -13,6 +13,8 @@ import secrets
 import string
 from itertools import cycle, islice
 
+from pymysql.cursors import Cursor
+
 NATIVE, SHA2 = "mysql_native_password", "caching_sha2_password"
 
 _SALT_LENGTH = 20
@@ -21,6 +23,17 @@ _ROUNDS = 5000
 # https://www.akkadia.org/drepper/SHA-crypt.txt
 _ORDER = tuple((i % 30, (i + 10) % 30, (i + 20) % 30) for i in (0, 21, 12, 3, 24, 15, 6, 27, 18, 9))
 _LETTERS = "./" + string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def identified(cursor: Cursor, password: str) -> tuple[str, str]:
+    """An `IDENTIFIED` clause for a user with this password, and the value of its placeholder.
+
+    It names the plugin that the server gives new users. MySQL 8.4 and later do not say which.
+    """
+    cursor.execute("SHOW VARIABLES LIKE 'default_authentication_plugin'")
+    found = cursor.fetchone()
+    plugin = NATIVE if found and found[1] == NATIVE else SHA2
+    return f"IDENTIFIED WITH {plugin} AS %s", password_hash(password, plugin)
 
 
 def password_hash(password: str, plugin: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
+from migration.password_hash import identified
 from trading.secret import Credentials
 from trading.settings import Preview
 
@@ -40,10 +41,11 @@ def schema_owner(connection: Connection[Cursor], preview: Preview) -> Iterator[C
     owner = Credentials(preview.owner, secrets.token_urlsafe(_TOKEN_BYTES))
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{preview.schema}`")
-        identified = (owner.username, owner.password)
-        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", identified)
+        clause, stored = identified(cursor, owner.password)
+        user, values = f"%s@'%%' {clause} REQUIRE SSL", (owner.username, stored)
+        cursor.execute(f"CREATE USER IF NOT EXISTS {user}", values)
         # A killed run may have left the user with a password that nobody knows.
-        cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL ACCOUNT UNLOCK", identified)
+        cursor.execute(f"ALTER USER {user} ACCOUNT UNLOCK", values)
         cursor.execute(f"GRANT ALL ON `{preview.schema}`.* TO %s@'%%'", (owner.username,))
         try:
             yield owner
