@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NotRequired, TypedDict, cast
@@ -163,6 +164,7 @@ class RefusedBatch(TypedDict):
     status: int
     code: Literal[
         "BATCH_REFUSED",
+        "CURSOR_GONE",
         "DATABASE_UNAVAILABLE",
         "INTERNAL_ERROR",
         "INVALID_BATCH",
@@ -235,6 +237,28 @@ class TradePage(TypedDict):
     next_cursor: NotRequired[str]
 
 
+class EventPage(TypedDict):
+    """The object `EventPage` of the API.
+
+    next_cursor: Leads to the events that follow, now or later.
+    """
+
+    events: list[Event]
+    next_cursor: str
+
+
+class Event(TypedDict):
+    """The object `Event` of the API.
+
+    kind: What happened to the trade. It is shown as it was right after.
+    cursor: Leads to the events after this one.
+    """
+
+    kind: Literal["BOOKED", "VOIDED"]
+    cursor: str
+    trade: Trade
+
+
 class Position(TypedDict):
     """The object `Position` of the API.
 
@@ -269,6 +293,7 @@ class Problem(TypedDict):
     status: int
     code: Literal[
         "BATCH_REFUSED",
+        "CURSOR_GONE",
         "DATABASE_UNAVAILABLE",
         "INTERNAL_ERROR",
         "INVALID_BATCH",
@@ -476,6 +501,68 @@ class Operations(ABC):
             cursor = page.get("next_cursor")
             if cursor is None:
                 return
+
+    def list_events(
+        self,
+        *,
+        cursor: str | None = None,
+        from_: str | None = None,
+        limit: int | None = None,
+        consistent: bool | None = None,
+    ) -> EventPage:
+        """What happened in the book, in order, for those who follow it.
+
+        A follower that goes on with `next_cursor` gets each event once and misses none, whoever
+        books trades at the same time. An event never changes.
+
+        Args:
+            cursor: `next_cursor` of the page before, or the `cursor` of an event: the page begins
+                after it.
+            from_: Begin with the events of about this time, which must be an hour ago or longer.
+            limit: The most events on a page.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        return cast(
+            "EventPage",
+            self.call(
+                "GET",
+                "/events",
+                query={"cursor": cursor, "from": from_, "limit": limit, "consistent": consistent},
+            ),
+        )
+
+    def follow_events(
+        self,
+        *,
+        pause_seconds: float = 1,
+        cursor: str | None = None,
+        from_: str | None = None,
+        limit: int | None = None,
+        consistent: bool | None = None,
+    ) -> Iterator[Event]:
+        """Follow `list_events` without an end.
+
+        Store the `cursor` of what you have processed, to go on from there later.
+
+        Args:
+            pause_seconds: Seconds to wait after a page without anything new.
+            cursor: `next_cursor` of the page before, or the `cursor` of an event: the page begins
+                after it.
+            from_: Begin with the events of about this time, which must be an hour ago or longer.
+            limit: The most events on a page.
+            consistent: Read what every trade booked before this request has changed.
+        """
+        while True:
+            page = self.list_events(
+                cursor=cursor,
+                from_=None if cursor else from_,
+                limit=limit,
+                consistent=consistent,
+            )
+            yield from page["events"]
+            cursor = page["next_cursor"]
+            if not page["events"]:
+                time.sleep(pause_seconds)
 
     def list_positions(
         self, *, symbol: str | None = None, consistent: bool | None = None

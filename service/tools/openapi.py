@@ -15,6 +15,7 @@ from typing import Any
 from trading import fields
 from trading.errors import (
     BatchRefused,
+    CursorGone,
     DatabaseUnavailable,
     InvalidBatch,
     InvalidCursor,
@@ -29,7 +30,7 @@ from trading.errors import (
     TradingError,
 )
 from trading.fields import Field, Text
-from trading.models import SUCCESS
+from trading.models import BOOKED, SUCCESS, VOIDED
 
 FILE = Path(__file__).parents[1] / "openapi.json"
 
@@ -54,6 +55,7 @@ def document() -> dict[str, Any]:
             },
             "/trade/{trade_id}/void": {"parameters": [_trade_id()], "post": _void_any_trade()},
             "/trades": {"post": _post_trades(), "get": _list_trades()},
+            "/events": {"get": _list_events()},
             "/positions": {"get": _list_positions()},
             "/health": {"get": _health("health", "Whether the service runs.", "ok", [])},
             "/health/ready": {
@@ -229,6 +231,20 @@ def _list_trades() -> dict[str, Any]:
     }
 
 
+def _list_events() -> dict[str, Any]:
+    return {
+        "operationId": "listEvents",
+        "summary": "What happened in the book, in order, for those who follow it.",
+        "description": "A follower that goes on with `next_cursor` gets each event once and misses "
+        "none, whoever books trades at the same time. An event never changes.",
+        "parameters": _query(fields.LIST_EVENTS),
+        "responses": {
+            "200": _json("A page of events.", _reference("EventPage")),
+            **_problems(InvalidParameter, CursorGone, ReadTimedOut, DatabaseUnavailable),
+        },
+    }
+
+
 def _list_positions() -> dict[str, Any]:
     return {
         "operationId": "listPositions",
@@ -280,6 +296,8 @@ def _schemas() -> dict[str, Any]:
         "Trade": _trade_schema(),
         "Voiding": _object({name: field.schema() for name, field in fields.VOIDING.items()}),
         "TradePage": _page_schema(),
+        "EventPage": _event_page_schema(),
+        "Event": _event_schema(),
         "Positions": _positions_schema(),
         "Problem": _problem_schema(),
     }
@@ -392,6 +410,28 @@ def _page_schema() -> dict[str, Any]:
             },
         },
     }
+
+
+def _event_page_schema() -> dict[str, Any]:
+    events = {"type": "array", "maxItems": fields.MAX_EVENTS, "items": _reference("Event")}
+    cursor = {
+        **_plain(fields.LIST_EVENTS["cursor"]),
+        "description": "Leads to the events that follow, now or later.",
+    }
+    return _object({"events": events, "next_cursor": cursor})
+
+
+def _event_schema() -> dict[str, Any]:
+    kind = {
+        "type": "string",
+        "enum": [BOOKED, VOIDED],
+        "description": "What happened to the trade. It is shown as it was right after.",
+    }
+    cursor = {
+        **_plain(fields.LIST_EVENTS["cursor"]),
+        "description": "Leads to the events after this one.",
+    }
+    return _object({"kind": kind, "cursor": cursor, "trade": _reference("Trade")})
 
 
 def _positions_schema() -> dict[str, Any]:

@@ -335,7 +335,7 @@ def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
             many = {name: [text]}
             book.check({**hostile.EVENT, "headers": headers, "multiValueHeaders": many})
         for name in (*hostile.PARAMETERS, text):
-            for path in ("/trade", "/trades", "/positions", book.paths[0]):
+            for path in ("/trade", "/trades", "/events", "/positions", book.paths[0]):
                 query = {"multiValueQueryStringParameters": {name: [text]}}
                 book.check({**hostile.EVENT, **query, "httpMethod": "GET", "path": path})
         for path in (

@@ -9,10 +9,12 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from trading.errors import BatchRefused, InvalidCursor, KeyMismatch, KeyReused
+from trading.errors import BatchRefused, CursorGone, InvalidCursor, KeyMismatch, KeyReused
 
 # The API may refuse a request that its schema allows: a schema cannot say everything.
-_BEYOND_SCHEMA = {error.code for error in (BatchRefused, InvalidCursor, KeyMismatch, KeyReused)}
+_BEYOND_SCHEMA = {
+    error.code for error in (BatchRefused, CursorGone, InvalidCursor, KeyMismatch, KeyReused)
+}
 
 
 def examples(few: int, many: int | None = None) -> settings:

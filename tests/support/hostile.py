@@ -274,8 +274,16 @@ def cursors(draw: st.DrawFn, stock: Stock) -> str:
 
 
 # Every query parameter of the API, with valid values.
-QUERIES = {**fields.FIND_TRADE, **fields.GET_TRADE, **fields.LIST_TRADES, **fields.LIST_POSITIONS}
+QUERIES = {
+    **fields.FIND_TRADE,
+    **fields.GET_TRADE,
+    **fields.LIST_EVENTS,
+    **fields.LIST_TRADES,
+    **fields.LIST_POSITIONS,
+}
 PARAMETERS = tuple(QUERIES)
+# Cursors of the feed: the start, and places that no book has.
+_PLACES = ("0", "1", "9" * 18, "7-019C11B5A0F83D1E5B7C9A2F40")
 MORE_GOOD_VALUES: Mapping[str, Sequence[str]] = {
     "symbol": ("BRK.B",),
     "status": ("VOID",),
@@ -297,7 +305,7 @@ def queries(draw: st.DrawFn, stock: Stock) -> dict[str, list[str]] | None:
     for _ in range(draw(st.integers(0, 3))):
         name = draw(st.one_of(st.sampled_from(PARAMETERS), hostile_text))
         if name == "cursor":
-            value = draw(cursors(stock))
+            value = draw(st.one_of(cursors(stock), st.sampled_from(_PLACES)))
         elif name in GOOD_VALUES and draw(st.booleans()):
             value = draw(st.sampled_from(GOOD_VALUES[name]))
         else:
@@ -313,6 +321,7 @@ ROUTES = (
     *(("GET", "/trade/{}"), ("DELETE", "/trade/{}"), ("GET", "/trades")) * 2,
     *(("POST", "/trade/{}/void"),) * 2,
     ("GET", "/positions"),
+    *(("GET", "/events"),) * 2,
     ("GET", "/health"),
     ("GET", "/health/ready"),
 )

@@ -30,13 +30,16 @@ class Right:
 
 
 # A trade can be voided. Nothing else of it ever changes, and nothing is deleted. Triggers keep the
-# positions, with the rights of the schema's owner.
+# positions and record events, with the rights of the schema's owner. The service may only give up
+# numbers of events.
 APP_RIGHTS = frozenset(
     {
         Right("SELECT"),
         Right("INSERT"),
         *(Right("UPDATE", column) for column in VOID_COLUMNS),
         Right("SELECT", table="positions"),
+        Right("SELECT", table="trade_events"),
+        Right("INSERT", "event_id", table="trade_events"),
     }
 )
 ARCHIVE_RIGHTS = frozenset({Right("SELECT"), Right("SELECT", table="positions")})

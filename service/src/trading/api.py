@@ -22,6 +22,7 @@ from trading.errors import (
     RouteNotFound,
     TradingError,
 )
+from trading.feed import cursor_of, parse_start, read_feed
 from trading.models import Caller, Order, PagePosition, Position, Trade, TradeFilter
 from trading.secret import CredentialStore, fetch_credentials
 from trading.settings import ROLE, Settings, load_settings
@@ -185,6 +186,24 @@ def list_trades() -> Response[str]:
             PagePosition(last.created_at, last.trade_id), wanted, key
         )
     return _answer(document)
+
+
+@app.get("/events")
+def list_events() -> Response[str]:
+    """What happened in the book after a place, in order."""
+    query = _query(fields.LIST_EVENTS)
+    store = _store()
+    start = parse_start(query["cursor"], query["from"], store)
+    page = read_feed(start, query["limit"], store, consistent=query["consistent"])
+    events = [
+        {
+            "kind": event.kind,
+            "cursor": cursor_of(event.place),
+            "trade": _trade_document(event.trade),
+        }
+        for event in page.events
+    ]
+    return _answer({"events": events, "next_cursor": cursor_of(page.end)})
 
 
 @app.get("/positions")

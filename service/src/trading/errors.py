@@ -54,6 +54,13 @@ class InvalidVoid(TradingError):
     code = "INVALID_VOID"
 
 
+class CursorGone(TradingError):
+    """The book does not have the event that the cursor follows: it was restored. Start again."""
+
+    status = 410
+    code = "CURSOR_GONE"
+
+
 class NotYourTrade(TradingError):
     """Another caller booked the trade: voiding it needs its own route, and a right to that."""
 

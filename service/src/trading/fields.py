@@ -401,4 +401,20 @@ LIST_TRADES: Mapping[str, Field] = {
     ),
     "consistent": _CONSISTENT,
 }
+MAX_EVENTS = 500
+LIST_EVENTS: Mapping[str, Field] = {
+    "cursor": Text(
+        "`next_cursor` of the page before, or the `cursor` of an event: the page begins after it.",
+        # The event's number, and what follows `TRADE-` in its trade's ID.
+        pattern=r"(0|[1-9][0-9]{0,17})(-[0-9A-F]{26})?",
+        max_length=45,
+        rule="a cursor that the feed gave",
+        example="1207-019C11B5A0F83D1E5B7C9A2F40",
+    ),
+    "from": Instant(
+        "Begin with the events of about this time, which must be an hour ago or longer."
+    ),
+    "limit": Whole("The most events on a page.", default=100, minimum=1, maximum=MAX_EVENTS),
+    "consistent": _CONSISTENT,
+}
 LIST_POSITIONS: Mapping[str, Field] = {"symbol": SYMBOL, "consistent": _CONSISTENT}

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 BUY, SELL = "BUY", "SELL"
 SUCCESS, VOID = "SUCCESS", "VOID"
+# What happens to a trade.
+BOOKED, VOIDED = "BOOKED", "VOIDED"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,27 @@ class Trade:
     def status(self) -> str:
         """`SUCCESS`, or `VOID` once the trade is voided."""
         return SUCCESS if self.void is None else VOID
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the feed: right after an event, or at the start, which has the number 0.
+
+    The trade is that of the event: a restored book may have another event of this number. A number
+    that was given up has none.
+    """
+
+    number: int = 0
+    trade_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A number of the feed: what happened to which trade, or nothing if it was given up."""
+
+    place: Place
+    kind: str | None = None
+    trade: Trade | None = None
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
 from pymysql.constants import ER
-from pymysql.err import IntegrityError
+from pymysql.err import IntegrityError, OperationalError
 
 from trading.database import Database, Deadline
 from trading.errors import DatabaseUnavailable, ReadTimedOut
@@ -24,13 +25,18 @@ from trading.models import (
     SUCCESS,
     VOID,
     Caller,
+    Entry,
     Order,
     PagePosition,
+    Place,
     Position,
     Trade,
     TradeFilter,
     Void,
 )
+
+# ER_LOCK_NOWAIT: a row is locked.
+_LOCKED = 3572
 
 _ORDER = tuple(field.name for field in dataclasses.fields(Order))
 # Each column of the table, and what it holds of a trade. A field of an order has a column of its
@@ -63,6 +69,7 @@ _booked = attrgetter(*_BOOKED.values())
 _voided = attrgetter(*_VOIDED.values())
 
 _NAMES = ", ".join(COLUMNS)
+_OF_TRADES = ", ".join(f"trades.{name}" for name in COLUMNS)
 _ROW = f"({', '.join(['%s'] * len(_BOOKED))})"
 _INSERT_TRADES = f"INSERT INTO trades ({', '.join(_BOOKED)}) VALUES "  # noqa: S608 - column names
 _INSERT_TRADE = _INSERT_TRADES + _ROW
@@ -98,6 +105,21 @@ _SELECT_POSITIONS = (
 )
 # Every other filter compares its own column: `symbol = %s`.
 _CONDITIONS = {"since": "created_at >= %s", "before": "created_at < %s"}
+
+_SELECT_ENTRIES = (
+    f"SELECT event_id, kind, trade_events.trade_id, {_OF_TRADES} FROM trade_events "  # noqa: S608
+    "LEFT JOIN trades USING (trade_id) WHERE event_id >= %s ORDER BY event_id LIMIT %s"
+)
+# A number that a running transaction has is locked.
+_LOCK_NUMBERS = (
+    "SELECT event_id FROM trade_events WHERE event_id BETWEEN %s AND %s FOR SHARE NOWAIT"
+)
+_GIVE_UP_NUMBERS = "INSERT INTO trade_events (event_id) VALUES "
+_SELECT_PLACE = (
+    "SELECT event_id, trade_id FROM trade_events JOIN (SELECT trade_id FROM trades "
+    "WHERE created_at < %s ORDER BY created_at DESC, trade_id DESC LIMIT 1) AS last "
+    "USING (trade_id) WHERE kind = 'BOOKED'"
+)
 
 Statement = tuple[str, Sequence[object]]
 
@@ -146,22 +168,23 @@ class TradeStore:
         """Insert all trades, or none and return those that have their client_order_ids already.
 
         All have the same caller, and each has a client_order_id of its own. They are one statement,
-        so that all are booked or none. Those who insert some of the same keys at the same time
-        insert them in the same order, so that they wait for each other and seldom deadlock.
+        so that all are booked or none. Requests that lock the same rows at the same time lock them
+        in the same order, so that they wait for each other and seldom deadlock.
 
         Raises:
             DatabaseUnavailable: the database did not answer in time.
         """
-        by_key = {str(trade.order.client_order_id): trade for trade in trades}
-        keys = sorted(by_key)
-        values = [value for key in keys for value in _booked(by_key[key])]
-        statement = _INSERT_TRADES + ", ".join([_ROW] * len(keys))
+        in_order = sorted(trades, key=lambda t: (t.order.symbol, str(t.order.client_order_id)))
+        values = [value for trade in in_order for value in _booked(trade)]
+        statement = _INSERT_TRADES + ", ".join([_ROW] * len(in_order))
         try:
             self._writer.run(lambda cursor: cursor.execute(statement, values), self._deadline)
         except IntegrityError as error:
             if error.args[0] != ER.DUP_ENTRY:
                 raise
-            booked = self._written_under(trades[0].caller, keys)
+            booked = self._written_under(
+                trades[0].caller, [trade.order.client_order_id for trade in trades]
+            )
             if not booked:
                 raise
             return booked
@@ -223,6 +246,56 @@ class TradeStore:
         rows = self._fetch(positions_statement(symbol), consistent)
         return [Position(symbol, quantity) for symbol, quantity in rows]
 
+    def entries(self, first: int, limit: int, *, consistent: bool) -> list[Entry]:
+        """The entries of the feed from a number on, by number; at most `limit`.
+
+        Raises:
+            ReadTimedOut: the read took too long.
+            DatabaseUnavailable: the database did not answer in time.
+        """
+        return [
+            Entry(Place(number, trade_id), kind, None if row[0] is None else _trade(tuple(row)))
+            for number, kind, trade_id, *row in self._fetch(
+                entries_statement(first, limit), consistent
+            )
+        ]
+
+    def give_up(self, first: int, last: int) -> bool:
+        """Give up the missing numbers of a range; False if a transaction still has one of them.
+
+        A transaction that takes its number in this moment is told that the number is taken, and
+        takes another one: see the triggers.
+
+        Raises:
+            ReadTimedOut: the read took too long.
+            DatabaseUnavailable: the database did not answer in time.
+        """
+        try:
+            rows = self._fetch((_LOCK_NUMBERS, (first, last)), consistent=True)
+        except OperationalError as error:
+            if error.args[0] != _LOCKED:
+                raise
+            return False
+        missing = sorted(set(range(first, last + 1)) - {number for (number,) in rows})
+        if missing:
+            statement = _GIVE_UP_NUMBERS + ", ".join(["(%s)"] * len(missing))
+            try:
+                self._writer.run(lambda cursor: cursor.execute(statement, missing), self._deadline)
+            except IntegrityError:
+                # A transaction has taken one of them since, or the answer of this INSERT was lost.
+                return True
+        return True
+
+    def place_before(self, time: datetime) -> Place:
+        """The place in the feed of the last trade booked before a time; the start if there is none.
+
+        Raises:
+            ReadTimedOut: the read took too long.
+            DatabaseUnavailable: the database did not answer in time.
+        """
+        rows = self._fetch((_SELECT_PLACE, (time,)), consistent=True)
+        return Place(*rows[0]) if rows else Place()
+
     def check(self) -> None:
         """Check that the writer answers.
 
@@ -249,7 +322,7 @@ class TradeStore:
         except ReadTimedOut as error:
             raise DatabaseUnavailable from error
 
-    def _written_under(self, caller: Caller, keys: Sequence[str]) -> dict[str | None, Trade]:
+    def _written_under(self, caller: Caller, keys: Sequence[str | None]) -> dict[str | None, Trade]:
         """The trades that a change has met, by key."""
         statement = _SELECT_KEYS.format(keys=", ".join(["%s"] * len(keys)))
         try:
@@ -275,6 +348,11 @@ def page_statement(wanted: TradeFilter, after: PagePosition | None, limit: int) 
     values = [value for pair in pairs for value in (*given.values(), *pair, *place, limit)]
     found = " UNION ALL ".join([find] * len(pairs))
     return _SELECT_PAGE.format(found=found), [*values, limit]
+
+
+def entries_statement(first: int, limit: int) -> Statement:
+    """Selects the entries of the feed from a number on, with the columns of their trades."""
+    return _SELECT_ENTRIES, (first, limit)
 
 
 def positions_statement(symbol: str | None) -> Statement:

@@ -112,8 +112,8 @@ def book_trade(order: Order, caller: Caller, book: Book) -> Booking:
 
 def new_trade(order: Order, caller: Caller) -> Trade:
     """The trade of now for `order`, which nobody has stored yet."""
-    now = _now()
-    return Trade(new_trade_id(now), now, order, caller)
+    time = now()
+    return Trade(new_trade_id(time), time, order, caller)
 
 
 def booking(order: Order, booked: Trade, *, is_replay: bool) -> Booking:
@@ -137,7 +137,7 @@ def void_own_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
         TradeNotFound: there is no such trade.
         NotYourTrade: another caller booked it.
     """
-    void = Void(_now(), caller)
+    void = Void(now(), caller)
     trade = found(book.void(check_trade_id(trade_id), void, within=caller.scope))
     if trade.caller.scope != caller.scope:
         raise NotYourTrade(
@@ -153,7 +153,7 @@ def void_any_trade(trade_id: str, reason: str, caller: Caller, book: Book) -> Tr
     Raises:
         TradeNotFound: there is no such trade.
     """
-    void = Void(_now(), caller, reason)
+    void = Void(now(), caller, reason)
     return found(book.void(check_trade_id(trade_id), void, within=None))
 
 
@@ -180,13 +180,13 @@ def check_trade_id(trade_id: str) -> str:
         raise TradeNotFound("There is no such trade.") from None
 
 
-def new_trade_id(now: datetime) -> str:
+def new_trade_id(time: datetime) -> str:
     """A unique ID that sorts by time of booking.
 
     It has 48 bits of milliseconds and 56 random bits, in hexadecimal. Rows booked together are
     close together in the primary key.
     """
-    milliseconds = int(now.replace(tzinfo=UTC).timestamp() * 1000)
+    milliseconds = int(time.replace(tzinfo=UTC).timestamp() * 1000)
     return f"TRADE-{milliseconds:012X}{secrets.token_hex(7).upper()}"
 
 
@@ -206,5 +206,6 @@ def _key(header: str, other: str | None) -> str:
     return key
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """This moment, as the database stores it."""
     return datetime.now(UTC).replace(tzinfo=None)

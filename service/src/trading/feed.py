@@ -1,0 +1,147 @@
+"""The feed: everything that happened in the book, for followers that poll it and miss nothing.
+
+Each event has a number. The database gives it before the transaction commits, so that an event may
+appear behind one with a greater number. So the feed ends before the first number that is missing.
+Either its transaction still runs, and the feed waits for it; or it was rolled back, and its number
+is given up for good.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from trading.errors import CursorGone, InvalidParameter
+from trading.models import BOOKED, Entry, Place, Trade
+from trading.trades import now
+
+_TRADE_PREFIX = "TRADE-"
+# No transaction lasts as long, so that no event of that time is still to come.
+_SETTLED = timedelta(hours=1)
+# How many numbers are given up at a time. A batch that is refused leaves up to 500.
+_MOST_GIVEN_UP = 1000
+
+
+class Book(Protocol):
+    """Where events are stored."""
+
+    def entries(self, first: int, limit: int, *, consistent: bool) -> Sequence[Entry]:
+        """The entries from a number on, by number. The reader may lack the last ones."""
+
+    def give_up(self, first: int, last: int) -> bool:
+        """Give up the missing numbers of a range; False if a transaction still has one of them."""
+
+    def place_before(self, time: datetime) -> Place:
+        """The place of the last trade booked before a time; the start if there is none."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a trade, which is shown as it was then; a follower goes on after `place`."""
+
+    place: Place
+    kind: str
+    trade: Trade
+
+
+@dataclass(frozen=True)
+class Page:
+    """Events in their order, and the place after them."""
+
+    events: Sequence[Event]
+    end: Place
+
+
+def parse_start(cursor: str | None, since: datetime | None, book: Book) -> Place:
+    """The place at which a request begins to read.
+
+    Raises:
+        InvalidParameter: there are both a cursor and a time, or the time is too recent.
+    """
+    if cursor is not None:
+        if since is not None:
+            raise InvalidParameter(
+                "The parameters 'cursor' and 'from' exclude each other: send one."
+            )
+        number, _, suffix = cursor.partition("-")
+        return Place(int(number), _TRADE_PREFIX + suffix if suffix else None)
+    if since is None:
+        return Place()
+    if since > now() - _SETTLED:
+        raise InvalidParameter(
+            "The parameter 'from' must be an hour ago or longer: events of later times may still "
+            "be on their way, and a follower that begins behind them would miss them."
+        )
+    return book.place_before(since)
+
+
+def cursor_of(place: Place) -> str:
+    """The cursor that leads to a place."""
+    suffix = "" if place.trade_id is None else f"-{place.trade_id.removeprefix(_TRADE_PREFIX)}"
+    return f"{place.number}{suffix}"
+
+
+def read_feed(after: Place, limit: int, book: Book, *, consistent: bool) -> Page:
+    """The events after a place, in their order, up to the first one that may still come.
+
+    The reader's answer is taken if it has the place and the number after it. Otherwise the writer
+    decides.
+
+    Raises:
+        CursorGone: the book does not have this place.
+    """
+    # The entry of the place itself is read as well.
+    count = limit + bool(after.number)
+    if not consistent:
+        entries = book.entries(after.number, count, consistent=False)
+        if _is_at(after, entries) and not _gap(after, entries):
+            return _page(after, entries)
+    entries = book.entries(after.number, count, consistent=True)
+    if not _is_at(after, entries):
+        raise CursorGone(
+            "The book does not have the event that the cursor follows: it was restored to an "
+            "earlier state. Start again without a cursor, and compare what you have."
+        )
+    gap = _gap(after, entries)
+    if gap and book.give_up(gap[0], gap[-1]):
+        entries = book.entries(after.number, count, consistent=True)
+    return _page(after, entries)
+
+
+def _is_at(after: Place, entries: Sequence[Entry]) -> bool:
+    """Whether the entries begin with that of a place."""
+    return after == Place() or (bool(entries) and entries[0].place == after)
+
+
+def _gap(after: Place, entries: Sequence[Entry]) -> range:
+    """The numbers that are missing right after a place."""
+    first = after.number + 1
+    later = next((entry.place.number for entry in entries if entry.place.number >= first), first)
+    return range(first, min(later, first + _MOST_GIVEN_UP))
+
+
+def _page(after: Place, entries: Sequence[Entry]) -> Page:
+    """The entries after a place up to the first number that is missing."""
+    later = [entry for entry in entries if entry.place.number > after.number]
+    numbers = itertools.count(after.number + 1)
+    run = [entry for entry, _ in itertools.takewhile(_is_next, zip(later, numbers, strict=False))]
+    events = [
+        Event(entry.place, entry.kind, _as_of(entry.kind, entry.trade))
+        for entry in run
+        if entry.kind is not None and entry.trade is not None
+    ]
+    return Page(events, run[-1].place if run else after)
+
+
+def _is_next(pair: tuple[Entry, int]) -> bool:
+    entry, number = pair
+    return entry.place.number == number
+
+
+def _as_of(kind: str, trade: Trade) -> Trade:
+    """A trade as it was after an event: an event never changes, whatever happens later."""
+    return dataclasses.replace(trade, void=None) if kind == BOOKED else trade
