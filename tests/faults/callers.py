@@ -15,6 +15,7 @@ from typing import Literal
 from tests.faults.function import Function
 from trading.fields import quantity
 from trading_client import Client, Request, Response, is_replay
+from trading_client.operations import Batch
 
 _SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
 # The outcome is not known: same request, same key.
@@ -27,6 +28,12 @@ _LOOKED_UP = 3
 _VOIDED = 5
 # How many of 100 quantities are not whole.
 _DECIMAL = 20
+# How many of 100 requests are batches, and how many of these are all or nothing.
+_BATCHES = 30
+_ALL_OR_NOTHING = 50
+_LONGEST_BATCH = 30
+# Trades that several callers book with the same keys, in batches and at the same time.
+_MOST_SHARED = 6
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Ledger:
         self.acknowledged: dict[str, str] = {}  # key -> trade_id
         self.void_asked: set[str] = set()  # of trade_ids
         self.void_acknowledged: set[str] = set()
+        self._shared: list[Order] = []
         self.times: list[float] = []  # of acknowledgements
         self.slowest = 0.0  # seconds from a trade's first request to its acknowledgement
         self.problems: list[str] = []
@@ -54,6 +62,13 @@ class Ledger:
     def asked(self, order: Order) -> None:
         """Note that an order is sent for the first time."""
         self.orders[order.key] = order
+
+    def shared(self, chance: random.Random) -> list[Order]:
+        """Some of the newest orders that all callers share, and a new one."""
+        key = f"shared:{chance.getrandbits(64):x}"
+        self._shared.append(Order(key, chance.choice(_SYMBOLS), "BUY", Decimal(7)))
+        newest = self._shared[-_MOST_SHARED:]
+        return chance.sample(newest, chance.randint(1, len(newest)))
 
     def told(self, order: Order, trade_id: str, seconds: float) -> None:
         """Note that a trade is booked, as far as the caller knows."""
@@ -122,7 +137,7 @@ class Callers:
                     caller.is_waiting = True
                     self._gate.wait()
                 else:
-                    caller.trade()
+                    caller.work()
                     caller.pause()
         except Exception as error:
             self._ledger.problems.append(f"a caller ended with {error!r}")
@@ -146,15 +161,15 @@ class _Caller:
         self.is_waiting = False
         self.is_ended = False
 
-    def trade(self) -> None:
-        """Book one trade; sometimes, ask for it again or look it up."""
-        order = Order(
-            key=f"{self._name}:{next(self._numbers)}",
-            symbol=self._random.choice(_SYMBOLS),
-            side="BUY" if self._happens(50) else "SELL",
-            quantity=self._random.randint(1, 1000)
-            + Decimal(self._random.randint(1, 999) if self._happens(_DECIMAL) else 0) / 1000,
-        )
+    def work(self) -> None:
+        """Book a trade or a batch; sometimes, ask for it again, look it up or void it."""
+        if self._happens(_BATCHES):
+            self._trade_batch()
+        else:
+            self._trade()
+
+    def _trade(self) -> None:
+        order = self._order()
         self._ledger.asked(order)
         if not self._book(order):
             return
@@ -164,6 +179,27 @@ class _Caller:
             self._look_up(order)
         if self._happens(_VOIDED):
             self._void(self._ledger.acknowledged[order.key])
+
+    def _trade_batch(self) -> None:
+        orders = [self._order() for _ in range(self._random.randint(1, _LONGEST_BATCH))]
+        if self._happens(50):
+            orders += self._ledger.shared(self._random)
+        self._random.shuffle(orders)
+        for order in orders:
+            self._ledger.asked(order)
+        all_or_nothing = self._happens(_ALL_OR_NOTHING)
+        if self._book_all(orders, all_or_nothing) and self._happens(_REPEATED):
+            part = self._random.sample(orders, self._random.randint(1, len(orders)))
+            self._book_all(part, all_or_nothing, must_be_replay=True)
+
+    def _order(self) -> Order:
+        return Order(
+            key=f"{self._name}:{next(self._numbers)}",
+            symbol=self._random.choice(_SYMBOLS),
+            side="BUY" if self._happens(50) else "SELL",
+            quantity=self._random.randint(1, 1000)
+            + Decimal(self._random.randint(1, 999) if self._happens(_DECIMAL) else 0) / 1000,
+        )
 
     def pause(self) -> None:
         """Think about the next trade."""
@@ -181,6 +217,36 @@ class _Caller:
         self._ledger.told(order, booked["trade_id"], time.monotonic() - started)
         if must_be_replay and not is_replay(booked):
             self._ledger.problems.append(f"{order.key} was booked again")
+        self.served = started
+        return True
+
+    def _book_all(
+        self, orders: list[Order], all_or_nothing: bool, *, must_be_replay: bool = False
+    ) -> bool:
+        started = time.monotonic()
+        batch: Batch = {
+            "trades": [
+                {
+                    "symbol": order.symbol,
+                    "side": order.side,
+                    "quantity": quantity(order.quantity),
+                    "client_order_id": order.key,
+                }
+                for order in orders
+            ],
+            "all_or_nothing": all_or_nothing,
+        }
+        try:
+            answer = self._api.post_trades(batch)
+        except _GivenUp:
+            return False
+        for order, result in zip(orders, answer["trades"], strict=True):
+            if result["trade_id"] is None:
+                self._ledger.problems.append(f"{order.key} in a batch: {result}")
+                continue
+            self._ledger.told(order, result["trade_id"], time.monotonic() - started)
+            if must_be_replay and result["outcome"] != "REPLAYED":
+                self._ledger.problems.append(f"{order.key} was booked again in a batch")
         self.served = started
         return True
 

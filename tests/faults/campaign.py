@@ -21,9 +21,10 @@ from migration.app_user import ensure_app_user
 from migration.runner import apply_migrations, load_migrations
 from shared.cli.table import table
 from tests.faults.callers import Callers, Ledger
-from tests.faults.checks import BOOK, Findings, compare, positions, read_book
+from tests.faults.checks import BOOK, Findings, compare, missed, positions, read_book
 from tests.faults.cluster import DATABASE, Cluster
 from tests.faults.faults import FAULTS, Fault, Platform
+from tests.faults.follower import Follower
 from tests.faults.function import Function
 from tests.faults.secrets_manager import SECRET_ARN, SecretsManager
 from tests.support.endpoint import Endpoint
@@ -85,6 +86,7 @@ class Campaign:
         self._ledger = Ledger()
         self._outcomes: list[Outcome] = []
         self._findings = Findings()
+        self._follower: Follower | None = None
 
     def run(self) -> None:
         """Run the campaign.
@@ -105,8 +107,11 @@ class Campaign:
                 pause_seconds=self._size.pause_seconds,
                 seed=self._seed,
             )
+            follower = Follower(platform.function, self._seed)
+            self._follower = follower
             began = time.monotonic()
             callers.start()
+            follower.start()
             try:
                 _wait(lambda: callers.all_served_since(began), "all callers are served at first")
                 for number, fault in enumerate(faults, start=1):
@@ -120,6 +125,7 @@ class Campaign:
                 self._check("the end", platform, callers)
             finally:
                 callers.stop()
+                follower.stop()
 
     @property
     def figures(self) -> str:
@@ -128,6 +134,7 @@ class Campaign:
         return (
             f"{self._trades:,} trades, {len(self._outcomes)} faults, "
             f"lost {len(self._findings.lost)}, doubled {len(self._findings.doubled)}, "
+            f"{len(self._follower.seen) if self._follower else 0:,} events followed, "
             f"longest outage {longest:.1f} s"
         )
 
@@ -232,7 +239,8 @@ class Campaign:
         callers.go_on()
 
     def _problems(self, platform: Platform) -> list[str]:
-        cluster = platform.cluster
+        cluster, follower = platform.cluster, self._follower
+        assert follower is not None
         cluster.settle()
         books = [server.execute(f"{BOOK} ORDER BY trade_id") for server in cluster.servers]
         book = read_book(books[0])
@@ -240,10 +248,13 @@ class Campaign:
         problems = [
             *self._ledger.problems,
             *platform.function.defects,
+            *follower.problems,
             *(f"{key} was lost" for key in self._findings.lost),
             *(f"{key} was booked twice" for key in self._findings.doubled),
             *self._findings.wrong,
         ]
+        # While nobody books, the follower comes to the end of the feed.
+        problems += missed(list(follower.seen), book)
         if len(set(books)) > 1:
             problems.append("the servers' books differ")
         api = Client("", transport=platform.function.send)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from tests.faults.callers import Ledger, Order
+from tests.faults.follower import Seen
 
 
 @dataclass
@@ -71,6 +74,23 @@ def compare(ledger: Ledger, book: list[Entry]) -> Findings:
     findings.wrong += [f"{each} is not void" for each in ledger.void_acknowledged - void]
     findings.wrong += [f"nobody voided {each}" for each in void - ledger.void_asked]
     return findings
+
+
+def missed(seen: Sequence[Seen], book: list[Entry]) -> list[str]:
+    """What is wrong with the events that a follower has seen: each is there once, in order."""
+    times = Counter(seen)
+    happened = {("BOOKED", entry.trade_id) for entry in book}
+    happened |= {("VOIDED", entry.trade_id) for entry in book if entry.is_void}
+    wrong = [f"the follower saw {event} twice" for event, count in times.items() if count > 1]
+    wrong += [f"the follower missed {event}" for event in sorted(happened - times.keys())]
+    wrong += [f"the follower saw a false {event}" for event in sorted(times.keys() - happened)]
+    places = {event: place for place, event in enumerate(seen)}
+    wrong += [
+        f"the follower saw the void of {trade_id} before its booking"
+        for kind, trade_id in places
+        if kind == "VOIDED" and places.get(("BOOKED", trade_id), -1) > places[kind, trade_id]
+    ]
+    return wrong
 
 
 def positions(book: list[Entry]) -> dict[str, Decimal]:

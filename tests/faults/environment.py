@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,18 @@ class Context:
         return int((self.ends_at - time.monotonic()) * 1000)
 
 
-def serve(requests: Connection, log: Path, timeout_seconds: float) -> None:
+def serve(
+    requests: Connection, log: Path, timeout_seconds: float, clock_ahead_seconds: float
+) -> None:
     """Answer events with the function's answers, until there are no more."""
     # A terminal's Ctrl-C is for the campaign, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), stream.fileno())
-    from trading import api
+    from trading import api, trades
 
+    right_now = trades.now
+    trades.now = lambda: right_now() + timedelta(seconds=clock_ahead_seconds)
     while True:
         try:
             event: dict[str, Any] = requests.recv()

@@ -33,6 +33,8 @@ _IDENTITY = {
 # The function has a second more than API Gateway waits.
 _FUNCTION_SECONDS = 30
 _GATEWAY_SECONDS = 29
+# How far the clocks of execution environments are ahead, in turn.
+_CLOCK_SECONDS = (0, 3)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Function:
         self._lock = threading.Lock()
         self._idle: list[_Environment] = []
         self._all: set[_Environment] = set()
+        self._made = 0
         self._dooms: deque[Doom] = deque()
         self.defects: list[str] = []
 
@@ -124,7 +127,9 @@ class Function:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            environment = _Environment(self._processes, self._log)
+            clock_ahead_seconds = _CLOCK_SECONDS[self._made % len(_CLOCK_SECONDS)]
+            self._made += 1
+            environment = _Environment(self._processes, self._log, clock_ahead_seconds)
             self._all.add(environment)
             return environment
 
@@ -143,10 +148,15 @@ class Function:
 class _Environment:
     """One execution environment, and the pipe that leads to it."""
 
-    def __init__(self, processes: multiprocessing.context.ForkServerContext, log: Path) -> None:
+    def __init__(
+        self,
+        processes: multiprocessing.context.ForkServerContext,
+        log: Path,
+        clock_ahead_seconds: float,
+    ) -> None:
         self._pipe, theirs = processes.Pipe()
         self.process = processes.Process(
-            target=serve, args=(theirs, log, _FUNCTION_SECONDS), daemon=True
+            target=serve, args=(theirs, log, _FUNCTION_SECONDS, clock_ahead_seconds), daemon=True
         )
         self.process.start()
         theirs.close()

@@ -14,7 +14,7 @@ import pytest
 
 from local.database_server import MySQLServer
 from tests.faults.callers import Ledger, Order
-from tests.faults.checks import Entry, compare, positions, read_book
+from tests.faults.checks import Entry, compare, missed, positions, read_book
 
 ROOT = Path(__file__).resolve().parents[2]
 BUY = Order("desk-1:1", "AAPL", "BUY", Decimal(100))
@@ -43,7 +43,7 @@ def test_no_trade_is_lost_or_booked_twice_whatever_fails(folder: Path) -> None:
     finished = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     report = (folder / "report.txt").read_text()
     assert finished.returncode == 0, report
-    assert re.search(r"[\d,]+ trades, \d+ faults, lost 0, doubled 0, longest outage", report)
+    assert re.search(r"[\d,]+ trades, \d+ faults, lost 0, doubled 0, [\d,]+ events", report)
 
 
 @pytest.fixture
@@ -109,6 +109,20 @@ def test_a_void_is_what_was_asked_for_and_acknowledged(
         ledger.void_acknowledged.add("TRADE-1")
     is_wrong = acknowledged > is_void or is_void > asked
     assert compare(ledger, [Entry("TRADE-1", BUY, is_void)]).any == is_wrong
+
+
+BOOK = [Entry("TRADE-1", BUY, is_void=True), Entry("TRADE-2", SELL)]
+EVENTS = [("BOOKED", "TRADE-1"), ("BOOKED", "TRADE-2"), ("VOIDED", "TRADE-1")]
+
+
+def test_a_follower_must_see_all_events_once_and_in_order() -> None:
+    assert missed(EVENTS, BOOK) == []
+    assert missed([EVENTS[0], EVENTS[2], EVENTS[1]], BOOK) == []
+    assert missed([*reversed(EVENTS)], BOOK)
+    for event in EVENTS:
+        assert missed([*EVENTS, event], BOOK)
+        assert missed([each for each in EVENTS if each != event], BOOK)
+    assert missed([*EVENTS, ("VOIDED", "TRADE-2")], BOOK)
 
 
 def test_a_position_is_what_was_bought_less_what_was_sold_and_is_not_void() -> None:

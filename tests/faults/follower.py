@@ -1,0 +1,66 @@
+"""A follower of the book: it polls the feed as docs/reference/api.md says, whatever fails."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+
+from tests.faults.function import Function
+from trading_client import ApiError, Client
+
+_PAUSE_SECONDS = 0.1
+_MOST_EVENTS = 200
+
+Seen = tuple[str, str]
+"""What happened, and the ID of the trade that it happened to."""
+
+
+class Follower:
+    """Polls the feed all the time, now from a reader and now from the writer."""
+
+    def __init__(self, function: Function, seed: int) -> None:
+        self._api = Client("", transport=function.send, patience_seconds=math.inf)
+        self._random = random.Random(f"{seed} follower")
+        self._cursor: str | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seen: list[Seen] = []
+        self.problems: list[str] = []
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                if not self._poll():
+                    time.sleep(self._random.uniform(0, 2 * _PAUSE_SECONDS))
+        except Exception as error:
+            self.problems.append(f"the follower ended with {error!r}")
+            raise
+
+    def _poll(self) -> bool:
+        """Ask once, and keep what is new; whether there was something."""
+        try:
+            page = self._api.list_events(
+                cursor=self._cursor,
+                limit=self._random.randint(1, _MOST_EVENTS),
+                consistent=self._random.random() < 0.5,
+            )
+        except ApiError as error:
+            # A read that took too long: it may be asked for again.
+            if error.code != "READ_TIMED_OUT":
+                self.problems.append(f"GET /events: {error}")
+            return False
+        self._cursor = page["next_cursor"]
+        self.seen += [(event["kind"], event["trade"]["trade_id"]) for event in page["events"]]
+        return bool(page["events"])
