@@ -109,7 +109,15 @@ def _provide_user(
 
 
 def _settle_rights(cursor: Cursor, username: str, wanted: Set[Right]) -> None:
-    """Grant what is missing, then revoke what is too much."""
+    """Grant what is missing, then revoke what is too much.
+
+    A table may be missing where a migration is tried out on the schema of the release before.
+    """
+    cursor.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+    )
+    tables = {table for (table,) in cursor.fetchall()}
+    wanted = {right for right in wanted if right.table in tables}
     cursor.execute(_HELD, {"grantee": f"'{username}'@'%'"})
     held = {Right(*row) for row in cursor.fetchall()}
     for right in sorted(wanted - held, key=repr):
