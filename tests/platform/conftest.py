@@ -14,6 +14,7 @@ from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from local.emulator.settings import Settings
 from local.platform import aws_variables, trade_url
+from local.processes import command_lines
 from service.deploy.build import built_template
 from tests.support.ports import free_port_base
 
@@ -130,12 +131,4 @@ def app_team(platform: Platform, request: pytest.FixtureRequest) -> Iterator[Pla
 
 def processes_naming(folder: Path) -> list[str]:
     """The command lines of running processes that name a folder."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(folder) in command:
-            found.append(command)
-    return found
+    return [command for command in command_lines() if str(folder) in command]
