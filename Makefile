@@ -1,6 +1,6 @@
-# Every verb of the project. `make` alone lists them.
+# Every command of the project. `make` without a target lists them.
 
-# It keeps to what GNU make 3.81 knows: macOS has that. It ignores .SHELLFLAGS, so no recipe needs them.
+# It works with GNU make 3.81, which macOS has. That version ignores .SHELLFLAGS, so no recipe needs them.
 SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
@@ -13,16 +13,16 @@ BUILD_DIR ?= service/.aws-sam
 export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE BUILD_DIR
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
-# Relative: the folder of the checkout may have a space in its name.
+# Relative, because the checkout's path may have a space in it.
 PY := .venv/bin/python
-# The options of this make are not for those that the tests start. Four processes for two cores: most
-# of the time, some of them wait for Terraform.
+# This make's options must not reach the makes that tests start. Four processes use two cores well,
+# because some of them always wait for Terraform.
 PYTEST := env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=4 --no-loadscope-reorder
 
-# No tool of ours phones home, and jsii's note on old Node releases does not help anyone here.
+# Turn off telemetry, update checks, and jsii's warning about old Node releases.
 export SAM_CLI_TELEMETRY := 0
 export CHECKPOINT_DISABLE := 1
-# A deploy ends when the SAM CLI sees that it has: it looks every second and not every five.
+# The SAM CLI polls a deploy's status every second instead of every five.
 export SAM_CLI_POLL_DELAY ?= 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20,22
 # Settings of other projects would change what these commands deploy, or where they look.
@@ -40,7 +40,7 @@ export HOME := $(CURDIR)/.cache/home
 $(shell mkdir -p "$(HOME)")
 $(warning HOME cannot be written to: $(HOME) is used instead)
 endif
-# CDKTF's provider package is large: without compiled files each start takes seconds longer.
+# CDKTF's provider package is large. Without compiled files, each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Start here
@@ -83,15 +83,15 @@ start-api: .venv/.installed build-service ## Serve the API with `sam local start
 ##@ The platform team: infra/
 
 .PHONY: bootstrap-state
-bootstrap-state: tools ## Make the bucket and the locks of Terraform's states, once per account and region
+bootstrap-state: tools ## Create the bucket and lock table for Terraform's states, once per account and region
 	@$(PY) -m infra.commands.remote_state bootstrap
 
 .PHONY: migrate-state
-migrate-state: tools ## Move states that were kept with STATE=local into the state bucket
+migrate-state: tools ## Move states from STATE=local to the state bucket
 	@$(PY) -m infra.commands.remote_state migrate
 
 .PHONY: bootstrap-pipelines
-bootstrap-pipelines: tools ## Make the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
+bootstrap-pipelines: tools ## Create the roles of the pipelines on GitHub (GITHUB_REPOSITORY=owner/name)
 	@$(PY) -m infra.commands.pipelines
 
 .PHONY: github-settings
@@ -103,11 +103,11 @@ check-github-settings: ## Compare the repository's settings on GitHub with .gith
 	@python3 .github/settings.py check
 
 .PHONY: unlock-state
-unlock-state: tools ## Take the lock off a state that a killed Terraform left (LOCK_ID=…)
+unlock-state: tools ## Release the lock that a killed Terraform left on a state (LOCK_ID=…)
 	@$(PY) -m infra.commands.remote_state unlock
 
 .PHONY: import-resource
-import-resource: tools ## Take a resource that exists into the state (ARGS="ADDRESS ID")
+import-resource: tools ## Import an existing resource into the state (ARGS="ADDRESS ID")
 	@$(PY) -m infra.commands.terraform import -- $(ARGS)
 
 .PHONY: synth
@@ -115,7 +115,7 @@ synth: tools ## Synthesize the Terraform stacks
 	@$(PY) -m infra.main
 
 .PHONY: plan
-plan: tools ## Show and judge what deploy-infra would change (OUT=folder saves it; ARGS=… for terraform)
+plan: tools ## Plan deploy-infra and judge the plan (OUT=folder saves it; ARGS=… for terraform)
 	@$(PY) -m infra.commands.plan -- $(ARGS)
 
 .PHONY: plan-comment
@@ -127,15 +127,15 @@ deploy-infra: tools ## Apply the data platform (PLAN=folder: a saved plan)
 	@$(PY) -m infra.commands.deploy
 
 .PHONY: destroy-infra
-destroy-infra: tools ## Destroy the data platform, data included, once no service uses it
+destroy-infra: tools ## Destroy the data platform and its data; refused while a service uses it
 	@$(PY) -m infra.commands.destroy
 
 .PHONY: outputs
-outputs: tools ## Print the outputs of both halves (NAME=one of them; JSON=1 for a program)
+outputs: tools ## Print the outputs of both halves (NAME=output; JSON=1)
 	@$(PY) -m infra.commands.outputs
 
 .PHONY: cost
-cost: tools ## Estimate the cost per month of the environment and of each profile
+cost: tools ## Estimate the monthly cost of the environment and of each profile
 	@$(PY) -m infra.commands.cost
 
 .PHONY: policies
@@ -175,7 +175,7 @@ releases: .venv/.installed ## List the releases of the service, and which is liv
 	@$(PY) -m service.deploy.commands releases
 
 .PHONY: rollback-service
-rollback-service: .venv/.installed ## Release again what was live before (or TO=version)
+rollback-service: .venv/.installed ## Release the previous live version again (or TO=version)
 	@$(PY) -m service.deploy.commands rollback
 
 .PHONY: destroy-service
@@ -183,7 +183,7 @@ destroy-service: .venv/.installed ## Remove the service; its trades stay (SERVIC
 	@$(PY) -m service.deploy.commands delete
 
 .PHONY: previews
-previews: .venv/.installed ## List the previews with their age (JSON=1 for a program)
+previews: .venv/.installed ## List the previews with their age (JSON=1)
 	@$(PY) -m service.deploy.previews
 
 .PHONY: logs
@@ -206,36 +206,36 @@ check-migration: .venv/.installed ## Judge new migrations on a large table, unde
 	@PYTHONPATH=service/src BASE="$(BASE)" ROWS="$(ROWS)" $(PY) -m local.migration_trial
 
 .PHONY: drift
-drift: tools ## Say who must act: reality, Terraform's state, the contract and the service compared
+drift: tools ## Compare AWS, Terraform's state, the contract and the service; say who must act
 	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status
 
 .PHONY: check
-check: .venv/.installed ## Check both halves in less than a minute: before each commit
+check: .venv/.installed ## Lint and test both halves in less than a minute: run it before each commit
 	@local/prerequisites.sh node
 	@$(MAKE) --silent lint-python lint-template lint-migrations
-	@# Pure tests never wait, and each further process imports everything once more.
+	@# Pure tests never wait, and every further process imports everything again.
 	@$(PYTEST) --numprocesses=2 --quiet -m "pure and not slow"
 
 .PHONY: test
-test: .venv/.installed ## Run all tests, or those that ARGS names: installs what they need
+test: .venv/.installed ## Run all tests, or those in ARGS; installs what they need
 	@local/prerequisites.sh node
 	@$(PYTEST) --install $(or $(ARGS),--cov)
 
 .PHONY: test-infra
-test-infra: .venv/.installed ## Run the tests of the platform team's half that take seconds
+test-infra: .venv/.installed ## Run the platform team's tests, without the slow ones
 	@local/prerequisites.sh node
 	@$(PYTEST) --install -m "not slow" tests/infra tests/shared tests/contract
 
 .PHONY: test-service
-test-service: .venv/.installed ## Run the tests of the app team's half that take seconds
+test-service: .venv/.installed ## Run the app team's tests, without the slow ones
 	@local/prerequisites.sh node
 	@$(PYTEST) --install -m "not slow" tests/service tests/shared tests/contract
 
 .PHONY: watch
-watch: .venv/.installed ## Run the tests that ARGS names each time a file is saved
+watch: .venv/.installed ## Run the tests in ARGS each time a file is saved
 	@$(PY) -m tests.support.watch $(ARGS)
 
-# What tests/conftest.py installs for the tests that are marked so.
+# tests/conftest.py makes these for the tests with the same mark.
 .PHONY: need-emulator need-database need-terraform need-browser need-platform
 need-emulator: .venv-emulator/.installed need-database
 need-database: ; @local/prerequisites.sh mysql
@@ -246,7 +246,7 @@ need-platform: need-emulator need-terraform
 need-checks need-cdktn need-bench need-load: need-%: .venv-%/.installed
 
 .PHONY: audit
-audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages (asks osv.dev)
+audit: .venv-checks/.installed ## Look up known vulnerabilities of all pinned packages at osv.dev
 	@requirements/audit.sh requirements/*.txt service/dependencies/requirements.txt
 	@$(PY) requirements/bill.py audit
 
@@ -260,11 +260,11 @@ bill-service: .venv/.installed ## Print the bill of materials of the functions (
 
 .PHONY: test-fuzz
 test-fuzz: export FUZZ := $(or $(FUZZ),full)
-test-fuzz: setup ## Send more than 100,000 hostile requests to the service, new ones each time
+test-fuzz: setup ## Send more than 100,000 random hostile requests to the service
 	@$(PY) -m pytest -p no:logging tests/service/test_hostile_input.py tests/service/test_openapi.py
 
 .PHONY: load
-load: .venv-load/.installed ## Book trades as fast as an API answers (URL=…, USERS=10, SECONDS=30)
+load: .venv-load/.installed ## Book trades as fast as possible at an API (URL=…, USERS=10, SECONDS=30)
 	@URL="$(URL)" USERS="$(USERS)" SECONDS="$(SECONDS)" MOST_ERRORS="$(MOST_ERRORS)" \
 		PYTHONPATH=client .venv-load/bin/python -m benchmarks.load
 
@@ -278,7 +278,7 @@ test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|sm
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
 
 .PHONY: format
-format: .venv/.installed ## Format the Python code and mend what ruff can mend
+format: .venv/.installed ## Format the Python code, and apply ruff's fixes
 	@ruff check --quiet --fix --exit-zero .
 	@ruff format .
 
@@ -325,11 +325,11 @@ lint-infra: tools .venv-checks/.installed
 		$(PY) -m infra.commands.scan tests/infra/environments/*.toml
 
 .PHONY: bench
-bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure everything beside its peers (a quarter of an hour; ARGS=names of a few)
+bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure the service and its peers in a quarter of an hour (ARGS=names of some)
 	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: setup .venv-bench/.installed build-service ## The same in under three minutes, roughly
+bench-quick: setup .venv-bench/.installed build-service ## Measure the same roughly, in less than three minutes
 	@PYTHONPATH=service/src $(PY) -m benchmarks --quick $(ARGS)
 
 ##@ Housekeeping
@@ -346,11 +346,11 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 	@for name in bootstrap dev emulator checks cdktn bench load; do \
 		$(COMPILE) -o requirements/$$name.txt requirements/$$name.in || exit; \
 	done
-	@# Each half on its own, in the versions that both are tested with.
+	@# Each half's own packages, in the versions of the tests.
 	@for name in infra service; do \
 		$(COMPILE) -c requirements/dev.txt -o requirements/$$name.txt requirements/$$name.in || exit; \
 	done
-	@# Lambda's Python brings boto3 and what it needs: another botocore in the layer would not fit it.
+	@# Lambda's runtime includes boto3 and its packages. Another botocore in the layer would not fit it.
 	@$(COMPILE) $(addprefix --no-emit-package=,botocore python-dateutil six urllib3) \
 		-o service/dependencies/requirements.txt service/dependencies/requirements.in
 
@@ -363,7 +363,7 @@ clean: ## Delete virtual environments, build outputs and caches
 tools: .venv/.installed
 	@local/prerequisites.sh node terraform
 
-# For the workflows, which install what one half needs before they sign in.
+# For the workflows: they install one half's packages before they sign in.
 .PHONY: install-infra install-service
 install-infra:
 	@$(MAKE) --silent REQUIREMENTS=infra tools
