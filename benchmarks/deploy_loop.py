@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Section, Spread, Table, progress, shown
 from benchmarks.project import copied_project
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables, trade_url
 from shared.cli.errors import UserError
 from tests.support.ports import free_port_base
@@ -60,7 +60,7 @@ def run(quick: bool) -> Section:
     if quick:
         return Section("Deploy loop", "Only in a full run.")
     with copied_project() as project:
-        settings = Settings(project / ".local", free_port_base())
+        settings = Installation(project / ".local", free_port_base())
         own = {"LOCAL_PORT_BASE": str(settings.port), "ENVIRONMENT_SUFFIX": _ENVIRONMENT}
         outside = {k: v for k, v in os.environ.items() if k != "LOCAL_DIR"} | own
         loop = _Loop(project, outside)

@@ -20,7 +20,7 @@ from pathlib import Path
 import boto3
 
 from local.database_server import MySQLError, MySQLServer, version
-from local.emulator.settings import IDENTITY_PATH, Settings, SettingsError, port_is_free
+from local.emulator.installation import IDENTITY_PATH, Installation, InstallationError, port_is_free
 from local.processes import command_line, command_lines
 from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError, exit_code
@@ -64,27 +64,27 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past a
 _NO_PROXY = ("127.0.0.1", "localhost")
 
 
-def aws_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
+def aws_variables(installation: Installation, variables: Mapping[str, str]) -> dict[str, str]:
     """The process environment that sends the standard tools to the local platform.
 
     The same `make deploy-infra` and `make deploy-service` that AWS gets then deploy to it.
     """
     environment = {k: v for k, v in variables.items() if not k.startswith(_REAL_ACCOUNT_PREFIX)}
-    return {**environment, **_own_variables(settings, variables)}
+    return {**environment, **_own_variables(installation, variables)}
 
 
-def _own_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
+def _own_variables(installation: Installation, variables: Mapping[str, str]) -> dict[str, str]:
     """What the platform sets in an environment."""
-    no_file = str(settings.folder / "no-aws-config")
+    no_file = str(installation.folder / "no-aws-config")
     region = (variables.get("REGIONS") or _REGION).partition(",")[0]
     parameters = variables.get("SERVICE_PARAMETERS", "")
     if not parameters.startswith(_SERVICE_PARAMETERS):  # as after `eval "$(make local-env)"`
         parameters = f"{_SERVICE_PARAMETERS} {parameters}".strip()
     return {
         **_past_proxies(variables),
-        "AWS_ENDPOINT_URL": settings.url,
+        "AWS_ENDPOINT_URL": installation.url,
         # Another platform's emulator on this port refuses requests that carry this.
-        "AWS_SDK_UA_APP_ID": settings.identity,
+        "AWS_SDK_UA_APP_ID": installation.identity,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": "test",
@@ -98,11 +98,11 @@ def _own_variables(settings: Settings, variables: Mapping[str, str]) -> dict[str
         "SAM_CLI_POLL_DELAY": "0.2",
         "STATE": "local",
         "SERVICE_PARAMETERS": parameters,
-        "STATE_DIR": str(settings.folder / "state"),
-        "CDKTF_OUTDIR": str(settings.folder / "cdktf.out"),
-        "BUILD_DIR": str(settings.folder / "build"),
+        "STATE_DIR": str(installation.folder / "state"),
+        "CDKTF_OUTDIR": str(installation.folder / "cdktf.out"),
+        "BUILD_DIR": str(installation.folder / "build"),
         # This authority, not Amazon's, signs the certificates of the local databases.
-        "RDS_CA_BUNDLE": str(settings.tls / "ca.pem"),
+        "RDS_CA_BUNDLE": str(installation.tls / "ca.pem"),
     }
 
 
@@ -129,23 +129,23 @@ def up() -> None:
         UserError: a program is missing, the port belongs to something else, another `make up` runs
             for this folder, or a deploy failed; the text names the log.
     """
-    settings = local_settings()
-    enter_environment(aws_variables(settings, os.environ))
+    installation = local_installation()
+    enter_environment(aws_variables(installation, os.environ))
     environment, regions = _environment()
     started = time.monotonic()
     for program in ("terraform", "sam"):
         if shutil.which(program, path=_search_path()) is None:
             raise UserError(f"{program} is missing: run `make setup`")
-    _require_own_emulator(settings)
-    with _alone(settings):
+    _require_own_emulator(installation)
+    with _alone(installation):
         with _step("emulator"):
-            _start_emulator(settings)
+            _start_emulator(installation)
         for target in ("deploy-infra", "deploy-service"):
             with _step(target):
-                _make(target, settings)
+                _make(target, installation)
     print(f"\nThe platform is up after {time.monotonic() - started:.0f} s.")
     for region in regions:
-        url = trade_url(settings, region, environment)
+        url = trade_url(installation, region, environment)
         print(f"\nBook a trade in {region}:\n")
         print(f"  curl -sS -X POST {url} -d '{_EXAMPLE_TRADE}'")
         print(f"\nor in the browser: {url.removesuffix('/trade')}/docs")
@@ -158,22 +158,22 @@ def down() -> None:
     Raises:
         UserError: a process does not stop.
     """
-    settings = local_settings()
-    pid = _emulator_pid(settings)
+    installation = local_installation()
+    pid = _emulator_pid(installation)
     if pid is not None:
         with _step("emulator"):
             os.kill(pid, signal.SIGTERM)
-            _wait(lambda: _emulator_pid(settings) is None, "the emulator to stop")
+            _wait(lambda: _emulator_pid(installation) is None, "the emulator to stop")
             # Functions end on their own, some a moment later.
-            _wait(lambda: not _functions_run(settings), "the functions to end")
+            _wait(lambda: not _functions_run(installation), "the functions to end")
     # Database servers outlive an emulator that was killed.
-    for server in _database_servers(settings):
+    for server in _database_servers(installation):
         if server.running():
             with _step(f"database {server.folder.name}"):
                 server.stop()
-    if os.environ.get("PURGE") == "1" and settings.folder.exists():
+    if os.environ.get("PURGE") == "1" and installation.folder.exists():
         with _step("delete files"):
-            shutil.rmtree(settings.folder)
+            shutil.rmtree(installation.folder)
     print("The platform is down.")
 
 
@@ -183,20 +183,20 @@ def status() -> None:
     Raises:
         UserError: a part does not run, or the port belongs to something else.
     """
-    settings = local_settings()
-    enter_environment(aws_variables(settings, os.environ))
+    installation = local_installation()
+    enter_environment(aws_variables(installation, os.environ))
     environment, regions = _environment()
     stage = check_service_stage(os.environ.get("SERVICE_STAGE", ""))
-    _require_own_emulator(settings)
-    pid = _emulator_pid(settings)
-    print(f"{'emulator':<20}{f'running (pid {pid}) at {settings.url}' if pid else 'stopped'}")
-    for server in _database_servers(settings):
+    _require_own_emulator(installation)
+    pid = _emulator_pid(installation)
+    print(f"{'emulator':<20}{f'running (pid {pid}) at {installation.url}' if pid else 'stopped'}")
+    for server in _database_servers(installation):
         state = f"running (pid {server.pid()})" if server.running() else "stopped"
         print(f"{'database':<20}{state}, MySQL {version()}, data in {server.folder}")
     if pid is None:
         raise UserError("the platform is not up: run `make up`")
     for region in regions:
-        print(f"{f'trade API {region}':<20}{trade_url(settings, region, environment, stage)}")
+        print(f"{f'trade API {region}':<20}{trade_url(installation, region, environment, stage)}")
 
 
 def env() -> None:
@@ -205,9 +205,9 @@ def env() -> None:
     Raises:
         UserError: a variable has an unusable value, or the port belongs to something else.
     """
-    settings = local_settings()
-    _require_own_emulator(settings)
-    own = _own_variables(settings, os.environ)
+    installation = local_installation()
+    _require_own_emulator(installation)
+    own = _own_variables(installation, os.environ)
     foreign = [name for name in os.environ if name.startswith(_REAL_ACCOUNT_PREFIX)]
     if unwanted := sorted(set(foreign) - own.keys()):
         print(f"unset {' '.join(unwanted)}")
@@ -215,7 +215,7 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-def trade_url(settings: Settings, region: str, environment: str, stage: str = "") -> str:
+def trade_url(installation: Installation, region: str, environment: str, stage: str = "") -> str:
     """Where the deployed API answers on this machine.
 
     Raises:
@@ -225,7 +225,7 @@ def trade_url(settings: Settings, region: str, environment: str, stage: str = ""
     client = boto3.client(
         "cloudformation",
         region_name=region,
-        endpoint_url=settings.url,
+        endpoint_url=installation.url,
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
     )
@@ -241,17 +241,17 @@ def trade_url(settings: Settings, region: str, environment: str, stage: str = ""
     )
 
 
-def local_settings() -> Settings:
+def local_installation() -> Installation:
     """Folder and ports of the platform: `LOCAL_DIR` (default `.local`) and `LOCAL_PORT_BASE`.
 
     Raises:
         UserError: a variable has a value that cannot be used.
     """
     try:
-        return Settings.from_environment(
+        return Installation.from_environment(
             {"LOCAL_DIR": str(ROOT / ".local"), **{k: v for k, v in os.environ.items() if v}}
         )
-    except SettingsError as error:
+    except InstallationError as error:
         raise UserError(str(error)) from None
 
 
@@ -265,20 +265,20 @@ def _search_path() -> str:
     return os.pathsep.join([os.environ["PATH"], "/usr/local/sbin", "/usr/sbin"])
 
 
-def _start_emulator(settings: Settings) -> None:
-    if _owner(settings) == settings.folder:
+def _start_emulator(installation: Installation) -> None:
+    if _owner(installation) == installation.folder:
         return
     if not EMULATOR_PYTHON.exists():
         raise UserError("the emulator is not installed: run `make setup`")
-    log = _log_file(settings, "emulator")
+    log = _log_file(installation, "emulator")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [EMULATOR_PYTHON, "-m", "local.emulator"],
             cwd=ROOT,
             env={
                 **os.environ,
-                "LOCAL_DIR": str(settings.folder),
-                "LOCAL_PORT_BASE": str(settings.port),
+                "LOCAL_DIR": str(installation.folder),
+                "LOCAL_PORT_BASE": str(installation.port),
             },
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -289,14 +289,14 @@ def _start_emulator(settings: Settings) -> None:
     def ready() -> bool:
         if process.poll() is not None:
             raise UserError(" ".join(_lines(log)[-1:]) or f"the emulator ended; see {log}")
-        return _owner(settings) == settings.folder
+        return _owner(installation) == installation.folder
 
     _wait(ready, "the emulator to answer")
 
 
-def _emulator_pid(settings: Settings) -> int | None:
+def _emulator_pid(installation: Installation) -> int | None:
     """The process that the emulator's lock file names, if it still runs."""
-    recorded = _recorded(settings)
+    recorded = _recorded(installation)
     if recorded is None:
         return None
     pid, _ = recorded
@@ -304,63 +304,63 @@ def _emulator_pid(settings: Settings) -> int | None:
     return pid if " local.emulator " in (command_line(pid) or "") else None
 
 
-def _recorded(settings: Settings) -> tuple[int, int] | None:
+def _recorded(installation: Installation) -> tuple[int, int] | None:
     """Process id and port of the emulator that was last started in the folder."""
     try:
-        pid, port = map(int, (settings.state / "lock").read_text().split())
+        pid, port = map(int, (installation.state / "lock").read_text().split())
     except (OSError, ValueError):
         return None
     return pid, port
 
 
-def _require_own_emulator(settings: Settings) -> None:
+def _require_own_emulator(installation: Installation) -> None:
     """Check that nothing, or this folder's own emulator, listens on the port.
 
     Raises:
         UserError: another platform or program has the port, or this folder's emulator another one.
     """
-    recorded = _recorded(settings)
-    if recorded and _emulator_pid(settings) is not None and recorded[1] != settings.port:
+    recorded = _recorded(installation)
+    if recorded and _emulator_pid(installation) is not None and recorded[1] != installation.port:
         raise UserError(
-            f"the platform of {settings.folder} runs on port {recorded[1]}: "
+            f"the platform of {installation.folder} runs on port {recorded[1]}: "
             f"set LOCAL_PORT_BASE={recorded[1]}, or stop it with `make down` first"
         )
-    if port_is_free(settings.port):
+    if port_is_free(installation.port):
         return
-    owner = _owner(settings)
+    owner = _owner(installation)
     if owner is None:
         raise UserError(
-            f"port {settings.port} is in use by another program: "
+            f"port {installation.port} is in use by another program: "
             "choose another one with LOCAL_PORT_BASE"
         )
-    if owner != settings.folder:
+    if owner != installation.folder:
         raise UserError(
-            f"port {settings.port} belongs to the platform of {owner}: "
+            f"port {installation.port} belongs to the platform of {owner}: "
             "choose another one with LOCAL_PORT_BASE, or stop that platform first"
         )
 
 
-def _owner(settings: Settings) -> Path | None:
+def _owner(installation: Installation) -> Path | None:
     """The folder whose emulator answers on the port, None if no emulator does."""
     try:
-        with _DIRECT.open(f"{settings.url}{IDENTITY_PATH}", timeout=_ANSWER_SECONDS) as answer:
+        with _DIRECT.open(f"{installation.url}{IDENTITY_PATH}", timeout=_ANSWER_SECONDS) as answer:
             return Path(json.load(answer)["folder"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
 
 
-def _functions_run(settings: Settings) -> bool:
+def _functions_run(installation: Installation) -> bool:
     """Whether processes of functions, whose code is in the emulator's folder, are still there."""
-    return any(f"{settings.state}/" in command for command in command_lines())
+    return any(f"{installation.state}/" in command for command in command_lines())
 
 
-def _database_servers(settings: Settings) -> list[MySQLServer]:
+def _database_servers(installation: Installation) -> list[MySQLServer]:
     # The port matters for starting a server only.
-    return [MySQLServer(folder, 0) for folder in sorted(settings.databases.glob("*/*"))]
+    return [MySQLServer(folder, 0) for folder in sorted(installation.databases.glob("*/*"))]
 
 
-def _make(target: str, settings: Settings) -> None:
-    log = _log_file(settings, target)
+def _make(target: str, installation: Installation) -> None:
+    log = _log_file(installation, target)
     with log.open("wb") as output:
         process = subprocess.Popen(
             # The environment's own service: a preview is released beside it.
@@ -404,26 +404,26 @@ def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(installation: Installation) -> Iterator[None]:
     """Keep a second `make up` of the same folder out.
 
     Raises:
         UserError: one is running.
     """
-    settings.make_folder()
-    with (settings.folder / "up.lock").open("a") as lock:
+    installation.make_folder()
+    with (installation.folder / "up.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another `make up` is running for {settings.folder}: wait until it has ended"
+                f"another `make up` is running for {installation.folder}: wait until it has ended"
             ) from None
         yield
 
 
-def _log_file(settings: Settings, name: str) -> Path:
-    settings.make_folder()
-    folder = settings.folder / "logs"
+def _log_file(installation: Installation, name: str) -> Path:
+    installation.make_folder()
+    folder = installation.folder / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}.log"
 

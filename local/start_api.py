@@ -34,7 +34,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from local.platform import aws_variables, enter_environment, local_settings
+from local.platform import aws_variables, enter_environment, local_installation
 from service.deploy.build import built_template
 from service.deploy.deployed import deployed_values
 from shared.cli.errors import UserError, exit_code
@@ -330,7 +330,7 @@ def main() -> None:
     region = check_regions(os.environ.get("REGIONS", "us-east-1"))[0]
     port = _port()
     if "AWS_ENDPOINT_URL" not in os.environ:
-        enter_environment(aws_variables(local_settings(), os.environ))
+        enter_environment(aws_variables(local_installation(), os.environ))
     built = built_template(os.environ)
     if not built.is_file():
         raise UserError("the service is not built: run `make build-service`")

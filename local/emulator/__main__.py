@@ -12,31 +12,31 @@ import logging
 import os
 import sys
 
-from local.emulator.settings import Settings, SettingsError, port_is_free
+from local.emulator.installation import Installation, InstallationError, port_is_free
 
 
 def main() -> int:
     """Run until stopped; the exit code is 1 if it could not start."""
     os.umask(0o077)  # other users of this machine may not read the state
     try:
-        settings = Settings.from_environment(os.environ)
-        settings.apply(os.environ)
-    except (SettingsError, OSError) as error:
+        installation = Installation.from_environment(os.environ)
+        installation.apply(os.environ)
+    except (InstallationError, OSError) as error:
         return _refuse(str(error))
-    with (settings.state / "lock").open("a") as lock:
+    with (installation.state / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _refuse(f"an emulator already runs on {settings.folder}")
+            return _refuse(f"an emulator already runs on {installation.folder}")
         lock.truncate(0)
-        lock.write(f"{os.getpid()} {settings.port}")
+        lock.write(f"{os.getpid()} {installation.port}")
         lock.flush()
-        if not port_is_free(settings.port):
-            return _refuse(f"port {settings.port} is in use (LOCAL_PORT_BASE chooses another)")
+        if not port_is_free(installation.port):
+            return _refuse(f"port {installation.port} is in use (LOCAL_PORT_BASE chooses another)")
         _configure_logging()
         from local.emulator import server  # ministack reads the environment when it is imported
 
-        server.run(settings)
+        server.run(installation)
     return 0
 
 

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.emulator.settings import IDENTITY_PATH, IDENTITY_PREFIX, Settings
+from local.emulator.installation import IDENTITY_PATH, IDENTITY_PREFIX, Installation
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -29,16 +29,16 @@ _OWN_SITES = {"same-origin", "none"}
 _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
 
-def guarded(application: Application, settings: Settings) -> Application:
+def guarded(application: Application, installation: Installation) -> Application:
     """The application behind the guard, which also answers which platform this is."""
 
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := _refusal(_headers(scope), settings):
+        elif reason := _refusal(_headers(scope), installation):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
-            whose = {"folder": str(settings.folder), "pid": os.getpid()}
+            whose = {"folder": str(installation.folder), "pid": os.getpid()}
             await _answer(send, HTTPStatus.OK, whose)
         else:
             await application(scope, receive, _without_cross_origin_headers(send))
@@ -53,11 +53,11 @@ def _headers(scope: Message) -> dict[str, list[str]]:
     return headers
 
 
-def _refusal(headers: dict[str, list[str]], settings: Settings) -> str:
+def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
     """Why a request is refused; empty if it is accepted."""
     hosts = headers.get("host", [])
     if len(hosts) != 1 or not _is_address(hosts[0]):
-        return f"Host {', '.join(hosts)!r}: use {settings.url}"
+        return f"Host {', '.join(hosts)!r}: use {installation.url}"
     for origin in headers.get("origin", []):
         if origin != f"http://{hosts[0]}":
             return f"a page of {origin!r} may not call the emulator"
@@ -66,10 +66,10 @@ def _refusal(headers: dict[str, list[str]], settings: Settings) -> str:
             return "pages of other sites may not lead to the emulator: type its address instead"
     for agent in headers.get("user-agent", []):
         for identity in _IDENTITY.findall(agent):
-            if identity != settings.identity:
+            if identity != installation.identity:
                 return (
-                    f"this is the platform of {settings.folder}, and the variables of this shell "
-                    'are for another one: run `make up` and `eval "$(make local-env)"` again'
+                    f"this is the platform of {installation.folder}, and the variables of this "
+                    'shell are for another one: run `make up` and `eval "$(make local-env)"` again'
                 )
     return ""
 

@@ -1,6 +1,6 @@
 """Puts ministack and the gap modules together and serves them over HTTP.
 
-Import it only after the settings have been applied to the environment.
+Import it only after `Installation.apply` has prepared the environment.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ministack import app
 
 from local.emulator import databases, gaps
 from local.emulator.guard import Message, Receive, Send, guarded
-from local.emulator.settings import HOST, Settings
+from local.emulator.installation import HOST, Installation
 from local.emulator.state import DurableState
 
 
-def run(settings: Settings) -> None:
+def run(installation: Installation) -> None:
     """Serve until SIGTERM or SIGINT, then save the state and stop the databases."""
     gaps.install()
-    servers = databases.install(settings)
+    servers = databases.install(installation)
     state = DurableState()
     state.install()
 
@@ -29,7 +29,7 @@ def run(settings: Settings) -> None:
             if message["type"] == "lifespan.startup.complete":
                 await asyncio.to_thread(servers.start)
                 state.start()
-                print(f"emulator: serving AWS at {settings.url}", flush=True)
+                print(f"emulator: serving AWS at {installation.url}", flush=True)
             await send(message)
 
         async def saved_last() -> Message:
@@ -44,10 +44,10 @@ def run(settings: Settings) -> None:
             await app.app(scope, receive, send)
 
     config = Config()
-    config.bind = [f"{HOST}:{settings.port}"]
+    config.bind = [f"{HOST}:{installation.port}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     try:
-        asyncio.run(serve(guarded(application, settings), config))
+        asyncio.run(serve(guarded(application, installation), config))
     finally:
         servers.stop()

@@ -11,7 +11,7 @@ import pytest
 from infra.commands import destroy, drift, planning, terraform
 from infra.config.environment import EnvironmentConfig
 from infra.terraform.backend import stack_folder
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables
 from tests.support.emulator import Emulator
 from tests.support.ports import free_port_base
@@ -35,9 +35,9 @@ def aws(emulated_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The account. The process environment points to it and to the test's folders."""
     port = emulated_account.port
     variables = {
-        **aws_variables(Settings(tmp_path, port), os.environ),
+        **aws_variables(Installation(tmp_path, port), os.environ),
         # The emulator answers only callers with its folder's identity.
-        "AWS_SDK_UA_APP_ID": Settings(emulated_account.folder, port).identity,
+        "AWS_SDK_UA_APP_ID": Installation(emulated_account.folder, port).identity,
     }
     for name in set(os.environ) - set(variables):
         monkeypatch.delenv(name)

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables
 from tests.support.emulator import Emulator
 from tests.support.ports import free_port_base
@@ -132,12 +132,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def lives(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
     """All environments, from apply to destroy. Three are one environment in three regions."""
     folder = tmp_path_factory.mktemp("lives")
-    settings = Settings(emulator.folder, emulator.port)
+    settings = Installation(emulator.folder, emulator.port)
     started = {}
     for name in LIVES:
         region, suffix = (name, "std") if name in REGIONS else ("us-west-2", name)
         variables = {**os.environ, "REGIONS": region, "ENVIRONMENT_SUFFIX": suffix}
-        own = Settings(emulator.folder, emulator.port).identity
+        own = Installation(emulator.folder, emulator.port).identity
         environment = {**aws_variables(settings, variables), "AWS_SDK_UA_APP_ID": own}
         started[name] = Life(folder / name, environment)
     with ThreadPoolExecutor(len(LIVES)) as pool:

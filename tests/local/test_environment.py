@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = Settings(Path("/somewhere/.local"), 14560)
+SETTINGS = Installation(Path("/somewhere/.local"), 14560)
 # Each of these once sent a local command to AWS, or away from the emulator.
 FOREIGN = {
     "AWS_PROFILE": "production",

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from tests.support.browser import browser
 from tests.support.emulator import ROOT, Emulator, running_emulator, until
 
@@ -227,7 +227,7 @@ def test_the_variables_of_another_clone_change_nothing(emulator: Emulator, tmp_p
 
 
 def test_a_second_up_of_one_folder_ends(tmp_path: Path, emulator: Emulator) -> None:
-    settings = Settings(tmp_path / "local", emulator.port + 5)
+    settings = Installation(tmp_path / "local", emulator.port + 5)
     settings.make_folder()
     holder = (
         "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX);"

@@ -12,7 +12,7 @@ import pytest
 
 from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables, trade_url
 from local.processes import command_lines
 from service.deploy.build import built_template
@@ -27,7 +27,7 @@ ACCOUNT = "000000000000"
 class Platform:
     """A running platform; `env` sends the standard tools to it."""
 
-    settings: Settings
+    settings: Installation
     environment: str
     env: dict[str, str]
 
@@ -74,7 +74,7 @@ class Platform:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform") / "local"
-    settings = Settings(folder, free_port_base())
+    settings = Installation(folder, free_port_base())
     variables = {
         **os.environ,
         "ENVIRONMENT_SUFFIX": "test",

@@ -22,7 +22,7 @@ from pymysql.err import MySQLError
 from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.database_server import MySQLServer
-from local.emulator.settings import REGION
+from local.emulator.installation import REGION
 from tests.service.conftest import ADMIN, Secrets, context
 from tests.service.conftest import rows as query
 from tests.support.emulator import Emulator

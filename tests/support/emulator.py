@@ -53,7 +53,7 @@ class Emulator:
 
     def start(self) -> None:
         self.process = self.launch()
-        until(self._accepts, "the emulator to listen", seconds=20)
+        until(self._accepts, "the emulator to listen")
 
     def stop(self) -> int:
         assert self.process is not None
@@ -104,7 +104,7 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
         emulator.stop()
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"

@@ -28,6 +28,7 @@ from local.emulator.databases.replication import (
     restore,
     writer_of,
 )
+from local.emulator.installation import HOST, REGION, Installation, port_is_free
 from local.emulator.rds_actions import (
     ActionError,
     Parameters,
@@ -37,7 +38,6 @@ from local.emulator.rds_actions import (
     restore_time,
     value,
 )
-from local.emulator.settings import HOST, REGION, Settings, port_is_free
 
 _ENGINE = "aurora-mysql"
 _SUPERVISION_SECONDS = 1.0
@@ -53,8 +53,8 @@ logger = logging.getLogger("aurora-database")
 class AuroraDatabases:
     """The database servers of all of ministack's Aurora MySQL clusters."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
         self._servers: dict[Path, MySQLServer] = {}
         self.lock = threading.RLock()
         self._retry_at: dict[Path, float] = {}
@@ -75,7 +75,7 @@ class AuroraDatabases:
         """Start or adopt the servers of all restored clusters, and watch them."""
         with self.lock:
             known = {self._folder(region, cluster) for region, cluster in _clusters()}
-            for folder in self._settings.databases.glob("*/*"):
+            for folder in self._installation.databases.glob("*/*"):
                 if folder not in known:
                     # The emulator crashed before it saved the cluster, or its state was lost.
                     # Keep the data.
@@ -193,11 +193,11 @@ class AuroraDatabases:
     def _folder(self, region: str, cluster: Record) -> Path:
         # Older databases are in folders with the cluster's name.
         name = cluster.get(_FOLDER, cluster["DBClusterIdentifier"])
-        return self._settings.databases / region / str(name)
+        return self._installation.databases / region / str(name)
 
     def _tls(self) -> TLSFiles:
         return ensure_tls_files(
-            self._settings.tls,
+            self._installation.tls,
             (
                 f"*.{REGION}.rds.amazonaws.com",
                 *(f"*.{kind}.{REGION}.rds.amazonaws.com" for kind in ("cluster", "proxy")),
@@ -222,7 +222,7 @@ class AuroraDatabases:
             for _, cluster in _clusters()
             for port in (cluster["Port"], *cluster.get(_FORMER_PORTS, {}).values())
         }
-        ports = self._settings.database_ports
+        ports = self._installation.database_ports
         for port in ports:
             if port not in taken and port_is_free(port):
                 return port

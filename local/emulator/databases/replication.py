@@ -14,8 +14,8 @@ from ministack.services import rds
 
 from local.database_server import REPLICATION_USER, MySQLError, MySQLServer
 from local.emulator.databases.binary_log import NAME, transactions_before
+from local.emulator.installation import HOST
 from local.emulator.rds_actions import Record
-from local.emulator.settings import HOST
 
 CREATIONS = "_times_created"
 _CATCH_UP_SECONDS = 20

@@ -13,8 +13,8 @@ from typing import Any
 
 from ministack.services import rds
 
+from local.emulator.installation import HOST
 from local.emulator.rds_actions import Parameters
-from local.emulator.settings import HOST
 
 
 def install() -> None:

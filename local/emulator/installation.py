@@ -1,4 +1,4 @@
-"""The emulator's files, ports and environment.
+"""One platform on this machine: its files, its ports and the emulator's environment.
 
 This module must not import ministack, which reads its environment variables on import.
 """
@@ -30,25 +30,25 @@ _PORTS = range(1024, 65536)  # need no privilege
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
 
 
-class SettingsError(ValueError):
+class InstallationError(ValueError):
     """An environment variable has an unusable value."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class Installation:
     """`folder` holds all files; the first of the ports is the HTTP port."""
 
     folder: Path
     port: int
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read LOCAL_DIR and LOCAL_PORT_BASE. Raises SettingsError."""
+    def from_environment(cls, environment: Mapping[str, str]) -> Installation:
+        """Read LOCAL_DIR and LOCAL_PORT_BASE. Raises InstallationError."""
         folder = Path(environment.get("LOCAL_DIR") or _DEFAULT_FOLDER).resolve()
         base = environment.get("LOCAL_PORT_BASE") or str(_DEFAULT_PORT_BASE)
         bases = range(_PORTS.start, _PORTS.stop - _DATABASE_PORT_OFFSETS[-1])
         if not base.isdecimal() or int(base) not in bases:
-            raise SettingsError(
+            raise InstallationError(
                 f"LOCAL_PORT_BASE must be from {bases.start} to {bases[-1]}, not '{base}'"
             )
         return cls(folder, int(base))
