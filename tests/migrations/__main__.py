@@ -72,10 +72,9 @@ def main() -> None:
                 f"{measured.gap_seconds} s, {measured.errors} errors {measured.failure[:80]}",
                 flush=True,
             )
-    if not only:
-        MEASURED.write_text(
-            json.dumps({name: asdict(each) for name, each in found.items()}, indent=2) + "\n"
-        )
+    known = json.loads(MEASURED.read_text()) if MEASURED.is_file() else {}
+    known |= {name: asdict(each) for name, each in found.items()}
+    MEASURED.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
     shown = [
         (
             case.name,

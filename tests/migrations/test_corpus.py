@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pymysql.err import MySQLError
 
+from local.database_server import version
 from local.migration_trial.probe import probe
 from local.migration_trial.rig import SCRATCH, Rig, Snapshot
 from migration.runner import load_migrations
@@ -39,11 +40,13 @@ def test_a_migration_gets_its_verdict(
             assert error.value.args[0] == case.fails
             return
         verdict = probe(connection, case.sql)
-    assert (verdict.algorithm, verdict.lock, verdict.rebuilds) == (
-        case.algorithm,
-        case.lock,
-        case.rebuilds,
-    )
+    # Other versions of MySQL may choose otherwise. What is refused must be the same.
+    if version().startswith("9."):
+        assert (verdict.algorithm, verdict.lock, verdict.rebuilds) == (
+            case.algorithm,
+            case.lock,
+            case.rebuilds,
+        )
     file = tmp_path / "0099_case.sql"
     file.write_text(case.sql)
     found = ""
