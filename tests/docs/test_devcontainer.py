@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -27,6 +27,6 @@ def test_it_has_what_the_readme_asks_for() -> None:
 
 
 def test_it_forwards_the_port_of_the_platform(tmp_path: Path) -> None:
-    port = Settings.from_environment({"LOCAL_DIR": str(tmp_path)}).port
+    port = Installation.from_environment({"LOCAL_DIR": str(tmp_path)}).port
     assert CONTAINER["forwardPorts"] == [port]
     assert list(CONTAINER["portsAttributes"]) == [str(port)]
