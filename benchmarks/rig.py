@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,7 @@ _CREDENTIALS = Credentials("trade_app", "benchmark")
 _CURSOR_KEY = "benchmark"
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
 _LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
+_POSITIONS_EVENT = ROOT / "service" / "events" / "list_positions.json"
 # Symbols are spread evenly: AAPL is one of a thousand.
 _FILL = """
     INSERT INTO trades (
@@ -38,8 +40,11 @@ _FILL = """
         account, principal
     )
     SELECT
-        CONCAT('TRADE-', LPAD(HEX(UNIX_TIMESTAMP('{day}') * 1000 + seq DIV 1000), 12, '0'),
-               LPAD(HEX(seq), 14, '0')),
+        CONCAT(
+            'TRADE-',
+            LPAD(HEX(TIMESTAMPDIFF(SECOND, '1970-01-01', '{day}') * 1000 + seq DIV 1000), 12, '0'),
+            LPAD(HEX(seq), 14, '0')
+        ),
         '{day}' + INTERVAL seq MICROSECOND, 'SUCCESS',
         IF(seq % 1000 = 0, 'AAPL', CONCAT('S', seq % 1000)), IF(seq % 3 = 0, 'SELL', 'BUY'),
         1 + seq % 500, 10 + seq % 1000 / 7, CONCAT('{day}-', LPAD(seq, 12, '0')),
@@ -48,6 +53,20 @@ _FILL = """
         SELECT {first} + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS seq
         FROM {digits} a, {digits} b, {digits} c, {digits} e, {digits} f, {digits} g
     ) AS numbers WHERE seq <= {last}
+"""
+# The position of a symbol is spread over all slots, as after trades on many connections.
+_FILL_POSITIONS = """
+    INSERT INTO positions (symbol, slot, quantity)
+    SELECT symbol, slot, amount
+    FROM (
+        SELECT
+            symbol, 1 + quantity DIV 2 % 8 AS slot,
+            SUM(IF(side = 'SELL', -1, 1) * (quantity + fraction)) AS amount
+        FROM trades
+        WHERE trade_id BETWEEN '{first}' AND '{last}'
+        GROUP BY symbol, slot
+    ) AS added
+    ON DUPLICATE KEY UPDATE quantity = positions.quantity + amount
 """
 _DIGITS = f"({' UNION '.join(f'SELECT {digit} AS d' for digit in range(10))})"
 
@@ -68,14 +87,20 @@ class Rig:
         return connect(self.address, _OWNER, statement_seconds=3600)
 
     def fill(self, first: int, last: int, day: str) -> None:
-        """Add the trades of these numbers, all booked on a day such as `2026-01-31`."""
+        """Add the trades of these numbers, all booked on a day such as `2026-01-31`.
+
+        Triggers do not run, because they would take most of the time.
+        """
         step = 1_000_000
         for start in range(first, last + 1, step):
             end = min(start + step - 1, last)
             progress(f"adding rows up to {end:,}")
-            with self.connect() as owner:
+            with self.connect() as owner, without_triggers(owner):
                 owner.query("SET unique_checks = 0, foreign_key_checks = 0")
                 owner.query(_FILL.format(day=day, first=start, last=end, digits=_DIGITS))
+                owner.query(
+                    _FILL_POSITIONS.format(first=_trade_id(day, start), last=_trade_id(day, end))
+                )
 
     def function(self, code: Code) -> ExecutionEnvironment:
         """A new execution environment of a function that uses this rig."""
@@ -94,6 +119,27 @@ class Rig:
             "AWS_ENDPOINT_URL": self.aws.url,
         }
         return ExecutionEnvironment(code, variables, self.folder / f"log-{next(_numbers)}")
+
+
+@contextmanager
+def without_triggers(owner: Connection[Cursor], named: str = "%") -> Iterator[None]:
+    """Drop the triggers of such a name, and create them again after the block."""
+    created = []
+    with owner.cursor() as cursor:
+        cursor.execute("SHOW TRIGGERS WHERE `Trigger` LIKE %s", (named,))
+        for name, *_ in cursor.fetchall():
+            cursor.execute(f"SHOW CREATE TRIGGER {name}")
+            created.append((cursor.fetchone() or ())[2])
+            cursor.execute(f"DROP TRIGGER {name}")
+        yield
+        for statement in created:
+            cursor.execute(statement)
+
+
+def _trade_id(day: str, number: int) -> str:
+    """The ID that `_FILL` gives a trade."""
+    milliseconds = int(datetime.fromisoformat(f"{day}+00:00").timestamp() * 1000) + number // 1000
+    return f"TRADE-{milliseconds:012X}{number:014X}"
 
 
 @contextmanager
@@ -146,6 +192,12 @@ def list_trades(**query: str) -> dict[str, Any]:
     event: dict[str, Any] = json.loads(_LIST_EVENT.read_text())
     event["queryStringParameters"] = query
     event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
+    return event
+
+
+def list_positions() -> dict[str, Any]:
+    """The event of a `GET /positions`."""
+    event: dict[str, Any] = json.loads(_POSITIONS_EVENT.read_text())
     return event
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import statistics
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +25,35 @@ from benchmarks.measure import (
     progress,
     shown,
 )
-from benchmarks.rig import Rig, list_trades, post_trade, rig
+from benchmarks.rig import Rig, list_positions, list_trades, post_trade, rig
 from benchmarks.runtime import ExecutionEnvironment
-from trading import store
 
 _ENVIRONMENTS = (1, 2, 4, 8)
 _REQUESTS = 100
 # Up to this ratio, times count as equal: a small machine is noisy.
 _FLAT = 1.3
+_LIST_REQUESTS = 5
+_READS = (
+    ("POST /trade", "post"),
+    ("GET /trades of a symbol", "symbol"),
+    ("GET /trades", "all"),
+    ("GET /trades of any filters", "list"),
+    ("GET /positions", "positions"),
+)
+# No trade is void. So one half of the combinations matches nothing.
+_FILTERS = {
+    "symbol": ("AAPL",),
+    "side": ("BUY", "SELL"),
+    "status": ("SUCCESS", "VOID"),
+    "from": ("2026-01-01T00:00:00Z",),
+    "to": ("2026-02-28T00:00:00Z",),
+}
+LISTS = [
+    dict(zip(chosen, values, strict=True))
+    for number in range(len(_FILTERS) + 1)
+    for chosen in itertools.combinations(_FILTERS, number)
+    for values in itertools.product(*(_FILTERS[name] for name in chosen))
+]
 _ARCHIVE_DAYS = {10_000: "2026-02-01", 100_000: "2026-02-02", 1_000_000: "2026-02-03"}
 
 _TEXT = """\
@@ -38,9 +62,9 @@ last one. Environments, database and load share this machine's cores. So through
 when the cores are busy, long before a dedicated database would be the limit. The CPU columns show
 who uses them.
 
-Rows are spread over a thousand symbols. `POST /trade` and both forms of `GET /trades` (50 trades)
-are measured at each size. `EXPLAIN` names the index that finds the page. The sizes follow each
-other minutes apart and do not alternate, so other work on the machine shows in the rows.
+Rows are spread over a thousand symbols, and their positions over all slots. Pages have 50 trades.
+"Any filters" is the slowest combination of filters, of which half match nothing. The sizes follow
+each other minutes apart and do not alternate, so other work on the machine shows in the rows.
 
 The archive's memory is the peak of its function for one day of that many trades. It uploads parts
 of 8 MB while it reads, so its memory grows until one part is full, and no further.\
@@ -62,8 +86,8 @@ def run(quick: bool) -> Section:
     return _section(throughput, dict(zip(sizes, rows, strict=True)), archived)
 
 
-class _Rate:
-    """What some environments did in a second."""
+class Rate:
+    """Requests in a second, and the cores that the functions and the database used."""
 
     def __init__(self, requests: float, functions: float, database: float) -> None:
         self.requests = requests
@@ -71,7 +95,7 @@ class _Rate:
         self.database = database
 
 
-def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[_Rate]]:
+def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[Rate]]:
     with ExitStack() as stack:
         environments = [
             stack.enter_context(here.function(SERVICE)) for _ in range(max(_ENVIRONMENTS))
@@ -80,7 +104,7 @@ def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[_Rate]
             _p50(environment, post_trade)
         found = in_turn(
             {
-                f"{count} environments": lambda count=count: _rate(  # type: ignore[misc]
+                f"{count} environments": lambda count=count: rate(  # type: ignore[misc]
                     here, environments[:count], seconds
                 )
                 for count in _ENVIRONMENTS
@@ -90,7 +114,8 @@ def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[_Rate]
     return dict(zip(_ENVIRONMENTS, found.values(), strict=True))
 
 
-def _rate(here: Rig, environments: Sequence[ExecutionEnvironment], seconds: float) -> _Rate:
+def rate(here: Rig, environments: Sequence[ExecutionEnvironment], seconds: float) -> Rate:
+    """Let environments book trades of one symbol for some seconds."""
     end = time.monotonic() + seconds
     answered = [0] * len(environments)
 
@@ -109,7 +134,7 @@ def _rate(here: Rig, environments: Sequence[ExecutionEnvironment], seconds: floa
         thread.join()
     took = time.monotonic() - started
     functions = sum(environment.cpu_seconds() for environment in environments) - functions
-    return _Rate(
+    return Rate(
         requests=sum(answered) / took,
         functions=functions / took,
         database=(_cpu_seconds(here.server.pid()) - database) / took,
@@ -133,30 +158,28 @@ def _with_rows(here: Rig, sizes: Sequence[int], size: int) -> dict[str, Any]:
                 "post": lambda: _p50(environment, post_trade),
                 "symbol": lambda: _p50(environment, lambda: list_trades(symbol="AAPL")),
                 "all": lambda: _p50(environment, list_trades),
+                "list": lambda: _slowest_list(environment),
+                "positions": lambda: _p50(environment, list_positions),
             },
             5,
         )
-    return {
-        **{name: Spread.of(rounds) for name, rounds in found.items()},
-        "index by symbol": _index(here, "symbol = %s", ["AAPL"]),
-        "index": _index(here, "TRUE", []),
-    }
+    return {name: Spread.of(rounds) for name, rounds in found.items()}
 
 
-def _p50(environment: ExecutionEnvironment, event: Any) -> float:
-    events = [event() for _ in range(_REQUESTS)]
-    return sorted(environment.invoke(each).seconds for each in events)[_REQUESTS // 2] * 1000
+def _p50(environment: ExecutionEnvironment, event: Any, requests: int = _REQUESTS) -> float:
+    answers = [environment.invoke(event()) for _ in range(requests)]
+    wrong = [answer for answer in answers if answer.document["statusCode"] != HTTPStatus.OK]
+    if wrong:
+        raise AssertionError(f"{wrong[0].document} was answered")
+    return statistics.median(answer.seconds for answer in answers) * 1000
 
 
-def _index(here: Rig, where: str, values: Sequence[object]) -> str:
-    """The index that finds a page of trades, and how."""
-    statement = store._SELECT_PAGE.format(where=where)
-    with here.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}", [*values, 51])
-        names = [column[0] for column in cursor.description]
-        steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    (step,) = (step for step in steps if step["select_type"] == "DERIVED")
-    return f"`{step['key']}` ({step['Extra']})"
+def _slowest_list(environment: ExecutionEnvironment) -> float:
+    """The slowest p50 of all combinations of filters, in milliseconds."""
+    return max(
+        _p50(environment, lambda query=query: list_trades(**query), _LIST_REQUESTS)
+        for query in LISTS
+    )
 
 
 def _archive(here: Rig, trades: int, day: str) -> Spread:
@@ -174,7 +197,7 @@ def _archive(here: Rig, trades: int, day: str) -> Spread:
 
 
 def _section(
-    throughput: dict[int, list[_Rate]],
+    throughput: dict[int, list[Rate]],
     rows: dict[int, dict[str, Any]],
     archived: dict[int, Spread],
 ) -> Section:
@@ -193,10 +216,20 @@ def _section(
                     _FLAT,
                     rows[smallest][key],
                 )
-                for name, key in (
-                    ("POST /trade", "post"),
-                    ("GET /trades of a symbol", "symbol"),
-                    ("GET /trades", "all"),
+                for name, key in _READS
+                if key != "list"
+            ),
+            *(
+                Target(
+                    f"{name}, p50, {largest:,} rows",
+                    "ms",
+                    rows[largest][key],
+                    limit,
+                    kind="absolute",
+                )
+                for name, key, limit in (
+                    ("GET /trades of any filters", "list", 100),
+                    ("GET /positions", "positions", 20),
                 )
             ),
             Target(
@@ -223,14 +256,9 @@ def _section(
             ),
             Table(
                 "Milliseconds per request, p50",
-                ("rows", "POST /trade", "GET of a symbol", "GET", "index of a symbol", "index"),
+                ("rows", *(name for name, _ in _READS)),
                 [
-                    (
-                        f"{size:,}",
-                        *(shown(found[key]) for key in ("post", "symbol", "all")),
-                        found["index by symbol"],
-                        found["index"],
-                    )
+                    (f"{size:,}", *(shown(found[key]) for _, key in _READS))
                     for size, found in rows.items()
                 ],
             ),

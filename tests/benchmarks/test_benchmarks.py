@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from archive.positions import recount
 from benchmarks import report
 from benchmarks.deploy_loop import reported
 from benchmarks.functions import (
@@ -22,9 +23,8 @@ from benchmarks.functions import (
 )
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn
 from benchmarks.report import Results
-from benchmarks.rig import Rig, list_trades, post_trade, rig
+from benchmarks.rig import Rig, list_positions, list_trades, post_trade, rig, without_triggers
 from benchmarks.runtime import Code
-from benchmarks.scale import _index
 from shared.cli.errors import UserError
 
 CONTENDERS = {
@@ -70,15 +70,30 @@ def test_a_repeated_request_books_nothing_more(here: Rig, name: str) -> None:
     assert first == second
 
 
-def test_filled_rows_are_found_by_index_and_archived(here: Rig) -> None:
+def test_filled_rows_are_found_counted_and_archived(here: Rig) -> None:
     here.fill(1, 2000, "2026-01-31")
     with here.function(SERVICE) as environment:
         page = json.loads(environment.invoke(list_trades(symbol="S7")).document["body"])
+        positions = environment.invoke(list_positions()).document["body"]
     assert {trade["symbol"] for trade in page["trades"]} == {"S7"}
-    assert "trades_by_symbol" in _index(here, "symbol = %s", ["S7"])
-    assert "trades_by_time" in _index(here, "TRUE", [])
+    assert len(json.loads(positions)["positions"]) == 1000
+    with here.connect() as connection:
+        assert recount(connection, lambda: True) == (1000, [])
     with here.function(ARCHIVE) as environment:
         assert environment.invoke({"date": "2026-01-31"}).document == {"2026-01-31": 2000}
+
+
+def test_triggers_come_back_after_a_comparison_without_them(here: Rig) -> None:
+    def names() -> set[str]:
+        listed = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = "
+        return set(here.server.execute(f"{listed} 'trading'").split())
+
+    with here.connect() as owner:
+        before = names()
+        with without_triggers(owner, "%_position"):
+            assert not {name for name in names() if name.endswith("_position")}
+        assert names() == before
+        assert "trades_booked_position" in before
 
 
 def test_a_function_that_fails_ends_the_benchmark_with_its_error(here: Rig) -> None:
