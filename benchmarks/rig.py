@@ -31,6 +31,7 @@ _OWNER = Credentials("owner", "benchmark")
 _CREDENTIALS = Credentials("trade_app", "benchmark")
 _CURSOR_KEY = "benchmark"
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
+_BATCH_EVENT = ROOT / "service" / "events" / "post_trades.json"
 _LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
 _POSITIONS_EVENT = ROOT / "service" / "events" / "list_positions.json"
 # Symbols are spread evenly: AAPL is one of a thousand.
@@ -184,6 +185,15 @@ def post_trade() -> dict[str, Any]:
     key = f"bench-{next(_numbers)}"
     event["headers"]["Idempotency-Key"] = key
     event["multiValueHeaders"]["Idempotency-Key"] = [key]
+    return event
+
+
+def post_trades(size: int) -> dict[str, Any]:
+    """The event of a `POST /trades` with so many of `post_trade`'s trades, and new keys."""
+    event: dict[str, Any] = json.loads(_BATCH_EVENT.read_text())
+    order = json.loads(json.loads(_EVENT.read_text())["body"])
+    trades = [{**order, "client_order_id": f"bench-{next(_numbers)}"} for _ in range(size)]
+    event["body"] = json.dumps({"trades": trades})
     return event
 
 

@@ -23,7 +23,15 @@ from benchmarks.functions import (
 )
 from benchmarks.measure import Bars, Section, Spread, Table, Target, in_turn
 from benchmarks.report import Results
-from benchmarks.rig import Rig, list_positions, list_trades, post_trade, rig, without_triggers
+from benchmarks.rig import (
+    Rig,
+    list_positions,
+    list_trades,
+    post_trade,
+    post_trades,
+    rig,
+    without_triggers,
+)
 from benchmarks.runtime import Code
 from shared.cli.errors import UserError
 
@@ -68,6 +76,21 @@ def test_a_repeated_request_books_nothing_more(here: Rig, name: str) -> None:
     # The service also says whose trade it is.
     second.pop("principal", None)
     assert first == second
+
+
+def test_a_batch_books_the_trades_of_its_request(here: Rig) -> None:
+    event = post_trades(20)
+    with here.function(SERVICE) as environment:
+        answer = environment.invoke(event)
+    assert answer.document["statusCode"] == 200
+    ids = [trade["trade_id"] for trade in json.loads(answer.document["body"])["trades"]]
+    keys = [trade["client_order_id"] for trade in json.loads(event["body"])["trades"]]
+    booked = here.server.execute(
+        "SELECT trade_id FROM trading.trades WHERE client_order_id IN "
+        f"({', '.join(map(repr, keys))})"
+    )
+    assert sorted(booked.split()) == sorted(ids)
+    assert len(ids) == 20
 
 
 def test_filled_rows_are_found_counted_and_archived(here: Rig) -> None:
