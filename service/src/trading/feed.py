@@ -9,7 +9,6 @@ is given up for good.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,9 @@ _TRADE_PREFIX = "TRADE-"
 _SETTLED = timedelta(hours=1)
 # How many numbers are given up at a time. A batch that is refused leaves up to 500.
 _MOST_GIVEN_UP = 1000
+# A request reads at least so many numbers at a time, and so many times if none has an event.
+_LEAST_READ = 200
+_MOST_STEPS = 10
 
 
 class Book(Protocol):
@@ -88,18 +90,30 @@ def cursor_of(place: Place) -> str:
 def read_feed(after: Place, limit: int, book: Book, *, consistent: bool) -> Page:
     """The events after a place, in their order, up to the first one that may still come.
 
-    The reader's answer is taken if it has the place and the number after it. Otherwise the writer
-    decides.
-
     Raises:
         CursorGone: the book does not have this place.
     """
+    for _ in range(_MOST_STEPS):
+        page = _read(after, limit, book, consistent)
+        if page.events or page.end == after:
+            break
+        # All of these numbers were given up.
+        after = page.end
+    return page
+
+
+def _read(after: Place, limit: int, book: Book, consistent: bool) -> Page:
+    """The events after a place, of as many numbers as are read at a time.
+
+    The reader's answer is taken if it has the place and the number after it. Otherwise the writer
+    decides.
+    """
     # The entry of the place itself is read as well.
-    count = limit + bool(after.number)
+    count = max(limit, _LEAST_READ) + bool(after.number)
     if not consistent:
         entries = book.entries(after.number, count, consistent=False)
         if _is_at(after, entries) and not _gap(after, entries):
-            return _page(after, entries)
+            return _page(after, entries, limit)
     entries = book.entries(after.number, count, consistent=True)
     if not _is_at(after, entries):
         raise CursorGone(
@@ -109,7 +123,7 @@ def read_feed(after: Place, limit: int, book: Book, *, consistent: bool) -> Page
     gap = _gap(after, entries)
     if gap and book.give_up(gap[0], gap[-1]):
         entries = book.entries(after.number, count, consistent=True)
-    return _page(after, entries)
+    return _page(after, entries, limit)
 
 
 def _is_at(after: Place, entries: Sequence[Entry]) -> bool:
@@ -124,22 +138,16 @@ def _gap(after: Place, entries: Sequence[Entry]) -> range:
     return range(first, min(later, first + _MOST_GIVEN_UP))
 
 
-def _page(after: Place, entries: Sequence[Entry]) -> Page:
-    """The entries after a place up to the first number that is missing."""
-    later = [entry for entry in entries if entry.place.number > after.number]
-    numbers = itertools.count(after.number + 1)
-    run = [entry for entry, _ in itertools.takewhile(_is_next, zip(later, numbers, strict=False))]
-    events = [
-        Event(entry.place, entry.kind, _as_of(entry.kind, entry.trade))
-        for entry in run
-        if entry.kind is not None and entry.trade is not None
-    ]
-    return Page(events, run[-1].place if run else after)
-
-
-def _is_next(pair: tuple[Entry, int]) -> bool:
-    entry, number = pair
-    return entry.place.number == number
+def _page(after: Place, entries: Sequence[Entry], limit: int) -> Page:
+    """The entries after a place up to the first number that is missing; at most `limit` events."""
+    events: list[Event] = []
+    end = after
+    for entry in entries:
+        if entry.place.number == end.number + 1 and len(events) < limit:
+            end = entry.place
+            if entry.kind is not None and entry.trade is not None:
+                events.append(Event(end, entry.kind, _as_of(entry.kind, entry.trade)))
+    return Page(events, end)
 
 
 def _as_of(kind: str, trade: Trade) -> Trade:
