@@ -236,10 +236,11 @@ watch: .venv/.installed ## Run the tests in ARGS each time a file is saved
 	@$(PY) -m tests.support.watch $(ARGS)
 
 # tests/conftest.py makes these for the tests with the same mark.
-.PHONY: need-emulator need-database need-terraform need-browser need-platform
+.PHONY: need-emulator need-database need-terraform need-cdktf need-browser need-platform
 need-emulator: .venv-emulator/.installed need-database
 need-database: ; @local/prerequisites.sh mysql
 need-terraform: ; @local/prerequisites.sh terraform
+need-cdktf: ; @local/prerequisites.sh node cdktf
 need-browser: ; @local/prerequisites.sh chromium
 need-platform: need-emulator need-terraform
 .PHONY: need-checks need-cdktn need-bench need-load
@@ -276,6 +277,10 @@ test-migrations: .venv/.installed ## Run each migration of the corpus on a large
 .PHONY: test-faults
 test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|small, SEED=number)
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
+
+.PHONY: test-mistakes
+test-mistakes: setup need-cdktf ## Make more than 100 mistakes of operators, and count what they cost (ARGS=files)
+	@MISTAKES=full $(PY) -m pytest --quiet --capture=no $(or $(ARGS),tests/mistakes)
 
 .PHONY: format
 format: .venv/.installed ## Format the Python code, and apply ruff's fixes

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Checks that programs from outside PyPI are there, and installs what it can:
-#   local/prerequisites.sh python|node|terraform|mysql|shellcheck|chromium ...
+#   local/prerequisites.sh python|node|terraform|mysql|cdktf|shellcheck|chromium ...
 set -euo pipefail
 unset CDPATH
 
 TERRAFORM_VERSION=1.11.4
 TERRAFORM_MINIMUM=1.10
 MYSQL_MINIMUM=8.0
+CDKTF_VERSION=0.21.0
 # SHA-256 of HashiCorp's downloads of that version. They stand here because a checksum that comes from
 # the same host as the download proves nothing.
 TERRAFORM_SHA256="
@@ -158,7 +159,7 @@ unpack_debian_mysql() {
             --exclude='*/share/doc' --exclude='*/share/man' --exclude='*perl*' ./usr
     done
     files=$mysql/root.new/usr/bin
-    find "$files" -type f ! -name mysql ! -name mysqlbinlog -delete
+    find "$files" -type f ! -name mysql ! -name mysqldump ! -name mysqlbinlog -delete
     rm -rf "$mysql/root" "$work"
     mv "$mysql/root.new" "$mysql/root"
     files=$mysql/root/usr
@@ -202,6 +203,16 @@ need_mysql() {
     esac
     "$mysql/bin/mysqld" --no-defaults --version >/dev/null ||
         fail "mysqld does not run: delete $mysql and try again"
+}
+
+need_cdktf() {
+    local folder=$root/.cache/cdktf log
+    [ -x "$folder/node_modules/.bin/cdktf" ] && return
+    echo "Installing CDKTF's command line"
+    mkdir -p "$folder"
+    log=$folder/install.log
+    npm install --prefix "$folder" --no-audit --no-fund "cdktf-cli@$CDKTF_VERSION" >"$log" 2>&1 ||
+        fail "cdktf-cli was not installed (see $log): let this machine reach the npm registry"
 }
 
 need_shellcheck() {

@@ -16,6 +16,7 @@ _FIXTURES = {
     "lives": ("emulator", "terraform"),
     "platform": ("platform",),
     "server": ("database",),
+    "shops": ("platform",),
     "trial_rig": ("database",),
 }
 # What the tests of a file or folder need besides.
