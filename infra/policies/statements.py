@@ -14,8 +14,8 @@ Statement = dict[str, object]
 # is what remains. The permissions boundary tells the environments apart there.
 SERVICE = f"{PLATFORM}-service"
 
-# The functions that have log groups.
-_FUNCTIONS = ("archive", "documentation", "migration", "smoke-check", "trade")
+# How the names of the functions begin that have log groups.
+_FUNCTIONS = ("archive", "documentation", "migration", "smoke", "trade")
 
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -80,10 +80,10 @@ def service_logs(place: Place) -> list[str]:
 
     They are named one by one: the names of another environment can begin like this one's.
     """
-    own = [f"/aws/lambda/{place.service}-{function}*" for function in _FUNCTIONS]
-    api = [f"/aws/apigateway/{place.service}{streams}" for streams in ("", ":*")]
-    names = [*own, *api, f"/aws/*/{place.previews}"]
-    return [place.arn("logs", f"log-group:{name}") for name in names]
+    functions = [f"{place.service}-{function}*" for function in _FUNCTIONS]
+    api = [place.service, f"{place.service}:*"]
+    names = [*functions, *api, place.previews]
+    return [place.arn("logs", f"log-group:/aws/*/{name}") for name in names]
 
 
 def service_functions(place: Place) -> str:

@@ -4,7 +4,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,14 +103,8 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
         target.parameters, copy.environment, copy.stage, production=platform.production
     )
     if RESERVED_CONCURRENCY not in target.parameters and not copy.stage:
-        before = deployed_stack(copy.stack, copy.region)
-        reserved = default_reservation(
-            platform.connections,
-            reserved_concurrency(target.template, before.parameters) if before else 0,
-            copy.region,
-            production=platform.production,
-        )
-        parameters[RESERVED_CONCURRENCY] = str(reserved)
+        # The release computes it, when it knows what is deployed.
+        del parameters[RESERVED_CONCURRENCY]
     return Candidate(
         copy,
         target.template,
@@ -184,6 +178,7 @@ def release(candidate: Candidate) -> None:
     copy = candidate.copy
     check_config()
     before = deployed_stack(copy.stack, copy.region)
+    candidate = _with_reservation(candidate, before)
     _check_concurrency(candidate, before)
     package = _package(candidate)
     parameters = _parameters(candidate, before, package)
@@ -307,6 +302,20 @@ def _check_previews(copy: Copy, platform: Platform) -> None:
             f"SERVICE_STAGE {copy.stage}: the database of {copy.environment} in {copy.region} is "
             "behind RDS Proxy, which admits no preview's user; use another environment"
         )
+
+
+def _with_reservation(candidate: Candidate, before: DeployedStack | None) -> Candidate:
+    """The candidate with a reserved concurrency, if it has chosen none."""
+    if RESERVED_CONCURRENCY in candidate.parameters:
+        return candidate
+    reserved = default_reservation(
+        candidate.platform.connections,
+        reserved_concurrency(candidate.template, before.parameters) if before else 0,
+        candidate.copy.region,
+        production=candidate.platform.production,
+    )
+    parameters = {**candidate.parameters, RESERVED_CONCURRENCY: str(reserved)}
+    return replace(candidate, parameters=parameters)
 
 
 def _check_concurrency(candidate: Candidate, before: DeployedStack | None) -> None:
