@@ -32,6 +32,7 @@ _CREDENTIALS = Credentials("trade_app", "benchmark")
 _CURSOR_KEY = "benchmark"
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
 _BATCH_EVENT = ROOT / "service" / "events" / "post_trades.json"
+_FEED_EVENT = ROOT / "service" / "events" / "list_events.json"
 _LIST_EVENT = ROOT / "service" / "events" / "list_trades.json"
 _POSITIONS_EVENT = ROOT / "service" / "events" / "list_positions.json"
 # Symbols are spread evenly: AAPL is one of a thousand.
@@ -194,6 +195,14 @@ def post_trades(size: int) -> dict[str, Any]:
     order = json.loads(json.loads(_EVENT.read_text())["body"])
     trades = [{**order, "client_order_id": f"bench-{next(_numbers)}"} for _ in range(size)]
     event["body"] = json.dumps({"trades": trades})
+    return event
+
+
+def list_events(**query: str) -> dict[str, Any]:
+    """The event of a `GET /events`."""
+    event: dict[str, Any] = json.loads(_FEED_EVENT.read_text())
+    event["queryStringParameters"] = query
+    event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
     return event
 
 

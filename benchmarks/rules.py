@@ -37,7 +37,7 @@ def run(quick: bool) -> Section:
             name: [stack.enter_context(each.function(SERVICE)) for _ in range(_ENVIRONMENTS)]
             for name, each in rigs.items()
         }
-        times = _times(environments["with"][0], environments["without"][0], rounds, requests)
+        found = times(environments["with"][0], environments["without"][0], rounds, requests)
         for each in [*environments["with"], *environments["without"]]:
             each.invoke(post_trade())
         rates = in_turn(
@@ -51,7 +51,7 @@ def run(quick: bool) -> Section:
             },
             rounds,
         )
-    post = {name: Spread.of(found) for name, found in zip(rigs, times, strict=True)}
+    post = {name: Spread.of(found) for name, found in zip(rigs, found, strict=True)}
     booked = {name: Spread.of(found) for name, found in rates.items()}
     return Section(
         title="What positions cost a trade",
@@ -87,14 +87,14 @@ def main() -> None:
         ruled.function(SERVICE) as one,
         unruled.function(SERVICE) as two,
     ):
-        ((with_rules,), (without,)) = _times(one, two, 1, requests)
+        ((with_rules,), (without,)) = times(one, two, 1, requests)
     print(
         f"POST /trade, p50 of {requests}: {with_rules:.3f} ms with the triggers, {without:.3f} ms "
         f"without: {with_rules / without - 1:+.1%}"
     )
 
 
-def _times(
+def times(
     one: ExecutionEnvironment, two: ExecutionEnvironment, rounds: int, requests: int
 ) -> tuple[list[float], list[float]]:
     """The p50 of each round of requests to two environments in turn, in milliseconds."""

@@ -7,7 +7,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -114,14 +114,19 @@ def _throughput(here: Rig, rounds: int, seconds: float) -> dict[int, list[Rate]]
     return dict(zip(_ENVIRONMENTS, found.values(), strict=True))
 
 
-def rate(here: Rig, environments: Sequence[ExecutionEnvironment], seconds: float) -> Rate:
-    """Let environments book trades of one symbol for some seconds."""
+def rate(
+    here: Rig,
+    environments: Sequence[ExecutionEnvironment],
+    seconds: float,
+    make: Callable[[], dict[str, Any]] = post_trade,
+) -> Rate:
+    """Let environments answer such requests for some seconds: by default, a trade of one symbol."""
     end = time.monotonic() + seconds
     answered = [0] * len(environments)
 
     def send(index: int) -> None:
         while time.monotonic() < end:
-            environments[index].invoke(post_trade())
+            environments[index].invoke(make())
             answered[index] += 1
 
     threads = [threading.Thread(target=send, args=[index]) for index in range(len(environments))]
