@@ -1,6 +1,7 @@
 """Runs the Terraform program."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -262,10 +263,10 @@ def cli_config(variables: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """
     environment = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", **variables}
     own_config = environment.get("TF_CLI_CONFIG_FILE")
-    if own_config and Path(own_config).is_file():
+    if own_config and os.path.isfile(own_config) and os.access(own_config, os.R_OK):
         yield environment
         return
-    # Terraform warns about a named configuration file that is missing.
+    # Terraform warns about a named configuration file that it cannot read.
     environment.pop("TF_CLI_CONFIG_FILE", None)
     mirror = find_mirror(environment.get("TF_PLUGIN_MIRROR"))
     if mirror is None:
