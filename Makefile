@@ -213,8 +213,10 @@ drift: tools ## Compare AWS, Terraform's state, the contract and the service; sa
 check: .venv/.installed ## Lint and test both halves in less than a minute: run it before each commit
 	@local/prerequisites.sh node
 	@$(MAKE) --silent lint-python lint-template lint-migrations
-	@# Pure tests never wait, and every further process imports everything again.
-	@$(PYTEST) --numprocesses=2 --quiet -m "pure and not slow"
+	@# Pure tests never wait, and every further process imports everything again. All tests of the
+	@# ignored folders are slow.
+	@$(PYTEST) --numprocesses=2 --quiet -m "pure and not slow" \
+		--ignore=tests/platform --ignore=tests/faults
 
 .PHONY: test
 test: .venv/.installed ## Run all tests, or those in ARGS; installs what they need
