@@ -51,6 +51,7 @@ _SLOW = (
 _SECOND_PLATFORM = (
     "tests/platform/test_deploy_faults.py",
     "tests/platform/test_pipelines.py",
+    "tests/platform/test_release.py",
     "tests/platform/test_rollback.py",
     "tests/platform/test_runbooks.py",
 )
