@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import os
 import signal
@@ -322,26 +323,27 @@ def test_a_slow_statement_ends_with_the_requests_time(
 
 
 @contextmanager
-def endless_reads(address: Address) -> Iterator[Cursor]:
-    """A connection with which a read of trades was made one of 10^10 rows."""
+def endless_reads(address: Address, table: str) -> Iterator[Cursor]:
+    """A connection with which a read of a table was made one of 10^10 rows."""
     with connect(address, ADMIN) as connection, connection.cursor() as cursor:
-        cursor.execute("RENAME TABLE trades TO real_trades")
+        cursor.execute(f"RENAME TABLE {table} TO real_{table}")
         cursor.execute("CREATE TABLE numbers (number INT) AS SELECT 1 AS number")
         for _ in range(9):
             cursor.execute("INSERT INTO numbers SELECT * FROM numbers")
         cursor.execute(
-            "CREATE VIEW trades AS SELECT real_trades.* FROM real_trades "
+            f"CREATE VIEW {table} AS SELECT real_{table}.* FROM real_{table} "
             "JOIN numbers a JOIN numbers b JOIN numbers c JOIN numbers d "
             "WHERE a.number + RAND() > 0"
         )
         try:
             yield cursor
         finally:
-            cursor.execute("DROP VIEW trades")
+            cursor.execute(f"DROP VIEW {table}")
             cursor.execute("DROP TABLE numbers")
-            cursor.execute("RENAME TABLE real_trades TO trades")
+            cursor.execute(f"RENAME TABLE real_{table} TO {table}")
 
 
+@pytest.mark.parametrize("table", ["positions", "trades"])
 @pytest.mark.parametrize("is_consistent", [False, True])
 def test_a_read_that_takes_too_long_is_stopped_before_its_answer_and_not_repeated(
     schema: Connection[Cursor],
@@ -349,14 +351,19 @@ def test_a_read_that_takes_too_long_is_stopped_before_its_answer_and_not_repeate
     secrets: Secrets,
     logs: io.StringIO,
     is_consistent: bool,
+    table: str,
 ) -> None:
     database = Database(address, CredentialStore(secrets.fetch))
     TradeStore(database, database, Deadline.after(20)).add(trade(1))
-    with endless_reads(address) as cursor:
+    with endless_reads(address, table) as cursor:
         store = TradeStore(database, database, Deadline.after(3))
+        read = {
+            "positions": functools.partial(store.positions, None),
+            "trades": functools.partial(store.find, trade(1).trade_id),
+        }[table]
         started = time.monotonic()
         with pytest.raises(ReadTimedOut, match="Nothing was changed"):
-            store.positions(None, consistent=is_consistent)
+            read(consistent=is_consistent)
         assert time.monotonic() - started < 3
         assert statements_of_the_app(cursor) == []
     assert "database retry" not in logs.getvalue()
