@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmarks.functions import SERVICE
 from benchmarks.measure import Section, Spread, Table, Target, in_turn, shown
-from benchmarks.rig import Rig, list_events, post_trades, rig, without_triggers
+from benchmarks.rig import Rig, list_events, post_trades, rig
 from benchmarks.rules import times
 from benchmarks.runtime import ExecutionEnvironment
+from local.triggers import without_triggers
 
 _EVENTS = "%_event"
 _PAGE = 100

@@ -20,6 +20,7 @@ from benchmarks.aws import Aws
 from benchmarks.measure import progress
 from benchmarks.runtime import ROOT, Code, ExecutionEnvironment
 from local.database_server import MySQLServer, ensure_tls_files
+from local.triggers import without_triggers
 from migration.runner import apply_migrations, load_migrations
 from trading.database import connect
 from trading.secret import Credentials
@@ -62,7 +63,7 @@ _FILL_POSITIONS = """
     SELECT symbol, slot, amount
     FROM (
         SELECT
-            symbol, 1 + quantity DIV 2 % 8 AS slot,
+            symbol, 1 + CONV(RIGHT(trade_id, 14), 16, 10) DIV 1000 % 8 AS slot,
             SUM(IF(side = 'SELL', -1, 1) * (quantity + fraction)) AS amount
         FROM trades
         WHERE trade_id BETWEEN '{first}' AND '{last}'
@@ -121,21 +122,6 @@ class Rig:
             "AWS_ENDPOINT_URL": self.aws.url,
         }
         return ExecutionEnvironment(code, variables, self.folder / f"log-{next(_numbers)}")
-
-
-@contextmanager
-def without_triggers(owner: Connection[Cursor], named: str = "%") -> Iterator[None]:
-    """Drop the triggers of such a name, and create them again after the block."""
-    created = []
-    with owner.cursor() as cursor:
-        cursor.execute("SHOW TRIGGERS WHERE `Trigger` LIKE %s", (named,))
-        for name, *_ in cursor.fetchall():
-            cursor.execute(f"SHOW CREATE TRIGGER {name}")
-            created.append((cursor.fetchone() or ())[2])
-            cursor.execute(f"DROP TRIGGER {name}")
-        yield
-        for statement in created:
-            cursor.execute(statement)
 
 
 def _trade_id(day: str, number: int) -> str:

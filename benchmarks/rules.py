@@ -11,9 +11,10 @@ from contextlib import ExitStack
 
 from benchmarks.functions import SERVICE
 from benchmarks.measure import Section, Spread, Table, Target, in_turn, shown
-from benchmarks.rig import post_trade, rig, without_triggers
+from benchmarks.rig import post_trade, rig
 from benchmarks.runtime import ExecutionEnvironment
 from benchmarks.scale import rate
+from local.triggers import without_triggers
 
 _POSITIONS = "%_position"
 _WARM_UP = 300

@@ -30,9 +30,9 @@ from benchmarks.rig import (
     post_trade,
     post_trades,
     rig,
-    without_triggers,
 )
 from benchmarks.runtime import Code
+from local.triggers import without_triggers
 from shared.cli.errors import UserError
 
 CONTENDERS = {

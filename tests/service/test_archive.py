@@ -23,6 +23,7 @@ from archive import days, handler, rows
 from archive.days import CATCH_UP_DAYS, DayNotOver, missing_days, requested_day
 from local.database_server import MySQLServer
 from local.emulator.installation import REGION
+from local.triggers import without_triggers
 from tests.service.conftest import ADMIN, Secrets, context
 from tests.service.conftest import rows as query
 from tests.support.emulator import Emulator
@@ -314,7 +315,7 @@ def peak_memory() -> int:
 def test_memory_stays_flat_over_200000_trades(
     run: Any, s3: Any, server: MySQLServer, address: Address
 ) -> None:
-    with connect(address, ADMIN, statement_seconds=120) as owner:
+    with connect(address, ADMIN, statement_seconds=120) as owner, without_triggers(owner):
         owner.query(
             """
             INSERT INTO trades
