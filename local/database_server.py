@@ -134,7 +134,7 @@ class MySQLServer:
         # A killed server leaves these; its number may now belong to another process.
         for leftover in (self._pid_file, self.data / f"{_SOCKET}.lock"):
             leftover.unlink(missing_ok=True)
-        # In a session of its own, neither Ctrl-C nor the end of this process reaches it.
+        # In its own session, it gets no Ctrl-C and survives this process.
         self._process = subprocess.Popen(
             self._command(),
             cwd=self.data,

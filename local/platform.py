@@ -363,7 +363,7 @@ def _make(target: str, installation: Installation) -> None:
     log = _log_file(installation, target)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            # The environment's own service: a preview is released beside it.
+            # The environment's own service, not a preview.
             ["make", "--no-print-directory", "-C", str(ROOT), target, "SERVICE_STAGE="],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -75,7 +75,7 @@ def service_stack_name(region: str, environment: str, stage: str = "") -> str:
 
 
 def service_stage(stack: str, region: str, environment: str) -> str:
-    """The stage of a preview's stack; empty for a stack that is no preview of the environment."""
+    """The stage of a preview's stack; empty for all other stacks."""
     start = service_stack_name(region, environment) + PREVIEW_MARK
     return stack.removeprefix(start) if stack.startswith(start) else ""
 

@@ -1,6 +1,6 @@
 """Estimates what the synthesized stacks cost in a month: `python -m infra.commands.cost`.
 
-The prices, and what is assumed of usage, are data: `prices.toml`.
+`prices.toml` holds the prices and the assumed usage.
 """
 
 import json
@@ -77,7 +77,7 @@ class Estimate:
     unpriced: Counter[str]
 
     def total(self, region: str = "", *, assumed: bool | None = None) -> float:
-        """The sum in dollars: of a region, of what is or is not assumed, or of all."""
+        """The sum in dollars: of a region, of the assumed or the fixed part, or of all."""
         return sum(
             item.dollars
             for item in self.items
@@ -124,7 +124,7 @@ def _items(region: str, type_: str, resource: Mapping[str, Any], prices: Prices)
 
 
 def report(columns: Mapping[str, Estimate], prices: Prices) -> str:
-    """The estimates side by side, region by region, with what they rest on."""
+    """The estimates side by side, by region, with their assumptions."""
     lines = [
         f"Estimate per month in US dollars, at the list prices of {prices.date} "
         "(infra/config/prices.toml). How many there are stands in brackets.",

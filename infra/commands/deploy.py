@@ -28,9 +28,9 @@ _APPLIED = re.compile(r"Apply complete!|No changes\.")
 
 
 def main() -> None:
-    """Plan, judge, ask and apply, after making the state buckets that are missing.
+    """Create missing state buckets; then plan, judge, ask and apply.
 
-    The variable `PLAN` names a folder of plans to apply instead, which `make plan OUT=…` has saved.
+    The variable `PLAN` names a folder of plans, saved by `make plan OUT=…`, to apply instead.
     `ALLOW_LOSS` names what the plans may lose.
 
     Raises:
@@ -58,7 +58,7 @@ def main() -> None:
             for cluster in stack.verdict.lost_clusters:
                 take_snapshot(cluster, stack.region)
         apply(environment, terraform, [stack for stack in stacks if stack.changes], parallel)
-    # Once more, below all that Terraform has printed.
+    # Repeat the warnings below Terraform's long output.
     warn(stacks)
 
 

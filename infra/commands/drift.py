@@ -81,7 +81,7 @@ def _plan(terraform: Terraform, folder: Path) -> Plan:
 
 
 def _differences(change: Mapping[str, Any]) -> set[str]:
-    """The attributes that differ before and after; one that is only known later does."""
+    """The attributes that differ; one that is only known after the apply counts."""
     before, after = _given(change["before"]), _given(change["after"])
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 

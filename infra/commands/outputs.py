@@ -19,7 +19,7 @@ Outputs = Mapping[str, object]
 def main() -> None:
     """Print the outputs of both halves by region: a table, or with `JSON=1` one JSON document.
 
-    With `NAME`, print the value of that output alone, in a line for each region. A half that is not
+    With `NAME`, print only that output's value, one line per region. A half that is not
     deployed has no outputs. With `SERVICE_STAGE`, the service's outputs are those of a preview.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What must be gone before a data platform is destroyed."""
+"""Checks what must be gone before a data platform is destroyed."""
 
 import time
 from collections.abc import Callable, Sequence

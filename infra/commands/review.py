@@ -1,4 +1,4 @@
-"""Says what a deploy would change and cost, as the text of a comment.
+"""Writes a comment: what a deploy would change and cost.
 
 It prints Markdown, short enough for GitHub. Progress goes to standard error.
 """
@@ -33,7 +33,7 @@ _CUT = "… cut here: `make plan` shows all"
 
 @dataclass(frozen=True)
 class RegionReview:
-    """What a deploy does in one region: changes, verdict, Terraform's words, stacks to price."""
+    """What a deploy does in one region: changes, verdict, Terraform's output, stacks to price."""
 
     region: str
     changes: tuple[Change, ...]
@@ -74,7 +74,7 @@ def review(
 
 
 def deployed_stack(plan: Plan, region: str) -> Mapping[str, Any]:
-    """What is deployed before a plan, in the form of a synthesized stack."""
+    """The deployed resources before a plan, in the form of a synthesized stack."""
     resources: dict[str, dict[str, Any]] = {}
     for type_, address, values in deployed_resources(plan):
         resources.setdefault(type_, {})[address] = values
@@ -93,7 +93,7 @@ def comment(environment: str, regions: Sequence[RegionReview], prices: Prices) -
     text = f"### Plan of `{environment}`: {said or 'nothing to change'}\n\n"
     text += _verdicts(regions)
     text += f"{_overview(regions, costs, [action for action in ACTIONS if counts[action]])}\n"
-    # Whatever is long gets its share of the room that is left.
+    # Long parts share the remaining room.
     text += _folded("Every change", _listed(every), (MAX_CHARACTERS - len(text)) // 2)
     text += _folded("Cost", report(costs, prices), (MAX_CHARACTERS - len(text)) // 2, fenced=True)
     for done, region in enumerate(regions):
@@ -103,7 +103,7 @@ def comment(environment: str, regions: Sequence[RegionReview], prices: Prices) -
 
 
 def _verdicts(regions: Sequence[RegionReview]) -> str:
-    """The word on each region, and what is behind it."""
+    """The verdict on each region, and its details."""
     lines = []
     for region in regions:
         lines.append(f"- {region.region}: **{region.verdict.word}**")
@@ -128,10 +128,10 @@ def _listed(changes: Sequence[tuple[str, Change]]) -> str:
 
 
 def _folded(summary: str, body: str, room: int, *, fenced: bool = False) -> str:
-    """A section that opens on a click, of no more than `room` characters; none if it is empty."""
+    """A collapsible section of at most `room` characters; empty without text."""
     if not body:
         return ""
-    # Longer than any in the text, which so cannot end it.
+    # A longer fence than any in the text, so that the text cannot end it.
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     before, after = (f"{fence}text\n", f"\n{fence}") if fenced else ("", "")
@@ -141,7 +141,7 @@ def _folded(summary: str, body: str, room: int, *, fenced: bool = False) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """As many whole lines of a text as there is room for."""
+    """As many whole lines of a text as fit."""
     if len(text) <= room:
         return text
     kept = text[: room - len(_CUT)].rpartition("\n")[0]

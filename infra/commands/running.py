@@ -1,4 +1,4 @@
-"""What databases run on until a change of their file has taken effect."""
+"""Reads what databases run on until a change of their file takes effect."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -74,12 +74,12 @@ def _running(environment: EnvironmentConfig, region: RegionConfig) -> Running:
 
 
 def _newer(asked: str, runs: str) -> str:
-    """The version that runs, if it is newer than the one that is asked for."""
+    """The running version, if it is newer than the requested one."""
     return runs if version_number(runs) > version_number(asked) else ""
 
 
 def _smaller(asked: Capacity, running: Sequence[Capacity]) -> Capacity | None:
-    """The smallest capacity that runs, if it is smaller than the one that is asked for."""
+    """The smallest running capacity, if it is smaller than the requested one."""
     smallest = min([asked, *running], key=lambda capacity: capacity.max_connections)
     return smallest if smallest.max_connections < asked.max_connections else None
 

@@ -2,7 +2,7 @@
 
 It synthesizes each profile and each given file in all `REGIONS`. A finding counts unless the
 resource accepts it with a reason (`infra.constructs.resources.accept`). An acceptance that
-matches no finding counts as well.
+matches no finding is a finding, too.
 """
 
 import json

@@ -41,8 +41,7 @@ _SERVERLESS_CONNECTIONS = (
 )
 _GIB_PER_ACU = 2
 
-# While a release is under way, the execution environments of the version that goes still hold
-# their connections when those of the version that comes open theirs.
+# During a release, old environments keep their connections while new ones open theirs.
 _VERSIONS_DURING_RELEASE = 2
 
 
@@ -68,11 +67,11 @@ def serverless_capacity(max_acu: float) -> Capacity:
 
 
 def connection_budget(capacity: Capacity, share_percent: int, *, proxy: bool) -> int:
-    """How many functions may run at a time, each with a database connection of its own.
+    """How many functions may run concurrently, each with its own database connection.
 
     `share_percent` of the writer's connections are for services; the rest is for operators,
-    migrations, monitoring and AWS itself. A proxy opens no more than that, and lends a connection
-    only while a statement needs it. Without one, a release holds two connections per function.
+    migrations, monitoring and AWS itself. A proxy opens at most that many, and lends one only while
+    a statement needs it. Without one, a release holds two connections per function.
     """
     share = capacity.max_connections * share_percent // 100
     return share if proxy else share // _VERSIONS_DURING_RELEASE

@@ -47,12 +47,12 @@ def resource_name(kind: str, region: str, environment: str, role: str = "") -> s
 
 
 def global_name(environment: str) -> str:
-    """What regions with one database share has this name: `trading-platform-global-dev`."""
+    """The name of the global database that regions share: `trading-platform-global-dev`."""
     return _checked("global cluster", f"{PLATFORM}-global-{environment}")
 
 
 def bucket_name(region: str, environment: str, role: str, account: str) -> str:
-    """The name of a bucket, unique in the world for it has the account number in it.
+    """The name of a bucket; the account number in it makes it globally unique.
 
     `account` may be a Terraform expression, and counts as 12 characters.
     """

@@ -215,7 +215,7 @@ class DatabaseConfig(Section):
 
     @property
     def connection_budget(self) -> int:
-        """How many functions may run concurrently, each with a connection of its own."""
+        """How many functions may run concurrently, each with its own connection."""
         budget = connection_budget(self.capacity, self.connection_share_percent, proxy=self.proxy)
         limit = self._running.connection_budget
         return budget if limit is None else min(budget, limit)

@@ -80,7 +80,7 @@ class Network(Construct):
             self._allow_https_out()
 
     def security_group(self, role: str, description: str) -> SecurityGroup:
-        """A security group without rules; each rule is a resource of its own."""
+        """A security group without rules; each rule is a separate resource."""
         return SecurityGroup(
             self,
             f"{role}-security-group",

@@ -119,9 +119,8 @@ class Observability(Construct):
     def watch_database(self, database: Database) -> None:
         """Add the alarms of the writer and, if there are any, of the readers.
 
-        They watch roles and not instances, and so follow the writer after a failover. A global
-        database has two more, which look for a sign of life of the cluster, whatever its roles, and
-        at how far the region is behind the one that writes.
+        They watch roles, not instances, so they follow the writer after a failover. A global
+        database has two more: one for the cluster's heartbeat, one for the region's lag.
         """
         both = database.config.readers or database.is_global
         roles: list[Role] = ["WRITER", "READER"] if both else ["WRITER"]

@@ -65,7 +65,7 @@ def obstacles(plan: Plan, changes: Sequence[Change]) -> Iterator[Obstacle]:
 def _guarded(
     deployed: Sequence[tuple[str, str, Values]], changes: Sequence[Change]
 ) -> Iterator[Obstacle]:
-    """What is deployed with deletion protection stays, whatever the environment's file says."""
+    """A resource deployed with deletion protection stays, whatever the file says."""
     if not any(
         type_ in (CLUSTER, _GLOBAL) and values.get(PROTECTION) for type_, _, values in deployed
     ):

@@ -1,15 +1,15 @@
 """Loads a provider package without the modules that the stacks do not use.
 
-The package for AWS has a module for each of 2,212 types, of which some fifty are in use, in two
-forms, and loads all of both:
+The package for AWS has a module for each of 2,212 types, once in Python and once in JavaScript. It
+loads them all, and the stacks use about fifty:
 
 - Python: the package's `__init__` imports every module. A parent package that is registered but not
-  executed has the same effect on the modules in use, and none of that cost.
-- JavaScript, which does the work: jsii unpacks and loads the package's archive as a whole. An
-  archive with the modules in use is cut out of it once, kept in `infra/.gen`, and loaded under the
-  same name and version; jsii then leaves the whole one alone.
+  executed works the same for the modules in use, at none of that cost.
+- JavaScript, which does the work: jsii unpacks and loads the package's whole archive. This module
+  cuts an archive with the modules in use out of it once, keeps it in `infra/.gen`, and loads it
+  under the same name and version, so that jsii does not load the whole one.
 
-What is synthesized is the same byte for byte.
+The synthesized files are the same, byte for byte.
 """
 
 import hashlib

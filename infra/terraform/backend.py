@@ -1,4 +1,4 @@
-"""What `terraform init` is told of the remote state, since it depends on the account."""
+"""The arguments of `terraform init` that depend on the account: where the state is."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

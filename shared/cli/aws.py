@@ -32,7 +32,7 @@ def answering(region: str, service: str = "AWS") -> Iterator[None]:
 
 
 def find_stack(name: str, region: str) -> "StackTypeDef | None":
-    """Describe a CloudFormation stack; None if there is no stack of that name.
+    """Describe a CloudFormation stack; None if it does not exist.
 
     CloudFormation has no error code for a missing stack, only a text: a ValidationError that ends
     with "does not exist".

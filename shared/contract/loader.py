@@ -16,7 +16,7 @@ from shared.naming import PLATFORM
 from shared.validation import Section, read_section
 
 CONTRACT_FILE = Path(__file__).parents[1] / "contract.toml"
-# The SSM parameter that holds the version of what is published beside it.
+# The SSM parameter with the version of the published values.
 VERSION_NAME = "contract-version"
 SSM_TYPE_PREFIX = "AWS::SSM::Parameter::Value<"
 
