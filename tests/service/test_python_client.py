@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -15,6 +17,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from service.tools import openapi, python_client
+from tests.service.conftest import ROOT
 from tests.support.gateway import gateway
 from tests.support.ports import free_port
 from trading_client import (
@@ -26,7 +29,7 @@ from trading_client import (
     Unavailable,
     is_replay,
 )
-from trading_client.operations import Order
+from trading_client.operations import BatchOrder, Operations, Order
 
 ORDER: Order = {"symbol": "AAPL", "quantity": 100}
 
@@ -97,6 +100,14 @@ def test_every_operation_of_the_document_has_a_typed_method() -> None:
             if verb != "parameters":
                 name = python_client.method_name(operation["operationId"])
                 assert inspect.signature(getattr(Client, name)).return_annotation
+
+
+def test_the_page_names_every_method() -> None:
+    page = (ROOT / "docs" / "reference" / "python-client.md").read_text()
+    methods = {name for name in vars(Operations) if not name.startswith("_")} - {"call"}
+    assert methods
+    for name in methods | {"book"}:
+        assert re.search(rf"`{name}[`(]", page), name
 
 
 @pytest.mark.parametrize(
@@ -179,7 +190,8 @@ def test_a_trade_is_booked_found_listed_and_voided(client: Client) -> None:
     assert (found["trade_id"], found["price"]) == (booked["trade_id"], "1.5")
     assert client.get_trade(booked["trade_id"]) == found
     assert client.list_trades(symbol="AAPL", from_="2026-01-31T10:30:00+01:00")["trades"] == [found]
-    assert client.list_positions()["positions"] == [{"symbol": "AAPL", "quantity": 100}]
+    (position,) = client.list_positions()["positions"]
+    assert (position["symbol"], position["quantity"]) == ("AAPL", 100)
     assert client.void_trade(booked["trade_id"])["status"] == "VOID"
     assert client.void_any_trade(booked["trade_id"], {"reason": "again"})["status"] == "VOID"
     assert (client.health()["status"], client.ready()["status"]) == ("ok", "ready")
@@ -204,6 +216,28 @@ def test_all_pages_are_read(client: Client) -> None:
     booked = [client.book(ORDER)["trade_id"] for _ in range(5)]
     assert [each["trade_id"] for each in client.iter_trades(limit=2)] == booked[::-1]
     assert not list(client.iter_trades(symbol="MSFT"))
+
+
+def test_a_batch_is_booked_and_a_refused_one_says_what_is_wrong(client: Client) -> None:
+    good: BatchOrder = {**ORDER, "client_order_id": "desk-1:1"}
+    bad: BatchOrder = {**ORDER, "quantity": 0, "client_order_id": "desk-1:2"}
+    assert [each["outcome"] for each in client.post_trades({"trades": [good]})["trades"]] == [
+        "BOOKED"
+    ]
+    with pytest.raises(ApiError, match="422 BATCH_REFUSED") as refused:
+        client.post_trades({"trades": [good, bad], "all_or_nothing": True})
+    assert [each["outcome"] for each in refused.value.problem["trades"]][1] == "REFUSED"
+
+
+def test_the_feed_is_followed(client: Client) -> None:
+    start = client.list_events(consistent=True)
+    while start["events"]:
+        start = client.list_events(cursor=start["next_cursor"], consistent=True)
+    trade_id = client.book(ORDER)["trade_id"]
+    client.void_trade(trade_id)
+    events = client.follow_events(cursor=start["next_cursor"], consistent=True, limit=1)
+    seen = [(event["kind"], event["trade"]["trade_id"]) for event in islice(events, 2)]
+    assert seen == [("BOOKED", trade_id), ("VOIDED", trade_id)]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
