@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from infra.gate.changes import Change, Plan, Values, deployed_resources
 from infra.gate.interruptions import PROTECTION
@@ -82,7 +83,7 @@ def _guarded(
 
 
 def _moved(plan: Plan) -> Iterator[Obstacle]:
-    """What Terraform takes for deleted because the plan looks for it in another region."""
+    """What the plan looks for in another region, where Terraform takes it for deleted."""
     configuration = plan.get("configuration", {})
     providers = configuration.get("provider_config", {})
     regions = {
@@ -93,14 +94,17 @@ def _moved(plan: Plan) -> Iterator[Obstacle]:
         resource["address"]: regions.get(resource.get("provider_config_key"))
         for resource in configuration.get("root_module", {}).get("resources", [])
     }
-    for drift in plan.get("resource_drift", []):
-        before = drift["change"].get("before") or {}
-        if drift["change"]["actions"] != ["delete"] or drift["type"] not in CONTENTS:
-            continue
-        region, looked = str(before.get("arn", "")).split(":")[3:4], used.get(drift["address"])
-        if looked and region and region[0] not in ("", looked):
+    # A refresh moves what it does not find from the deployed resources to the drift.
+    gone = (
+        (drift["type"], drift["address"], drift["change"].get("before") or {})
+        for drift in plan.get("resource_drift", [])
+        if drift["change"]["actions"] == ["delete"]
+    )
+    for type_, address, values in chain(deployed_resources(plan), gone):
+        region, looked = str(values.get("arn", "")).split(":")[3:4], used.get(address)
+        if type_ in CONTENTS and looked and region and region[0] not in ("", looked):
             yield (
-                drift["address"],
+                address,
                 f"it is in {region[0]}, and this plan looks for it in {looked} and would leave it "
                 f"behind; keep backup_region at {region[0]}",
             )

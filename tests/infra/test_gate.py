@@ -259,13 +259,18 @@ def test_a_zone_with_an_instance_stays() -> None:
     assert not any(line.startswith("cannot work") for line in with_it)
 
 
-def moved(arn_region: str, provider: Mapping[str, Any]) -> list[str]:
+def moved(arn_region: str, provider: Mapping[str, Any], *, refreshed: bool = True) -> list[str]:
     arn = f"arn:aws:backup:{arn_region}:000000000000:backup-vault:copy"
     drift = change("aws_backup_vault.copy", "delete", before={"arn": arn})
     other = change("aws_vpc.vpc", "update", before={"arn": arn})
     resource = {"address": "aws_backup_vault.copy", "provider_config_key": "aws.other"}
+    found = (
+        {"resource_drift": [drift, other]}
+        if refreshed
+        else {"prior_state": deployed(aws_backup_vault={"copy": {"arn": arn}})}
+    )
     return words(
-        resource_drift=[drift, other],
+        **found,
         configuration={
             "provider_config": {"aws.other": provider},
             "root_module": {"resources": [resource]},
@@ -280,6 +285,8 @@ def test_what_a_plan_looks_for_in_another_region_is_not_taken_for_deleted() -> N
         "cannot work: aws_backup_vault.copy: it is in us-west-2, and this plan looks for it in "
         "us-east-2 and would leave it behind; keep backup_region at us-west-2"
     )
+    assert moved("us-west-2", there, refreshed=False) == [line]
+    assert moved("us-east-2", there, refreshed=False) == []
     # Deleted by hand, in the region where it was.
     assert moved("us-east-2", there) == []
     assert moved("us-east-2", {}) == []
