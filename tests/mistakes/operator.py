@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pymysql.err import MySQLError
 
-from local.emulator.settings import Settings
+from local.emulator.installation import Installation
 from local.platform import aws_variables
 from tests.support.emulator import Emulator, query
 
@@ -59,7 +59,7 @@ def as_toml(document: Document, path: str = "") -> str:
 class Shop:
     """One deployed environment with trades in its database, and its operator's commands."""
 
-    settings: Settings
+    settings: Installation
     folder: Path
     suffix: str
     document: Document

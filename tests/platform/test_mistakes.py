@@ -1,9 +1,12 @@
 """A few mistakes of operators on the shared platform; `make test-mistakes` makes all of them."""
 
+import json
+
 import pytest
 
 from tests.mistakes.campaign import check_refused, make
 from tests.mistakes.conftest import standard_shop
+from tests.mistakes.matrix import written
 from tests.mistakes.mistakes import DOCUMENTS, MISTAKES, STANDARD, Mistake
 from tests.mistakes.operator import Shop
 from tests.platform.conftest import Platform
@@ -23,4 +26,8 @@ def shop(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def test_a_mistake_ends_in_a_line_that_helps_and_changes_nothing(
     shop: Shop, mistake: Mistake
 ) -> None:
-    check_refused(make(shop, mistake), mistake)
+    outcome = make(shop, mistake)
+    check_refused(outcome, mistake)
+    for key, value in mistake.edits.items():
+        word = written()[f"{key} = {json.dumps(value)}", STANDARD]
+        assert f"{shop.stack}: {word}\n" in outcome.said
