@@ -207,82 +207,99 @@ def _section(
     archived: dict[int, Spread],
 ) -> Section:
     rates = {n: Spread.of([rate.requests for rate in each]) for n, each in throughput.items()}
-    smallest, largest = min(rows), max(rows)
-    many = max(archived)
     return Section(
         title="Growth",
         text=_TEXT,
-        targets=[
-            *(
-                Target(
-                    f"{name}, p50, {largest:,} rows to {smallest:,}",
-                    "ms",
-                    rows[largest][key],
-                    _FLAT,
-                    rows[smallest][key],
-                )
-                for name, key in _READS
-                if key != "list"
-            ),
-            *(
-                Target(
-                    f"{name}, p50, {largest:,} rows",
-                    "ms",
-                    rows[largest][key],
-                    limit,
-                    kind="absolute",
-                )
-                for name, key, limit in (
-                    ("GET /trades of any filters", "list", 100),
-                    ("GET /positions", "positions", 20),
-                )
-            ),
-            Target(
-                f"memory of the archive, {many:,} trades",
-                "MB",
-                archived[many],
-                128,
-                kind="absolute",
-            ),
-        ],
-        tables=[
-            Table(
-                "Trades a second",
-                ("environments", "trades a second", "cores used by them", "by the database"),
-                [
-                    (
-                        str(count),
-                        shown(rates[count]),
-                        number(Spread.of([rate.functions for rate in each]).median),
-                        number(Spread.of([rate.database for rate in each]).median),
-                    )
-                    for count, each in throughput.items()
-                ],
-            ),
-            Table(
-                "Milliseconds per request, p50",
-                ("rows", *(name for name, _ in _READS)),
-                [
-                    (f"{size:,}", *(shown(found[key]) for _, key in _READS))
-                    for size, found in rows.items()
-                ],
-            ),
-            Table(
-                "MB of memory",
-                ("trades of the day", "archive"),
-                [(f"{trades:,}", shown(memory)) for trades, memory in archived.items()],
-            ),
-        ],
-        charts=[
-            Bars(
-                "Throughput by execution environments",
-                "trades a second",
-                [(f"this service, {count}", rate) for count, rate in rates.items()],
-            ),
-            Bars(
-                "POST /trade by rows in the table, p50",
-                "milliseconds",
-                [(f"this service, {size:,} rows", found["post"]) for size, found in rows.items()],
-            ),
-        ],
+        targets=_targets(rows, archived),
+        tables=_tables(throughput, rates, rows, archived),
+        charts=_charts(rates, rows),
     )
+
+
+def _targets(rows: dict[int, dict[str, Any]], archived: dict[int, Spread]) -> list[Target]:
+    smallest, largest = min(rows), max(rows)
+    many = max(archived)
+    return [
+        *(
+            Target(
+                f"{name}, p50, {largest:,} rows to {smallest:,}",
+                "ms",
+                rows[largest][key],
+                _FLAT,
+                rows[smallest][key],
+            )
+            for name, key in _READS
+            if key != "list"
+        ),
+        *(
+            Target(
+                f"{name}, p50, {largest:,} rows",
+                "ms",
+                rows[largest][key],
+                limit,
+                kind="absolute",
+            )
+            for name, key, limit in (
+                ("GET /trades of any filters", "list", 100),
+                ("GET /positions", "positions", 20),
+            )
+        ),
+        Target(
+            f"memory of the archive, {many:,} trades",
+            "MB",
+            archived[many],
+            128,
+            kind="absolute",
+        ),
+    ]
+
+
+def _tables(
+    throughput: dict[int, list[Rate]],
+    rates: dict[int, Spread],
+    rows: dict[int, dict[str, Any]],
+    archived: dict[int, Spread],
+) -> list[Table]:
+    return [
+        Table(
+            "Trades a second",
+            ("environments", "trades a second", "cores used by them", "by the database"),
+            [
+                (
+                    str(count),
+                    shown(rates[count]),
+                    number(Spread.of([rate.functions for rate in each]).median),
+                    number(Spread.of([rate.database for rate in each]).median),
+                )
+                for count, each in throughput.items()
+            ],
+        ),
+        Table(
+            "Milliseconds per request, p50",
+            ("rows", *(name for name, _ in _READS)),
+            [
+                (f"{size:,}", *(shown(found[key]) for _, key in _READS))
+                for size, found in rows.items()
+            ],
+        ),
+        Table(
+            "MB of memory",
+            ("trades of the day", "archive"),
+            [(f"{trades:,}", shown(memory)) for trades, memory in archived.items()],
+        ),
+    ]
+
+
+def _charts(rates: dict[int, Spread], rows: dict[int, dict[str, Any]]) -> list[Bars]:
+    return [
+        Bars(
+            "Throughput by execution environments",
+            "trades a second",
+            [(f"this service, {count}", rate) for count, rate in rates.items()],
+        ),
+        Bars(
+            "POST /trade by rows in the table, p50",
+            "milliseconds",
+            [(f"this service, {size:,} rows", found["post"]) for size, found in rows.items()],
+        ),
+    ]
