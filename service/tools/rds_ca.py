@@ -159,11 +159,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{lock.name}: {len(names)} authorities, " + ", ".join(sorted(set(names))))
     else:
         named = os.environ.get("RDS_CA_BUNDLE")
+        targets = [package / "rds-ca.pem" for package in sorted(given.folder.glob("*/trading"))]
         try:
-            for package in sorted(given.folder.glob("*/trading")):
-                provide(named, lock=lock, cache=cache, target=package / "rds-ca.pem")
+            for target in targets:
+                provide(named, lock=lock, cache=cache, target=target)
         except BundleUnreachable as error:
-            # Without it, a build can be inspected but not deployed.
+            # Without it, a build can be inspected but not deployed. The sources of an old checkout
+            # may include another database's authority.
+            for target in targets:
+                target.unlink(missing_ok=True)
             print(f"warning: {error}. `make deploy-service` refuses this build", file=sys.stderr)
 
 

@@ -157,7 +157,8 @@ def test_each_package_that_uses_the_database_gets_the_authorities(
 def test_a_build_without_network_is_warned_of_and_has_no_authority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packages(tmp_path)
+    for package in packages(tmp_path):
+        (package / "rds-ca.pem").write_text("that of another database")
     (tmp_path / "rds-ca.sha256").write_text("0" * 64)
     monkeypatch.setattr(rds_ca, "_FOLDER", tmp_path)
     monkeypatch.setattr(rds_ca, "_fetch", unreachable)
