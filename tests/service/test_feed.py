@@ -151,6 +151,29 @@ def test_an_event_that_never_comes_is_not_waited_for(
     assert other.seen == follower.seen
 
 
+def test_many_small_gaps_are_passed_at_once_and_one_by_one_near_the_end(
+    store: TradeStore, follower: Follower, slow: Cursor, schema: Connection[Cursor]
+) -> None:
+    ids = []
+    for number in range(1, 40):
+        # Every second number is missing.
+        schema.query(f"ALTER TABLE trade_events AUTO_INCREMENT = {2 * number}")
+        ids.append(book(store))
+    other = Follower(store)
+    assert [event.trade.trade_id for event in other.poll(limit=50)] == ids
+    for number in (41, 42):
+        schema.query(f"ALTER TABLE trade_events AUTO_INCREMENT = {2 * number}")
+        ids.append(book(store))
+    slow.execute(INSERT, ("TRADE-00000000000000000000000000",))
+    ids.append(book(store))
+    while follower.poll(limit=50):
+        pass
+    assert [event.trade.trade_id for event in follower.events] == ids[:-1]
+    slow.execute("ROLLBACK")
+    follower.poll(limit=50)
+    assert [event.trade.trade_id for event in follower.events] == ids
+
+
 def test_many_numbers_that_never_come_are_given_up_in_steps(
     store: TradeStore, follower: Follower, schema: Connection[Cursor]
 ) -> None:

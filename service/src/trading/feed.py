@@ -121,9 +121,19 @@ def _read(after: Place, limit: int, book: Book, consistent: bool) -> Page:
             "earlier state. Start again without a cursor, and compare what you have."
         )
     gap = _gap(after, entries)
-    if gap and book.give_up(gap[0], gap[-1]):
+    if gap and _gave_up(gap, entries[-1].place.number, book):
         entries = book.entries(after.number, count, consistent=True)
     return _page(after, entries, limit)
+
+
+def _gave_up(gap: range, last: int, book: Book) -> bool:
+    """Give up the missing numbers up to the last one that was read, or those of the gap alone.
+
+    A full disk leaves many gaps between events. Near the end of the feed, transactions have some of
+    the later numbers.
+    """
+    all_of_them = range(gap[0], min(last, gap[0] + _MOST_GIVEN_UP - 1) + 1)
+    return any(book.give_up(each[0], each[-1]) for each in dict.fromkeys((all_of_them, gap)))
 
 
 def _is_at(after: Place, entries: Sequence[Entry]) -> bool:
