@@ -205,6 +205,10 @@ check-migration: .venv/.installed ## Judge new migrations on a large table, unde
 	@local/prerequisites.sh mysql
 	@PYTHONPATH=service/src BASE="$(BASE)" ROWS="$(ROWS)" $(PY) -m local.migration_trial
 
+.PHONY: certify
+certify: tools ## Judge all that the platform asks of AWS (ARGS=recordings of calls), and write docs/certificate.md
+	@$(PY) -m certify $(ARGS)
+
 .PHONY: drift
 drift: tools ## Compare AWS, Terraform's state, the contract and the service; say who must act
 	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status

@@ -16,6 +16,7 @@ from infra.commands.holdings import holdings
 from infra.commands.running import with_what_runs
 from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig
+from infra.gate.acceptance import refused
 from infra.gate.changes import Plan, deployed_resources, missing_accounts
 from infra.gate.obstacles import CLUSTER
 from infra.gate.verdict import Verdict, judge
@@ -261,7 +262,7 @@ def _planned(
     plan = read_plan(terraform, folder, file)
     check_state(environment, region, folder.name, plan)
     consumed = consumption(region, environment.suffix)
-    verdict = judge(plan, consumed)
+    verdict = judge(plan, consumed, refused(plan, region, environment.suffix))
     harmed = {finding.address for finding in (*verdict.obstacles, *verdict.losses)}
     held = (
         holdings(values["cluster_identifier"], region, environment.suffix)

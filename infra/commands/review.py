@@ -18,6 +18,7 @@ from infra.commands.cost import Estimate, Prices, estimate, load_prices, report
 from infra.commands.planning import check_state, plan_file, plans_folder, read_plan
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
+from infra.gate.acceptance import refused
 from infra.gate.changes import ACTIONS, Change, Plan, deployed_resources, plan_changes
 from infra.gate.verdict import Verdict, judge
 from infra.main import synthesize
@@ -66,7 +67,11 @@ def review(
     return RegionReview(
         region=region,
         changes=tuple(sorted(plan_changes(plan), key=lambda change: ACTIONS.index(change.action))),
-        verdict=judge(plan, consumption(region, environment.suffix)),
+        verdict=judge(
+            plan,
+            consumption(region, environment.suffix),
+            refused(plan, region, environment.suffix),
+        ),
         plan=words.strip(),
         deployed=deployed_stack(plan, region),
         planned=json.loads((folder / "cdk.tf.json").read_text()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from infra.gate.changes import Change, Plan, plan_changes
 from infra.gate.interruptions import interrupted
 from infra.gate.losses import lost
-from infra.gate.obstacles import CLUSTER, obstacles
+from infra.gate.obstacles import CLUSTER, Obstacle, obstacles
 from shared.cli.errors import UserError
 
 # The services' stacks that were released with each published value, by SSM parameter.
@@ -58,13 +58,14 @@ class Verdict:
         return [f"{kind}: {finding}" for kind, found in kinds.items() for finding in found]
 
 
-def judge(plan: Plan, consumers: Consumers) -> Verdict:
+def judge(plan: Plan, consumers: Consumers, refused: Iterable[Obstacle] = ()) -> Verdict:
     """Classify a plan by what it does to the data of its stack.
 
-    A resource that the plan cannot change as it says is not listed among the losses as well.
+    `refused` is what AWS would refuse of it (`infra.gate.acceptance`). A resource that the plan
+    cannot change as it says is not listed among the losses as well.
     """
     changes = list(plan_changes(plan))
-    blocked = sorted({Finding(*obstacle) for obstacle in obstacles(plan, changes)})
+    blocked = sorted({Finding(*found) for found in (*obstacles(plan, changes), *refused)})
     excluded = {finding.address for finding in blocked}
     rest = [change for change in changes if change.address not in excluded]
     losses = [Finding(change.address, text) for change in rest for text in lost(change)]

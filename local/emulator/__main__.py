@@ -2,7 +2,8 @@
 
 LOCAL_DIR (default `.local`) holds all its files. LOCAL_PORT_BASE (default 14560) is its HTTP port;
 database servers take the ports base+10 to base+39. With LOCAL_ENFORCE_IAM=1, IAM policies apply to
-every access key but `test`. SIGTERM or Ctrl-C shuts it down.
+every access key but `test`. With LOCAL_RECORD_CALLS=1, `calls.jsonl` there has
+each call. SIGTERM or Ctrl-C shuts it down.
 """
 
 from __future__ import annotations

@@ -76,6 +76,11 @@ class Installation:
         return self.folder / "emulator"
 
     @property
+    def recorded_calls(self) -> Path:
+        """The file of all calls, one JSON document per line, with LOCAL_RECORD_CALLS=1."""
+        return self.folder / "calls.jsonl"
+
+    @property
     def url(self) -> str:
         """The endpoint of all emulated services."""
         return f"http://{HOST}:{self.port}"
@@ -97,11 +102,14 @@ class Installation:
         for folder in (home, temporary):
             folder.mkdir(parents=True, exist_ok=True)
         enforce_iam = environment.get("LOCAL_ENFORCE_IAM") == "1"
+        record = environment.get("LOCAL_RECORD_CALLS") == "1"
         for name in set(environment) - set(_KEPT_VARIABLES):
             del environment[name]
         environment.update(
             # Whether IAM policies are enforced for every access key but `test`.
             AUTH="true" if enforce_iam else "false",
+            # Where each call is recorded, if at all.
+            RECORDED_CALLS=str(self.recorded_calls) if record else "",
             BIND_HOST=HOST,
             GATEWAY_PORT=str(self.port),
             MINISTACK_REGION=REGION,

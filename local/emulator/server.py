@@ -11,7 +11,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
-from local.emulator import databases, gaps
+from local.emulator import databases, gaps, recorder
 from local.emulator.guard import Message, Receive, Send, guarded
 from local.emulator.installation import HOST, Installation
 from local.emulator.state import DurableState
@@ -23,6 +23,7 @@ def run(installation: Installation) -> None:
     servers = databases.install(installation)
     state = DurableState()
     state.install()
+    recorder.install()
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         async def restored_first(message: Message) -> None:

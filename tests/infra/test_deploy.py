@@ -122,7 +122,9 @@ def test_a_saved_plan_is_applied_once(
 
     monkeypatch.setenv("PLAN", str(plans))
     # The saved plan lacks edits made after the review.
-    stack["resource"]["aws_sns_topic"]["more"] = {"name": "small-more"}
+    stack["resource"]["aws_sns_topic"]["more"] = {
+        "name": f"trading-platform-more-useast1-{ENVIRONMENT}"
+    }
     deploy.main()
     assert "5 added, 0 changed, 0 destroyed" in capfd.readouterr().out
     with pytest.raises(UserError, match=f"the saved plan of {STACK} is out of date"):
@@ -141,7 +143,9 @@ def test_an_interruption_waits_for_a_review(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     deploy.main()
-    stack["resource"]["aws_sns_topic"]["alarms"]["name"] = "small-others"
+    stack["resource"]["aws_sns_topic"]["alarms"]["name"] = (
+        f"trading-platform-others-useast1-{ENVIRONMENT}"
+    )
     capfd.readouterr()
     with pytest.raises(UserError, match="only a reviewed plan may lose or interrupt"):
         deploy.main()
@@ -164,6 +168,8 @@ def test_a_lost_cluster_needs_its_name_and_leaves_a_snapshot(
 ) -> None:
     cluster = {
         "cluster_identifier": STACK,
+        "db_subnet_group_name": STACK,
+        "db_cluster_parameter_group_name": STACK,
         "engine": "aurora-mysql",
         "database_name": "trading",
         "master_username": "platform_admin",

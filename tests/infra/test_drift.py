@@ -68,7 +68,8 @@ TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action":
 "Principal": {"Service": "rds.amazonaws.com"}}]}"""
 LOOK = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "rds:Describe*",
 "Resource": "*"}]}"""
-READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+READ = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+ROLE = f"trading-platform-monitoring-useast1-{ENVIRONMENT}"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
@@ -78,7 +79,7 @@ def test_drift_names_what_was_added_where_no_plan_shows_it(
     role = "${aws_iam_role.monitoring.name}"
     own = {"role": role, "name": "own", "policy": LOOK}
     stack["resource"] |= {
-        "aws_iam_role": {"monitoring": {"name": "small-role", "assume_role_policy": TRUST}},
+        "aws_iam_role": {"monitoring": {"name": ROLE, "assume_role_policy": TRUST}},
         "aws_iam_role_policy": {"own": own},
         "aws_iam_role_policy_attachment": {"read": {"role": role, "policy_arn": READ}},
     }
@@ -88,17 +89,17 @@ def test_drift_names_what_was_added_where_no_plan_shows_it(
     assert capsys.readouterr().out == f"{STACK}: no drift\n"
 
     iam, ssm = aws.client("iam"), aws.client("ssm")
-    iam.attach_role_policy(RoleName="small-role", PolicyArn=ADMIN)
-    iam.put_role_policy(RoleName="small-role", PolicyName="more", PolicyDocument=LOOK)
+    iam.attach_role_policy(RoleName=ROLE, PolicyArn=ADMIN)
+    iam.put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=LOOK)
     extra = f"/trading-platform/{ENVIRONMENT}/v1/extra"
     ssm.put_parameter(Name=extra, Value="x", Type="String")
     assert findings(capsys) == [
-        f"infra must detach {ADMIN} from the role small-role",
-        "infra must delete the policy more of the role small-role",
+        f"infra must detach {ADMIN} from the role {ROLE}",
+        f"infra must delete the policy more of the role {ROLE}",
         f"infra must delete the parameter {extra}: the contract does not have it",
     ]
-    iam.detach_role_policy(RoleName="small-role", PolicyArn=ADMIN)
-    iam.delete_role_policy(RoleName="small-role", PolicyName="more")
+    iam.detach_role_policy(RoleName=ROLE, PolicyArn=ADMIN)
+    iam.delete_role_policy(RoleName=ROLE, PolicyName="more")
     ssm.delete_parameter(Name=extra)
 
 

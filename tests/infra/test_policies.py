@@ -11,6 +11,8 @@ import pytest
 from infra.commands import policies as policies_command
 from infra.config.place import Place
 from infra.policies.catalogue import POLICIES
+from infra.policies.evaluation import Access
+from infra.policies.evaluation import decision as evaluated
 from infra.policies.infra_deployer import infra_deployer, infra_deployer_access
 from infra.policies.planner import planner
 from infra.policies.preview_limits import preview_limits
@@ -86,6 +88,9 @@ def decide(emulated_account: Emulator) -> Decide:
             **more,
         )
         (result,) = answer["EvaluationResults"]
+        # Plans are judged without IAM: the evaluation that judges them must agree with it.
+        access = Access(action, resource, {"aws:RequestedRegion": region, **(context or {})})
+        assert evaluated(access, documents, boundary) == result["EvalDecision"]
         return str(result["EvalDecision"])
 
     return decision

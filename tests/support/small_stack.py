@@ -21,7 +21,12 @@ def small_stack() -> Document:
             "aws_ssm_parameter": {
                 "name": {"name": PARAMETER, "type": "String", "value": "trading"}
             },
-            "aws_sns_topic": {"alarms": {"name": "small-alarms", "display_name": "Alarms"}},
+            "aws_sns_topic": {
+                "alarms": {
+                    "name": f"trading-platform-alarms-useast1-{ENVIRONMENT}",
+                    "display_name": "Alarms",
+                }
+            },
             "aws_vpc": {"vpc": {"cidr_block": "10.77.0.0/16"}},
             "aws_security_group": {
                 "database": {"name": "small-database", "vpc_id": "${aws_vpc.vpc.id}"}

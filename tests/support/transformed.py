@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import json
-import os
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-
+from certify.transformed import transformed
 from service.deploy.build import TEMPLATE
 from shared.contract.template import declared_parameters
 
@@ -57,16 +50,12 @@ def stack(**parameters: str) -> Stack:
 
     What depends on whether it is a preview (`ServiceStage`) is decided; other conditions are open.
     """
-    document = copy.deepcopy(_packaged())
-    no_policies = SimpleNamespace(load=dict)
+    document = transformed(**parameters)
+    conditions = document["Conditions"]
     values = {"EnvironmentSuffix": "qa", **parameters}
-    # The transform asks its surroundings for the region, as in the AWS service.
-    with patch.dict(os.environ, AWS_DEFAULT_REGION="us-east-1"):
-        transformed = transform(document, values, no_policies)
-    conditions = transformed["Conditions"]
     values = {name: d.get("Default") for name, d in declared_parameters(TEMPLATE).items()} | values
     decided = {name: _holds(conditions[name], conditions, values) for name in _DECIDED}
-    return Stack(_decided(transformed, decided))
+    return Stack(_decided(document, decided))
 
 
 def _holds(condition: Document, conditions: Document, values: Document) -> bool:
@@ -103,25 +92,3 @@ def _chosen(node: Any, decided: dict[str, bool]) -> Any:
         chosen = if_true if decided[condition] else if_false
         return _NONE if chosen == {"Ref": "AWS::NoValue"} else chosen
     return _NONE if decided.get(str(node.get("Condition"))) is False else node
-
-
-@functools.cache
-def _packaged() -> Document:
-    """The template as `sam package` leaves it, and its includes as CloudFormation expands them."""
-    document = _included(yaml_parse(TEMPLATE.read_text()))
-    for resource in document["Resources"].values():
-        for path in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-            resource["Properties"][path] = "s3://bucket/code"
-    packaged: Document = document
-    return packaged
-
-
-def _included(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_included(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "Fn::Transform" in node:
-        location = node["Fn::Transform"]["Parameters"]["Location"]
-        return json.loads((TEMPLATE.parent / location).read_text())
-    return {key: _included(value) for key, value in node.items()}

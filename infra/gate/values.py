@@ -1,0 +1,118 @@
+"""Which values of a plan AWS is known to refuse, by its service models and by the rule book."""
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.gate.calls import CALLS
+from infra.gate.changes import Plan, plan_changes
+from infra.gate.models import input_shape, refusals
+from infra.gate.obstacles import Obstacle
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one attribute of a type of resource must be, which no model of AWS says.
+
+    A value is compared with those that are given of `pattern`, `never`, `least`, `most`, `among`
+    and `length`; of a list, each item is. `advice` says what to do, and `source` where AWS says so.
+    """
+
+    resource: str
+    attribute: str
+    advice: str
+    source: str
+    pattern: str = ""
+    never: str = ""
+    least: float | None = None
+    most: float | None = None
+    among: Sequence[Any] = ()
+    length: int | None = None
+
+    def broken_by(self, value: Any) -> bool:
+        """Whether AWS is known to refuse the value."""
+        if isinstance(value, (list, tuple)):
+            return any(map(self.broken_by, value))
+        text = str(value)
+        if self.least is not None or self.most is not None:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                return False
+            return not (self.least or 0) <= number <= (self.most or float("inf"))
+        return bool(
+            (self.pattern and not re.fullmatch(self.pattern, text))
+            or (self.never and re.fullmatch(self.never, text))
+            or (self.among and value not in self.among)
+            or (self.length is not None and len(text) > self.length)
+        )
+
+
+def refused(plan: Plan) -> Iterator[Obstacle]:
+    """The address of each resource of a plan with a value that AWS refuses, and why."""
+    for change in plan_changes(plan):
+        if change.action in ("add", "change", "replace"):
+            reasons = [
+                *refused_by_model(change.type, change.after),
+                *refused_by_rules(change.type, change.after),
+            ]
+            yield from ((change.address, reason) for reason in reasons)
+
+
+def refused_by_rules(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """What the rule book says against the values of a type of resource."""
+    for rule in rules():
+        if rule.resource != resource:
+            continue
+        for value in _values(values, rule.attribute.split(".")):
+            if value not in _EMPTY and rule.broken_by(value):
+                yield f"{rule.attribute} is {value!r}: {rule.advice} ({rule.source})"
+
+
+def refused_by_model(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """What the model of the operation that creates a type of resource refuses in its values.
+
+    Only values are judged whose parameter has their name; nested blocks differ too much.
+    """
+    calls = CALLS.get(resource)
+    if calls is None:
+        return
+    service, _, operation = calls.operation.partition(":")
+    members = getattr(input_shape(service, operation), "members", {})
+    by_name = {member.lower(): member for member in members}
+    for attribute, value in values.items():
+        name = (calls.names or {}).get(attribute, attribute.replace("_", ""))
+        member = by_name.get(name.lower())
+        if member is None or value in _EMPTY or _is_nested(value):
+            continue
+        for where, why in refusals(members[member], value, attribute):
+            yield f"{where}: {why} ({service} {operation}, {member})"
+
+
+def _is_nested(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return any(isinstance(item, dict) for item in items)
+
+
+def _values(values: Any, path: Sequence[str]) -> Iterator[Any]:
+    """The values at a path through blocks, of which there may be several."""
+    if not path:
+        yield values
+    elif isinstance(values, (list, tuple)):
+        for item in values:
+            yield from _values(item, path)
+    elif isinstance(values, Mapping) and path[0] in values:
+        yield from _values(values[path[0]], path[1:])
+
+
+@functools.cache
+def rules() -> tuple[Rule, ...]:
+    """The rule book."""
+    document = tomllib.loads(Path(__file__).with_name("rules.toml").read_text())
+    return tuple(Rule(**rule) for rule in document["rule"])

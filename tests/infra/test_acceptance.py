@@ -1,0 +1,362 @@
+"""What AWS would refuse of a plan is named in the plan."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from certify.plans import plan_of
+from infra.config.place import Place
+from infra.gate.acceptance import refused
+from infra.gate.calls import CALLS
+from infra.gate.models import compiled, input_shape, refusals
+from infra.gate.permissions import denied
+from infra.gate.principals import lets_in
+from infra.gate.values import Rule, refused_by_model, refused_by_rules, rules
+from infra.gate.verdict import judge
+from infra.policies.evaluation import Access, decision
+from infra.policies.infra_deployer import infra_deployer, infra_deployer_access
+from infra.policies.statements import Document
+from tests.support.synthesized import VARIANTS, variant
+
+REGION, ENVIRONMENT = "us-east-1", "qa"
+
+
+@pytest.mark.parametrize("profile", VARIANTS)
+@pytest.mark.parametrize("actions", [("update",), ("delete",), ("delete", "create")])
+def test_nothing_of_any_profile_is_refused(profile: str, actions: tuple[str, ...]) -> None:
+    stack = variant(profile)[REGION]
+    assert stack.counts().keys() <= CALLS.keys()
+    assert list(refused(plan_of(stack.document, *actions), REGION, ENVIRONMENT)) == []
+
+
+def test_every_operation_in_the_table_is_one_of_aws() -> None:
+    for calls in CALLS.values():
+        service, _, operation = calls.operation.partition(":")
+        members = input_shape(service, operation).members  # type: ignore[union-attr]
+        assert {name for name in (calls.names or {}).values() if name} <= members.keys()
+
+
+def without(action: str) -> list[Callable[[Place], Document]]:
+    """The deployer's policies with all that allows one action taken away."""
+    lost = {"Sid": "Lost", "Effect": "Deny", "Action": action, "Resource": "*"}
+    return [infra_deployer, infra_deployer_access, lambda _place: {"Statement": [lost]}]
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "profile"),
+    [
+        ("ec2:CreateNatGateway", "natgateway/1", "standard"),
+        ("rds:CreateDBCluster", "cluster:trading-platform-useast1-qa", "dev"),
+        ("kms:CreateGrant", "key/1", "dev"),
+        ("iam:PassRole", "role/trading-platform-monitoring-useast1-qa", "standard"),
+        ("backup:CreateBackupVault", "backup-vault:trading-platform-useast1-qa", "production"),
+        ("iam:CreateServiceLinkedRole", "AWSServiceRoleForRDS", "dev"),
+    ],
+)
+def test_a_permission_that_the_deployer_lacks_is_named_with_its_resource(
+    action: str, resource: str, profile: str
+) -> None:
+    plan = plan_of(variant(profile)[REGION].document, "create")
+    found = list(denied(plan, REGION, ENVIRONMENT, without(action)))
+    assert found
+    for _, text in found:
+        assert text.startswith(f"infra-deployer may not {action} on arn:aws:")
+        assert "run `make bootstrap-pipelines` first" in text
+    assert any(f"{resource};" in text for _, text in found)
+
+
+def test_a_refusal_is_an_obstacle_of_the_plan() -> None:
+    plan = plan_of(variant("standard")[REGION].document, "create")
+    lines = judge(plan, {}, denied(plan, REGION, ENVIRONMENT, without("ec2:*"))).lines()
+    assert any(
+        line.startswith("cannot work: aws_nat_gateway.") and "ec2:CreateNatGateway" in line
+        for line in lines
+    )
+
+
+def change(type_: str, *actions: str, **values: Any) -> Mapping[str, Any]:
+    """A plan of one resource without configuration, as nobody saved the rest of it."""
+    sides = {"actions": list(actions), "before": values, "after": values}
+    return {"resource_changes": [{"address": f"{type_}.it", "type": type_, "change": sides}]}
+
+
+def test_a_plan_that_says_little_is_judged_by_what_it_says() -> None:
+    assert list(refused(change("aws_new_thing", "create"), REGION, ENVIRONMENT)) == []
+    assert list(refused(change("aws_kms_key", "forget"), REGION, ENVIRONMENT)) == []
+    policy = change("aws_iam_role_policy", "create", role="foreign", name="x", policy="{}")
+    ((_, text),) = refused(policy, REGION, ENVIRONMENT)
+    assert text.startswith(
+        "infra-deployer may not iam:PutRolePolicy, iam:GetRolePolicy on "
+        "arn:aws:iam::000000000000:role/foreign;"
+    )
+
+
+def test_what_a_resource_without_a_known_name_refers_to_is_not_guessed() -> None:
+    plan = {
+        **change("aws_iam_role_policy", "create", name="x", policy="{}"),
+        "configuration": {
+            "root_module": {
+                "resources": [
+                    {
+                        "address": "aws_iam_role_policy.it",
+                        "expressions": {"role": {"references": ["aws_iam_role.new.id"]}},
+                    }
+                ]
+            }
+        },
+    }
+    ((_, text),) = refused(plan, REGION, ENVIRONMENT)
+    assert "on arn:aws:iam::000000000000:role/1;" in text
+
+
+def test_a_value_that_the_rule_book_knows_is_refused_with_what_to_do_and_the_source() -> None:
+    values = {
+        "backup_retention_period": 36,
+        "enabled_cloudwatch_logs_exports": ["audit", "postgresql"],
+        "serverlessv2_scaling_configuration": [{"min_capacity": 0.7, "max_capacity": 512}],
+        "preferred_backup_window": None,
+    }
+    found = list(refused_by_rules("aws_rds_cluster", values))
+    assert [text.partition(" (")[0] for text in found] == [
+        "backup_retention_period is 36: Aurora keeps backups for 1 to 35 days",
+        "enabled_cloudwatch_logs_exports is ['audit', 'postgresql']: Aurora MySQL exports audit, "
+        "error, general, instance, iam-db-auth-error and slowquery",
+        "serverlessv2_scaling_configuration.min_capacity is 0.7: use steps of 0.5 capacity units",
+        "serverlessv2_scaling_configuration.max_capacity is 512: the largest capacity is from 1 "
+        "to 256 units",
+    ]
+    assert all("(https://docs.aws.amazon.com/" in text for text in found)
+
+
+def test_every_rule_has_a_source_and_says_what_to_do() -> None:
+    for rule in rules():
+        assert rule.source.startswith("https://docs.aws.amazon.com/"), rule
+        assert rule.advice, rule
+        assert rule.resource in CALLS or rule.resource.startswith("AWS::"), rule
+
+
+@pytest.mark.parametrize(
+    ("condition", "good", "bad"),
+    [
+        ({"pattern": "a+"}, "aa", "b"),
+        ({"never": "b"}, "aa", "b"),
+        ({"least": 2}, 2, 1),
+        ({"most": 2}, "2", 3),
+        ({"least": 2}, "not a number", 1),
+        ({"among": [1, 5]}, 5, 6),
+        ({"length": 2}, "ab", "abc"),
+        ({"pattern": "a"}, ["a"], ["a", "b"]),
+    ],
+)
+def test_a_rule_compares_what_it_is_given(condition: Any, good: Any, bad: Any) -> None:
+    rule = Rule("type", "attribute", "advice", "source", **condition)
+    assert not rule.broken_by(good)
+    assert rule.broken_by(bad)
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "text"),
+    [
+        ("aws_kms_key", {"description": "d" * 8193}, "8193 characters is more than 8192"),
+        ("aws_eip", {"domain": "wpc"}, "'wpc' is none of vpc, standard"),
+        ("aws_iam_role", {"name": "a b"}, "'a b' does not match"),
+        ("aws_backup_vault", {"name": "a"}, "'a' does not match"),
+        ("aws_sns_topic", {"name": 3}, "3 is not a string"),
+    ],
+)
+def test_a_value_that_the_model_of_its_call_refuses_is_named(
+    type_: str, values: Mapping[str, Any], text: str
+) -> None:
+    (found,) = refused_by_model(type_, values)
+    assert text in found
+
+
+def test_what_no_model_has_is_not_judged_by_one() -> None:
+    assert list(refused_by_model("aws_new_thing", {"name": 3})) == []
+    assert list(refused_by_model("aws_eip", {"tags": {}, "domain": None, "unknown": 3})) == []
+    assert list(refused_by_model("aws_backup_plan", {"rule": [{"rule_name": "x"}]})) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "parameters", "found"),
+    [
+        ("sns:CreateTopic", {}, [("Name", "it is required")]),
+        ("sns:CreateTopic", {"Name": "a", "Nmae": "b"}, [("Nmae", "there is no such parameter")]),
+        (
+            "sns:CreateTopic",
+            {"Name": "a", "Attributes": {"x": 1}},
+            [("Attributes['x']", "1 is not a string")],
+        ),
+        ("sns:CreateTopic", {"Name": "a", "Tags": "b"}, [("Tags", "'b' is not a list")]),
+        ("sns:CreateTopic", {"Name": "a", "Tags": None}, []),
+        (
+            "kms:CreateKey",
+            {"Tags": [{"TagKey": "", "TagValue": "b"}]},
+            [("Tags[0].TagKey", "0 characters is less than 1")],
+        ),
+        ("kms:CreateKey", {"MultiRegion": "yes"}, [("MultiRegion", "'yes' is not a boolean")]),
+        (
+            "kms:ScheduleKeyDeletion",
+            {"KeyId": "a", "PendingWindowInDays": True},
+            [("PendingWindowInDays", "True is not a integer")],
+        ),
+        (
+            "kms:ScheduleKeyDeletion",
+            {"KeyId": "a", "PendingWindowInDays": 400},
+            [("PendingWindowInDays", "400 is more than 365")],
+        ),
+        ("lambda:InvokeAsync", {"FunctionName": "f", "InvokeArgs": b"{}"}, []),
+    ],
+)
+def test_parameters_are_judged_by_the_model(
+    call: str, parameters: Mapping[str, Any], found: list[tuple[str, str]]
+) -> None:
+    service, _, operation = call.partition(":")
+    shape = input_shape(service, operation)
+    assert shape is not None
+    assert list(refusals(shape, parameters)) == found
+
+
+def test_there_is_no_shape_of_what_does_not_exist() -> None:
+    with pytest.raises(LookupError, match="kms:CreateLock"):
+        input_shape("kms", "CreateLock")
+    with pytest.raises(LookupError, match="locks"):
+        input_shape("locks", "CreateLock")
+    assert input_shape("ec2", "DescribeVpcs") is not None
+    assert compiled("") is None
+    assert compiled(r"[\p{Unheard}") is None
+
+
+CONDITION_CASES: list[tuple[str, str, Any, Any, bool]] = [
+    ("StringEquals", "k", "a", "a", True),
+    ("StringEquals", "k", "a", "b", False),
+    ("StringEquals", "k", ["a", "b"], "b", True),
+    ("StringEquals", "k", "a", None, False),
+    ("StringEqualsIfExists", "k", "a", None, True),
+    ("StringNotEquals", "k", "a", "b", True),
+    ("StringNotEquals", "k", "a", None, True),
+    ("StringNotEquals", "k", "a", "a", False),
+    ("StringEqualsIgnoreCase", "k", "A", "a", True),
+    ("StringLike", "k", "a?c*", "abcd", True),
+    ("ArnLike", "k", "arn:*:x", "arn:aws:x", True),
+    ("ArnNotLike", "k", "arn:*:x", "arn:aws:y", True),
+    ("Bool", "k", "true", "True", True),
+    ("Null", "k", "true", None, True),
+    ("Null", "k", "false", None, False),
+    ("ForAnyValue:StringEquals", "k", "a", ["a", "b"], True),
+    ("ForAllValues:StringEquals", "k", "a", ["a", "b"], False),
+    ("ForAllValues:StringEquals", "k", "a", None, True),
+]
+
+
+@pytest.mark.parametrize(("operator", "key", "expected", "given", "holds"), CONDITION_CASES)
+def test_conditions_hold_as_iam_says(
+    operator: str, key: str, expected: Any, given: Any, holds: bool
+) -> None:
+    document = {
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "s3:Get*",
+            "Resource": "*",
+            "Condition": {operator: {key: expected}},
+        }
+    }
+    context = {} if given is None else {key.upper(): given}
+    found = decision(Access("S3:GetObject", "arn:aws:s3:::a/b", context), [document])
+    assert found == ("allowed" if holds else "implicitDeny")
+
+
+def test_an_unknown_operator_is_an_error() -> None:
+    document = {
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "NotAction": "s3:*",
+                "NotResource": "a",
+                "Condition": {"Like": {"a": "b"}},
+            }
+        ]
+    }
+    with pytest.raises(ValueError, match="Like: there is no such condition operator"):
+        decision(Access("ec2:Run", "b"), [document])
+    assert decision(Access("s3:Get", "b"), [document]) == "implicitDeny"
+    assert decision(Access("ec2:Run", "a"), [document]) == "implicitDeny"
+
+
+def without_service(plan: Any, type_: str, service: str) -> Mapping[str, Any]:
+    """A plan in which no policy of a type of resource names a service."""
+    changed = copy.deepcopy(plan)
+    for resource in changed["resource_changes"]:
+        if resource["type"] != type_:
+            continue
+        after = resource["change"]["after"]
+        for attribute in {"policy", "assume_role_policy"} & after.keys():
+            document = json.loads(after[attribute])
+            document["Statement"] = [
+                statement
+                for statement in document["Statement"]
+                if service not in str(statement.get("Principal"))
+            ]
+            after[attribute] = json.dumps(document)
+    return changed  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("type_", "service", "missing"),
+    [
+        (
+            "aws_kms_key",
+            "logs.us-east-1.amazonaws.com",
+            "kms:Decrypt, kms:Encrypt, kms:GenerateDataKey, kms:DescribeKey",
+        ),
+        ("aws_kms_key", "cloudwatch.amazonaws.com", "kms:Decrypt, kms:GenerateDataKey"),
+        ("aws_sns_topic_policy", "cloudwatch.amazonaws.com", "sns:Publish"),
+        ("aws_s3_bucket_policy", "logging.s3.amazonaws.com", "s3:PutObject"),
+    ],
+)
+def test_a_policy_that_does_not_let_a_service_in_is_named(
+    type_: str, service: str, missing: str
+) -> None:
+    plan = without_service(
+        plan_of(variant("everything")[REGION].document, "create"), type_, service
+    )
+    found = list(refused(plan, REGION, ENVIRONMENT))
+    assert found
+    for address, text in found:
+        assert address.startswith(f"{type_}.")
+        assert text.startswith(f"its policy does not let {service} {missing}, which ")
+        assert "(https://docs.aws.amazon.com/" in text
+
+
+@pytest.mark.parametrize(
+    "service",
+    ["backup", "monitoring.rds", "rds", "vpc-flow-logs"],
+)
+def test_a_role_that_does_not_trust_the_service_it_is_passed_to_is_named(service: str) -> None:
+    plan = plan_of(variant("everything")[REGION].document, "create")
+    name = f"{service}.amazonaws.com"
+    found = list(refused(without_service(plan, "aws_iam_role", f"'{name}'"), REGION, ENVIRONMENT))
+    assert found
+    for address, text in found:
+        assert address.startswith("aws_iam_role.")
+        assert text.startswith(f"it does not trust {name}, which ")
+
+
+@pytest.mark.parametrize(
+    ("principal", "lets"),
+    [
+        ("*", True),
+        ({"AWS": "*"}, True),
+        ({"Service": ["sns.amazonaws.com", "logs.amazonaws.com"]}, True),
+        ({"Service": "sns.amazonaws.com"}, False),
+        ({"AWS": "arn:aws:iam::1:root"}, False),
+        (None, False),
+    ],
+)
+def test_a_service_is_let_in_by_its_name_or_as_everybody(principal: Any, lets: bool) -> None:
+    statement = {"Effect": "Allow", "Action": "kms:*", "NotResource": "x", "Principal": principal}
+    document = {"Statement": [statement]}
+    assert lets_in(document, "logs.amazonaws.com", "kms:Decrypt", {}) == lets
