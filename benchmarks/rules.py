@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from benchmarks.functions import SERVICE
 from benchmarks.measure import Section, Spread, Table, Target, in_turn, shown
-from benchmarks.rig import post_trade, rig
+from benchmarks.rig import Rig, post_trade, rig
 from benchmarks.runtime import ExecutionEnvironment
 from benchmarks.scale import rate
 from local.triggers import without_triggers
@@ -52,6 +52,7 @@ def run(quick: bool) -> Section:
             },
             rounds,
         )
+        waits = {name: _waits(each) for name, each in rigs.items()}
     post = {name: Spread.of(found) for name, found in zip(rigs, found, strict=True)}
     booked = {name: Spread.of(found) for name, found in rates.items()}
     return Section(
@@ -70,11 +71,20 @@ def run(quick: bool) -> Section:
         tables=[
             Table(
                 "With and without positions",
-                ("", "POST /trade, p50, ms", f"trades a second of {_ENVIRONMENTS} environments"),
-                [(name, shown(post[name]), shown(booked[name])) for name in rigs],
+                (
+                    "",
+                    "POST /trade, p50, ms",
+                    f"trades a second of {_ENVIRONMENTS} environments",
+                    "times that a trade waited for another one's row",
+                ),
+                [(name, shown(post[name]), shown(booked[name]), str(waits[name])) for name in rigs],
             )
         ],
     )
+
+
+def _waits(here: Rig) -> int:
+    return int(here.server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'").split()[-1])
 
 
 def main() -> None:
