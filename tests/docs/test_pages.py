@@ -48,7 +48,13 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FOLDERS = ".github|benchmarks|client|docs|infra|local|requirements|service|shared|tests"
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)(?:::\w+)?`")
 # A command or a reader creates these.
-MADE = {"infra/.gen", "client/dist", "infra/cdktf.out", "shared/contract-v1.toml"}
+MADE = {
+    "infra/.gen",
+    "client/dist",
+    "infra/cdktf.out",
+    "service/.aws-sam",
+    "shared/contract-v1.toml",
+}
 
 
 def targets(text: str) -> set[str]:
