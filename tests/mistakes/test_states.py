@@ -47,9 +47,7 @@ class Remote:
 
     def write(self, content: bytes, *, digest: bool) -> None:
         """Write another state, with or without what tells Terraform that it is the newest."""
-        self.s3.put_object(
-            Bucket=BUCKET, Key=self.key, Body=content, ServerSideEncryption="aws:kms"
-        )
+        self.s3.put_object(Bucket=BUCKET, Key=self.key, Body=content)
         if digest:
             checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
             self.dynamodb.put_item(
