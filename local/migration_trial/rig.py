@@ -18,6 +18,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from local.database_server import MySQLServer, TLSFiles, ensure_tls_files
+from local.triggers import without_triggers
 from migration.app_user import ensure_app_user
 from migration.runner import Migration, apply_migrations
 from trading.database import connect
@@ -128,8 +129,12 @@ class Rig:
                 connection.query(statement)
 
     def fill(self, schema: str, rows: int) -> None:
-        """Add trades of the past to a schema."""
-        with self.connect(schema) as connection, connection.cursor() as cursor:
+        """Add trades of the past to a schema, without what triggers keep about them."""
+        with (
+            self.connect(schema) as connection,
+            without_triggers(connection),
+            connection.cursor() as cursor,
+        ):
             for first in range(0, rows, _CHUNK_ROWS):
                 cursor.execute(_FILL, (first, min(first + _CHUNK_ROWS, rows)))
 
