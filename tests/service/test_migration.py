@@ -333,6 +333,18 @@ def test_rows_are_changed_in_batches_that_each_commit(
     assert left == [30, 20, 10, 0]
 
 
+def test_batches_end_although_others_add_rows_to_change(
+    forty: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(address, ADMIN) as other:
+        monkeypatch.setattr(
+            runner.time, "sleep", lambda _: other.query("INSERT INTO one (id) VALUES (1)")
+        )
+        assert apply_migrations(forty, (ONE, BATCHES)) == ["0002_batches"]
+    ((left,),) = rows(forty, "SELECT COUNT(*) FROM one WHERE id = 1")
+    assert left <= 1
+
+
 def test_batches_that_outlast_a_deploy_are_continued_by_the_next(
     forty: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

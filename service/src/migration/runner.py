@@ -32,9 +32,12 @@ _TABLE_LOCK_TRIES = 15
 _TABLE_LOCK_PAUSE_SECONDS = (1.0, 3.0)
 # Between two batches of rows, others get the rows' locks and replicas catch up.
 _BATCH_PAUSE_SECONDS = 0.01
+# So many batches in a row that are not full end a run of batches.
+_SMALL_BATCHES = 5
 # A run of batches ends before the function does. The next deploy continues.
 _BATCHES_SECONDS = 200
 _IN_BATCHES = re.compile(r"^-- repeat until no row changes$", re.MULTILINE)
+_LIMIT = re.compile(r"\bLIMIT\s+(\d+)", re.IGNORECASE)
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 
 _CREATE_HISTORY = """
@@ -70,8 +73,8 @@ class Migration:
 
     @property
     def is_in_batches(self) -> bool:
-        """Whether the statement changes a few rows, and is repeated until none is left."""
-        return _IN_BATCHES.search(self.statement) is not None
+        """Whether the statement has a LIMIT of rows, and is repeated until none is left."""
+        return bool(_IN_BATCHES.search(self.statement) and _LIMIT.search(self.statement))
 
     @property
     def checksum(self) -> str:
@@ -167,9 +170,16 @@ def _apply(cursor: Cursor, migration: Migration, *, was_started: bool) -> None:
 
 
 def _run_in_batches(cursor: Cursor, migration: Migration) -> None:
-    """Repeat a statement, each time in a transaction of its own, until it changes no row."""
+    """Repeat a statement, each time in a transaction of its own, until it changes no row.
+
+    The running release may add rows to change all the time. So it also ends after some batches in a
+    row that were not full: what was there at first is done.
+    """
     deadline = time.monotonic() + _BATCHES_SECONDS
-    while _run_in_tries(cursor, migration.statement):
+    full = int(_LIMIT.findall(migration.statement)[-1])
+    small = 0
+    while small < _SMALL_BATCHES and (changed := _run_in_tries(cursor, migration.statement)):
+        small = small + 1 if changed < full else 0
         if time.monotonic() > deadline:
             raise MigrationError(
                 f"{migration.name} still has rows to change; deploy again: that deploy goes on"
