@@ -34,6 +34,10 @@ _WAYS: Mapping[str, str] = {
         "{stack}: Terraform reads the master secret of a global database while it plans, and these "
         "credentials may not: plan as the infra deployer (docs/how-to/set-up-pipelines.md)"
     ),
+    r"reading S3 Bucket [^:]*: operation error S3: .*AccessDenied": (
+        "the credentials may not read the buckets of {stack}: if the state is of another account, "
+        "change the credentials, or STATE and STATE_DIR"
+    ),
     r"Provider configuration not present": (
         "{stack} has resources in a region that its file no longer names; put back what was taken "
         "out of the file"

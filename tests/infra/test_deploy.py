@@ -381,6 +381,11 @@ FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[3
             "lifecycle.prevent_destroy set",
             "a-stack: cannot work: aws_kms_key.key: the plan would destroy it",
         ),
+        (
+            "reading S3 Bucket Ownership Controls (a-bucket): operation error S3: GetBucket, "
+            "https response error StatusCode: 403, api error AccessDenied: Access Denied",
+            "if the state is of another account",
+        ),
         ("Provider configuration not present", "put back what was taken"),
         (
             "reading Secrets Manager Secret Version: operation error Secrets Manager: "
