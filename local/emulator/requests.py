@@ -198,8 +198,15 @@ def _routes(model: ServiceModel) -> list[tuple[str, str, re.Pattern[str]]]:
             for part in parts
         )
         found.append((path.count("{"), name, http["method"], re.compile(f"{pattern}/?")))
-    # Of several operations with a route, the one that asks for more comes first.
-    found.sort(key=lambda route: (route[0], -_demands(model, route[1])))
+    # Of several operations with a route, the one that asks for more comes first, and a deprecated
+    # one last.
+    found.sort(
+        key=lambda route: (
+            route[0],
+            -_demands(model, route[1]),
+            model.operation_model(route[1]).deprecated,
+        )
+    )
     return [(name, method, pattern) for _, name, method, pattern in found]
 
 
