@@ -46,14 +46,14 @@ class Calls:
     names: Mapping[str, str] | None = None
 
 
-def _ec2(kind: str, name: str, *, more: Actions = (), destroy: str = "") -> Calls:
+def _ec2(kind: str, name: str, *, more: Actions = (), destroy: Actions = ()) -> Calls:
     """A part of a network, which EC2 creates and deletes by name."""
     return Calls(
         on=f"ec2:{{region}}:{{account}}:{kind}/1",
         operation=f"ec2:Create{name}",
         add=[f"ec2:Create{name}", "ec2:CreateTags", *more],
         change=["ec2:CreateTags", "ec2:DeleteTags", *more],
-        destroy=[destroy or f"ec2:Delete{name}"],
+        destroy=destroy or [f"ec2:Delete{name}"],
     )
 
 
@@ -276,7 +276,10 @@ CALLS: Mapping[str, Calls] = {
         names={"role": "RoleName"},
     ),
     "aws_internet_gateway": _ec2(
-        "internet-gateway", "InternetGateway", more=["ec2:AttachInternetGateway"]
+        "internet-gateway",
+        "InternetGateway",
+        more=["ec2:AttachInternetGateway"],
+        destroy=["ec2:DetachInternetGateway", "ec2:DeleteInternetGateway"],
     ),
     "aws_kms_alias": Calls(
         on="kms:{region}:{account}:{name}",
@@ -487,7 +490,7 @@ CALLS: Mapping[str, Calls] = {
     ),
     "aws_subnet": _ec2("subnet", "Subnet"),
     "aws_vpc": _ec2("vpc", "Vpc", more=["ec2:ModifyVpcAttribute"]),
-    "aws_vpc_endpoint": _ec2("vpc-endpoint", "VpcEndpoint", destroy="ec2:DeleteVpcEndpoints"),
+    "aws_vpc_endpoint": _ec2("vpc-endpoint", "VpcEndpoint", destroy=["ec2:DeleteVpcEndpoints"]),
     "aws_vpc_security_group_egress_rule": Calls(
         on="ec2:{region}:{account}:security-group/1",
         operation="ec2:AuthorizeSecurityGroupEgress",
