@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
-from xml.etree.ElementTree import ParseError
 
 import defusedxml.ElementTree
 from botocore.model import ServiceModel
@@ -285,7 +284,7 @@ def _document(shape: Any, body: bytes) -> Parameters:
         return document
     try:
         root = defusedxml.ElementTree.fromstring(body)
-    except ParseError:
+    except defusedxml.ElementTree.ParseError:
         return {}
     return dict(_from_xml(shape, root))
 
