@@ -133,7 +133,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
     try:
         return (yield)
     finally:
-        _running.pop()
+        _running.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Any:
+    """Let what earlier tests shared end with the last test, whatever that one is marked for."""
+    if nextitem is None:
+        _running.clear()
+    return (yield)
 
 
 def _mark(item: pytest.Item) -> None:

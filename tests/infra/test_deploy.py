@@ -166,20 +166,34 @@ def test_a_lost_cluster_needs_its_name_and_leaves_a_snapshot(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    resources = stack["resource"]
+    zones = {"first": ("10.77.0.0/24", "a"), "second": ("10.77.1.0/24", "b")}
+    resources["aws_subnet"] = {
+        name: {
+            "vpc_id": "${aws_vpc.vpc.id}",
+            "cidr_block": block,
+            "availability_zone": f"{REGION}{zone}",
+        }
+        for name, (block, zone) in zones.items()
+    }
+    subnets = [f"${{aws_subnet.{name}.id}}" for name in zones]
+    resources["aws_db_subnet_group"] = {"database": {"name": STACK, "subnet_ids": subnets}}
+    parameters = {"name": STACK, "family": "aurora-mysql8.0"}
+    resources["aws_rds_cluster_parameter_group"] = {"database": parameters}
     cluster = {
         "cluster_identifier": STACK,
-        "db_subnet_group_name": STACK,
-        "db_cluster_parameter_group_name": STACK,
+        "db_subnet_group_name": "${aws_db_subnet_group.database.name}",
+        "db_cluster_parameter_group_name": "${aws_rds_cluster_parameter_group.database.name}",
         "engine": "aurora-mysql",
         "database_name": "trading",
         "master_username": "platform_admin",
         "manage_master_user_password": True,
         "skip_final_snapshot": True,
     }
-    stack["resource"]["aws_rds_cluster"] = {"database": cluster}
+    resources["aws_rds_cluster"] = {"database": cluster}
     deploy.main()
     rds = aws.client("rds")
-    del stack["resource"]["aws_rds_cluster"]
+    del resources["aws_rds_cluster"]
     monkeypatch.setenv("OUT", str(tmp_path / "plans"))
     plan.main([])
     # A review alone does not allow a loss.

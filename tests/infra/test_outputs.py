@@ -98,11 +98,11 @@ def test_an_account_that_does_not_answer_is_one_clear_line(
         outputs.main()
 
 
-def test_a_state_that_cannot_be_read_shows_what_terraform_said(
+def test_a_state_that_cannot_be_read_is_named_with_its_runbook(
     deployed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = load_environment(os.environ)
     local_state_file(environment, environment.stack_names()[0]).write_text("not a state")
-    with pytest.raises(UserError, match="terraform init failed"):
+    with pytest.raises(UserError, match=r"cannot be read, .*; see docs/runbooks/stuck-lock\.md"):
         outputs.main()
     assert "Error" in capsys.readouterr().err

@@ -1,10 +1,12 @@
 """What a deploy requires of the data platform before it uploads, on an emulated account."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from service.deploy.build import TEMPLATE, built_template
 from service.deploy.commands import main as run
@@ -190,7 +192,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     trusted = template.parent / "TradeFunction" / "trading" / "rds-ca.pem"
     trusted.parent.mkdir(parents=True)
     trusted.touch()
-    template.write_text(TEMPLATE.read_text())
+    # SAM writes the functions of CloudFormation in their long form.
+    template.write_text(json.dumps(yaml_parse(TEMPLATE.read_text())))
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
     return template
 

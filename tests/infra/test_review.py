@@ -152,7 +152,7 @@ def test_a_secret_that_terraform_keeps_to_itself_is_in_no_comment(
     secret = {"input": {"user": "app", "password": '${sensitive("hunter2")}'}}
     stack = {**NOTHING, "resource": {"terraform_data": {"secret": secret}}}
     # No provider is needed for that.
-    written = {key: value for key, value in stack.items() if key != "provider"}
+    written = {key: value for key, value in stack.items() if key != "provider"} | {"terraform": {}}
     (folder / "cdk.tf.json").write_text(json.dumps(written))
     with installed_terraform(os.environ) as terraform:
         found = review.review(environment, REGION, terraform, tmp_path)

@@ -34,7 +34,7 @@ def check_signed_reads(platform: Platform, trade_id: str) -> None:
     """Read a trade as an IAM user, whose signatures the emulator verifies."""
     policy = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
-    env = as_user(platform, "reader", document=document).env
+    env = as_user(platform, "reader", documents=[document]).env
     key, secret = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     url = platform.trade_url.removesuffix("/trade")
 

@@ -6,7 +6,9 @@ import inspect
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
@@ -229,15 +231,34 @@ def test_a_batch_is_booked_and_a_refused_one_says_what_is_wrong(client: Client) 
     assert [each["outcome"] for each in refused.value.problem["trades"]][1] == "REFUSED"
 
 
+def end_of_feed(client: Client) -> str:
+    """The cursor after the newest event."""
+    page = client.list_events(consistent=True)
+    while page["events"]:
+        page = client.list_events(cursor=page["next_cursor"], consistent=True)
+    return page["next_cursor"]
+
+
 def test_the_feed_is_followed(client: Client) -> None:
-    start = client.list_events(consistent=True)
-    while start["events"]:
-        start = client.list_events(cursor=start["next_cursor"], consistent=True)
+    end = end_of_feed(client)
     trade_id = client.book(ORDER)["trade_id"]
     client.void_trade(trade_id)
-    events = client.follow_events(cursor=start["next_cursor"], consistent=True, limit=1)
+    events = client.follow_events(cursor=end, consistent=True, limit=1)
     seen = [(event["kind"], event["trade"]["trade_id"]) for event in islice(events, 2)]
     assert seen == [("BOOKED", trade_id), ("VOIDED", trade_id)]
+
+
+def test_who_follows_the_feed_waits_for_the_next_event(api: Api, client: Client) -> None:
+    end = end_of_feed(client)
+    events = client.follow_events(cursor=end, pause_seconds=0.01, consistent=True)
+    # The second page is asked for once the first one was empty.
+    asked = len(api.requests) + 2
+    with ThreadPoolExecutor(1) as follower:
+        event = follower.submit(next, events)
+        while len(api.requests) < asked:
+            time.sleep(0.01)
+        trade_id = client.book(ORDER)["trade_id"]
+        assert event.result(30)["trade"]["trade_id"] == trade_id
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

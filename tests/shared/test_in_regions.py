@@ -59,11 +59,10 @@ def test_regions_run_at_the_same_time_and_each_has_its_line_and_its_log(
     for each in runs:
         assert each.log.read_text() == "done\n"
         assert f"==> {each.region}: started; log: {each.log}" in printed
-        assert f"==> {each.region}: ok after 0 s" in printed
+        assert re.search(rf"==> {each.region}: ok after \d+ s", printed)
     report = printed.splitlines()[-3:]
-    assert [line.split() for line in report] == [
-        [region, "ok", "0", "s", "done"] for region in (EAST, OHIO, WEST)
-    ]
+    for line, each in zip(report, runs, strict=True):
+        assert re.fullmatch(rf"{each.region} +ok +\d+ s +done", line)
 
 
 def test_no_more_run_at_a_time_than_allowed(shell: Shell) -> None:
@@ -93,8 +92,8 @@ def test_a_failure_starts_nothing_further_and_lets_the_others_finish(
     printed = capsys.readouterr().out
     assert f"==> {EAST}: the end of {runs[0].log}\nError: no such key\n" in printed
     report = printed.splitlines()[-3:]
-    assert re.match(rf"{EAST} +failed +0 s  {runs[0].log}$", report[0])
-    assert re.match(rf"{OHIO} +ok +0 s$", report[1])
+    assert re.match(rf"{EAST} +failed +\d+ s  {runs[0].log}$", report[0])
+    assert re.match(rf"{OHIO} +ok +\d+ s$", report[1])
     assert re.match(rf"{WEST} +not started$", report[2])
     assert not runs[2].log.exists()
 
@@ -131,6 +130,8 @@ def test_an_interrupt_is_passed_on_once_and_what_runs_may_finish(
             os.kill(os.getpid(), number)
             time.sleep(0.1)
 
+    # A background job of a shell ignores interrupts.
+    before = signal.getsignal(signal.SIGINT)
     presser = threading.Thread(target=press)
     presser.start()
     with pytest.raises(UserError, match="interrupted; to go on, run it again; not started: us-w"):
@@ -138,7 +139,7 @@ def test_an_interrupt_is_passed_on_once_and_what_runs_may_finish(
     presser.join()
     assert stopped.read_text() == "in order\n"
     assert runs[0].state == "ok"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_takes_long_shows_now_and_then_how_far_it_is(
