@@ -311,6 +311,20 @@ def test_a_reader_that_lags_or_lacks_an_event_is_no_end(
     assert read(Lagging(1, 3, 4), Place()) == ids[:1]
 
 
+def test_a_reader_may_show_an_event_before_the_writer_does(
+    store: TradeStore, follower: Follower, slow: Cursor
+) -> None:
+    book(store)
+    slow.execute(INSERT, ("TRADE-" + "0" * 26,))
+    # What the reader has shown is about to appear at the writer.
+    follower.cursor = "2-" + "0" * 26
+    committing = threading.Timer(0.1, slow.execute, ["COMMIT"])
+    committing.start()
+    assert follower.poll() == []
+    committing.join()
+    assert follower.cursor == "2-" + "0" * 26
+
+
 def test_a_cursor_of_another_history_is_noticed(call: Call, store: TradeStore) -> None:
     book(store)
     book(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -107,8 +108,12 @@ def sample(field: fields.Field) -> Any:
     return schema.get("example", schema.get("enum", [schema.get("minimum", True)])[0])
 
 
+@functools.cache
 def good(field: fields.Field) -> st.SearchStrategy[str]:
-    """Good values of a field, as they stand in a body."""
+    """Good values of a field, as they stand in a body.
+
+    Kept, since Hypothesis takes 50 ms to make a strategy of a pattern.
+    """
     return _good(field.schema())
 
 

@@ -9,6 +9,7 @@ is given up for good.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ _MOST_GIVEN_UP = 1000
 # A request reads at least so many numbers at a time, and so many times if none has an event.
 _LEAST_READ = 200
 _MOST_STEPS = 10
+# A reader may show a commit this much earlier than the writer, which waits for its receipt.
+_READER_AHEAD_SECONDS = 0.5
 
 
 class Book(Protocol):
@@ -115,6 +118,9 @@ def _read(after: Place, limit: int, book: Book, consistent: bool) -> Page:
         if _is_at(after, entries) and not _gap(after, entries):
             return _page(after, entries, limit)
     entries = book.entries(after.number, count, consistent=True)
+    if not _is_at(after, entries):
+        time.sleep(_READER_AHEAD_SECONDS)
+        entries = book.entries(after.number, count, consistent=True)
     if not _is_at(after, entries):
         raise CursorGone(
             "The book does not have the event that the cursor follows: it was restored to an "
