@@ -125,6 +125,11 @@ def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
     assert "terraform apply failed for stack" in said
 
 
+def test_a_users_limit_of_memory_goes_before_that_of_the_project() -> None:
+    with program_module.cli_config({"GOMEMLIMIT": "2GiB"}) as variables:
+        assert (variables["GOGC"], variables["GOMEMLIMIT"]) == ("off", "2GiB")
+
+
 def test_a_missing_provider_is_one_clear_line_below_what_terraform_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
