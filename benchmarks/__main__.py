@@ -14,7 +14,7 @@ from benchmarks.report import Results
 from shared.cli.errors import exit_code
 
 # Modules with a function `run(quick)` that returns their section of the report.
-BENCHMARKS = ("warm", "batches", "cold", "scale", "rules", "feed", "synth", "deploy_loop")
+BENCHMARKS = ("warm", "batches", "cold", "shares", "scale", "rules", "feed", "synth", "deploy_loop")
 
 
 def main() -> None:

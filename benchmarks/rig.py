@@ -105,8 +105,8 @@ class Rig:
                     _FILL_POSITIONS.format(first=_trade_id(day, start), last=_trade_id(day, end))
                 )
 
-    def function(self, code: Code) -> ExecutionEnvironment:
-        """A new execution environment of a function that uses this rig."""
+    def function(self, code: Code, group: Path | None = None) -> ExecutionEnvironment:
+        """A new execution environment of a function that uses this rig, in a control group."""
         variables = {
             "ENVIRONMENT_SUFFIX": "bench",
             "POWERTOOLS_SERVICE_NAME": "trade",
@@ -121,7 +121,7 @@ class Rig:
             "DATABASE_PASSWORD": _CREDENTIALS.password,
             "AWS_ENDPOINT_URL": self.aws.url,
         }
-        return ExecutionEnvironment(code, variables, self.folder / f"log-{next(_numbers)}")
+        return ExecutionEnvironment(code, variables, self.folder / f"log-{next(_numbers)}", group)
 
 
 def _trade_id(day: str, number: int) -> str:

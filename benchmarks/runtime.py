@@ -44,17 +44,20 @@ class Answer:
 class ExecutionEnvironment:
     """A process that runs one function, and the runtime interface that gives it requests.
 
-    It is measured from outside. Between requests it waits in the runtime client, as on Lambda.
+    It is measured from outside. Between requests it waits in the runtime client, as on Lambda. It
+    joins a control group if there is one.
     """
 
-    def __init__(self, code: Code, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, code: Code, variables: Mapping[str, str], log: Path, group: Path | None = None
+    ) -> None:
         self._log = log
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_TIMEOUT_SECONDS)
         started = time.perf_counter()
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [PYTHON, "-m", "awslambdaric", code.handler],
+                [*joining(group), PYTHON, "-m", "awslambdaric", code.handler],
                 env={**self._variables(code), **variables, **code.variables},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -161,3 +164,10 @@ class ExecutionEnvironment:
 
     def _log_end(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
+
+
+def joining(group: Path | None) -> list[str]:
+    """The start of a command that first joins a control group."""
+    if group is None:
+        return []
+    return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(group / "cgroup.procs")]

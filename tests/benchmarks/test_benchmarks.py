@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -31,7 +35,8 @@ from benchmarks.rig import (
     post_trades,
     rig,
 )
-from benchmarks.runtime import Code
+from benchmarks.runtime import Code, joining
+from benchmarks.shares import control_groups, price_of_a_million, share
 from local.triggers import without_triggers
 from shared.cli.errors import UserError
 
@@ -117,6 +122,25 @@ def test_triggers_come_back_after_a_comparison_without_them(here: Rig) -> None:
             assert not {name for name in names() if name.endswith("_position")}
         assert names() == before
         assert "trades_booked_position" in before
+
+
+@pytest.mark.skipif(
+    not os.access(control_groups(), os.W_OK), reason="the user may not create control groups"
+)
+def test_a_share_of_a_cpu_is_no_more_than_that() -> None:
+    busy = "import time; end = time.time() + 1\nwhile time.time() < end: pass"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with share(0.1) as group:
+        subprocess.run([*joining(group), sys.executable, "-c", busy], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 0.5
+    assert not group.exists()
+
+
+def test_a_request_is_billed_in_whole_milliseconds_of_its_memory() -> None:
+    two_milliseconds = price_of_a_million([1.1, 2.0], 1024)
+    assert two_milliseconds == pytest.approx(0.20 + 1_000_000 * 0.002 * 0.0000133334)
+    assert price_of_a_million([1.1, 2.0], 512) < two_milliseconds
 
 
 def test_a_function_that_fails_ends_the_benchmark_with_its_error(here: Rig) -> None:
