@@ -91,12 +91,26 @@ def insert(cursor: Cursor, trade_id: str, key: str | None) -> None:
     )
 
 
-def take_all_connections(address: Address) -> list[Connection[Cursor]]:
+@contextmanager
+def all_connections_taken(server: MySQLServer, address: Address) -> Iterator[Callable[[], None]]:
+    """Nobody can connect until the function is called that the block gets."""
+    kill_app_connections(server)
+    # Earlier tests may have left some open.
+    count = int(server.execute("SELECT COUNT(*) FROM information_schema.processlist"))
     taken: list[Connection[Cursor]] = []
-    with contextlib.suppress(OperationalError):
-        while True:
-            taken.append(connect(address, APP))
-    return taken
+
+    def free() -> None:
+        while taken:
+            taken.pop().close()
+
+    with setting(server, "max_connections", count + 5):
+        with contextlib.suppress(OperationalError):
+            while True:
+                taken.append(connect(address, APP))
+        try:
+            yield free
+        finally:
+            free()
 
 
 def lock_waits(server: MySQLServer) -> int:

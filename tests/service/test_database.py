@@ -27,6 +27,7 @@ from pymysql.err import MySQLError, OperationalError
 from local.database_server import MySQLServer, ensure_tls_files
 from tests.service.conftest import ADMIN, APP, CALLER, Secrets, rows, store_at
 from tests.service.states import (
+    all_connections_taken,
     booked,
     connections_made,
     insert,
@@ -36,7 +37,6 @@ from tests.service.states import (
     lock_waits,
     setting,
     small_table,
-    take_all_connections,
     trade,
     wait_until,
 )
@@ -181,15 +181,8 @@ def test_a_server_without_a_free_connection_is_waited_for(
     secrets: Secrets,
     logs: io.StringIO,
 ) -> None:
-    with setting(server, "max_connections", 10):
-        taken = take_all_connections(address)
-
-        def free() -> None:
-            for connection in taken:
-                connection.close()
-
-        with later(0.3, free):
-            store_at(address, secrets).add(trade(1))
+    with all_connections_taken(server, address) as free, later(0.3, free):
+        store_at(address, secrets).add(trade(1))
     assert "1040" in logs.getvalue()
     assert booked(schema) == 1
 
@@ -197,12 +190,8 @@ def test_a_server_without_a_free_connection_is_waited_for(
 def test_a_server_that_has_no_connection_in_time_is_a_clear_error_and_books_nothing(
     server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
-    with setting(server, "max_connections", 10):
-        taken = take_all_connections(address)
-        with pytest.raises(DatabaseUnavailable):
-            store_at(address, secrets, seconds=0.3).add(trade(1))
-        for connection in taken:
-            connection.close()
+    with all_connections_taken(server, address), pytest.raises(DatabaseUnavailable):
+        store_at(address, secrets, seconds=0.3).add(trade(1))
     assert booked(schema) == 0
 
 
@@ -386,7 +375,7 @@ def test_a_read_that_nobody_stops_is_given_up_and_not_repeated(
     logs: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 1)
+    monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 2)
     store = store_at(address, secrets)
     store.add(trade(1))
     pid = server.pid()

@@ -24,6 +24,7 @@ from pymysql.cursors import Cursor
 from local.database_server import MySQLServer
 from tests.service.conftest import ADMIN, APP, Secrets, rows, store_at
 from tests.service.states import (
+    all_connections_taken,
     booked,
     insert,
     kill_app_connections,
@@ -32,7 +33,6 @@ from tests.service.states import (
     lock_waits,
     setting,
     small_table,
-    take_all_connections,
     trade,
     wait_until,
 )
@@ -197,11 +197,8 @@ def the_answer_is_lost(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def all_connections_are_taken(scene: Scene) -> Iterator[None]:
-    with setting(scene.server, "max_connections", 10):
-        kill_app_connections(scene.server)
-        taken = take_all_connections(scene.address)
-        with later(SHORT, lambda: [connection.close() for connection in taken]):
-            yield
+    with all_connections_taken(scene.server, scene.address) as free, later(SHORT, free):
+        yield
 
 
 @contextmanager
