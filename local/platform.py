@@ -390,7 +390,7 @@ def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> No
             process.wait(timeout=_PROGRESS_SECONDS)
             break
         except subprocess.TimeoutExpired:
-            last = next((line for line in reversed(_lines(log)) if line.strip()), "")
+            last = _last_step(_lines(log))
             told = f"{time.monotonic() - started:6.0f} s  "
             if sys.stdout.isatty():
                 text = f"  {name:<24}{told}"
@@ -401,6 +401,12 @@ def _show_progress(name: str, process: subprocess.Popen[bytes], log: Path) -> No
                 print(f"{told}{last}\n  {name:<24}", end="", flush=True)
     if sys.stdout.isatty():
         print(f"\r{_CLEAR_LINE}  {name:<24}", end="", flush=True)
+
+
+def _last_step(lines: Sequence[str]) -> str:
+    """The last line that says something on its own: no ruled line, and no end of a wrapped cell."""
+    said = (line for line in reversed(lines) if line[:1].isalnum() or line.startswith("==>"))
+    return " ".join(next(said, "").split())
 
 
 @contextmanager

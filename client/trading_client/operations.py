@@ -31,7 +31,7 @@ class Order(TypedDict):
 class BookedTrade(TypedDict):
     """The object `BookedTrade` of the API.
 
-    trade_id: The trade's ID; later trades have greater ones.
+    trade_id: The trade's ID. Later trades have greater IDs.
     symbol: The instrument.
     quantity: Number of units: a whole number, or a decimal number as a string.
     db_endpoint: The database that holds the trade.
@@ -49,12 +49,12 @@ class BookedTrade(TypedDict):
 class ReplayedTrade(TypedDict):
     """The object `ReplayedTrade` of the API.
 
-    trade_id: The trade's ID; later trades have greater ones.
+    trade_id: The trade's ID. Later trades have greater IDs.
     symbol: The instrument.
     quantity: Number of units: a whole number, or a decimal number as a string.
     db_endpoint: The database that holds the trade.
-    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
-    principal: ARN of who booked the trade; `anonymous` without authorisation.
+    status: SUCCESS once the trade is booked. VOID once it is voided, which cannot be undone.
+    principal: ARN of who booked the trade; `anonymous` without authorization.
     """
 
     trade_id: str
@@ -130,14 +130,14 @@ class BookedBatch(TypedDict):
 class BatchResult(TypedDict):
     """The object `BatchResult` of the API.
 
-    outcome: `BOOKED` by this request; `REPLAYED`: an earlier request with this key has booked it;
-        `REFUSED`: not booked, for the reason in `code` and `detail`; `SKIPPED`: not booked by this
-        request, because another trade of the batch is refused, which is all or nothing.
+    outcome: `BOOKED`: this request booked it. `REPLAYED`: an earlier request with this key booked
+        it. `REFUSED`: not booked, for the reason in `code` and `detail`. `SKIPPED`: this request
+        did not book it, because another trade of the all-or-nothing batch was refused.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
-    trade_id: The trade's ID; later trades have greater ones.
-    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
-    principal: Of a replay: ARN of who booked the trade; `anonymous` without authorisation.
-    code: Of a refused trade: says what is wrong, for programs.
+    trade_id: The trade's ID. Later trades have greater IDs.
+    status: SUCCESS once the trade is booked. VOID once it is voided, which cannot be undone.
+    principal: For a replay: ARN of who booked the trade; `anonymous` without authorization.
+    code: For a refused trade: what is wrong, for programs.
     detail: The same, for people.
     """
 
@@ -154,8 +154,8 @@ class RefusedBatch(TypedDict):
     """A problem document that says what became of each trade of the batch.
 
     title: The HTTP status in words.
-    code: Says what is wrong, for programs; it stays the same.
-    detail: Says what is wrong, for people.
+    code: What is wrong, for programs. A code does not change.
+    detail: What is wrong, for people. The words may change.
     request_id: Finds the request in the logs.
     """
 
@@ -188,19 +188,19 @@ class RefusedBatch(TypedDict):
 class Trade(TypedDict):
     """The object `Trade` of the API.
 
-    trade_id: The trade's ID; later trades have greater ones.
+    trade_id: The trade's ID. Later trades have greater IDs.
     created_at: When the trade was booked.
-    status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+    status: SUCCESS once the trade is booked. VOID once it is voided, which cannot be undone.
     symbol: The instrument.
     quantity: Number of units: a whole number, or a decimal number as a string.
     side: Whether the caller buys or sells.
     price: Price of one unit.
     client_order_id: The caller's own name for the trade, unique among the trades of this caller.
     account: AWS account of who booked the trade.
-    principal: ARN of who booked the trade; `anonymous` without authorisation.
+    principal: ARN of who booked the trade; `anonymous` without authorization.
     voided_at: When the trade was voided.
     voided_by: ARN of who voided the trade.
-    void_reason: Why, if the trade was voided with a reason.
+    void_reason: The reason of the void, if one was given.
     """
 
     trade_id: str
@@ -250,7 +250,7 @@ class EventPage(TypedDict):
 class Event(TypedDict):
     """The object `Event` of the API.
 
-    kind: What happened to the trade. It is shown as it was right after.
+    kind: What happened to the trade. The event shows it as it was then.
     cursor: Leads to the events after this one.
     """
 
@@ -283,8 +283,8 @@ class Problem(TypedDict):
     """A problem document (RFC 9457).
 
     title: The HTTP status in words.
-    code: Says what is wrong, for programs; it stays the same.
-    detail: Says what is wrong, for people.
+    code: What is wrong, for programs. A code does not change.
+    detail: What is wrong, for people. The words may change.
     request_id: Finds the request in the logs.
     """
 
@@ -345,13 +345,13 @@ class Operations(ABC):
     ) -> BookedTrade | ReplayedTrade | ValidOrder:
         """Book a trade.
 
-        With a key, the trade is booked exactly once however often the request is sent: further
-        requests are answered with the booked trade, marked as a replay. Without one, each request
-        is a new trade.
+        With a key, the trade is booked exactly once, however often you send the request. Later
+        requests get the booked trade, marked as a replay. Without a key, each request books a new
+        trade.
 
         Args:
-            idempotency_key: The same as the field `client_order_id`; if both are given, they must
-                be equal. The key may stand in double quotes.
+            idempotency_key: Another name for the field `client_order_id`. If both are given, they
+                must be equal. The key may be in double quotes.
         """
         return cast(
             "BookedTrade | ReplayedTrade | ValidOrder",
@@ -364,7 +364,8 @@ class Operations(ABC):
         Args:
             client_order_id: The caller's own name for the trade, unique among the trades of this
                 caller.
-            consistent: Read what every trade booked before this request has changed.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         return cast(
             "Trade",
@@ -379,8 +380,9 @@ class Operations(ABC):
         """Look up a trade.
 
         Args:
-            trade_id: The trade's ID; later trades have greater ones.
-            consistent: Read what every trade booked before this request has changed.
+            trade_id: The trade's ID. Later trades have greater IDs.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         return cast(
             "Trade",
@@ -390,23 +392,23 @@ class Operations(ABC):
         )
 
     def void_trade(self, trade_id: str) -> Trade:
-        """Void one of the caller's own trades for good.
+        """Void one of the caller's own trades.
 
-        Voiding a void trade changes nothing and is answered the same.
+        A void cannot be undone. Voiding a void trade changes nothing and returns the same answer.
 
         Args:
-            trade_id: The trade's ID; later trades have greater ones.
+            trade_id: The trade's ID. Later trades have greater IDs.
         """
         return cast("Trade", self.call("DELETE", f"/trade/{quote(trade_id, safe='')}"))
 
     def void_any_trade(self, trade_id: str, body: Voiding) -> Trade:
-        """Void a trade of any caller for good, with a reason.
+        """Void a trade of any caller, with a reason.
 
-        Voiding a void trade changes nothing and is answered the same. An IAM policy can withhold
-        this route from callers.
+        A void cannot be undone. Voiding a void trade changes nothing and returns the same answer.
+        An IAM policy can withhold this route from callers.
 
         Args:
-            trade_id: The trade's ID; later trades have greater ones.
+            trade_id: The trade's ID. Later trades have greater IDs.
         """
         return cast(
             "Trade", self.call("POST", f"/trade/{quote(trade_id, safe='')}/void", body=body)
@@ -415,8 +417,8 @@ class Operations(ABC):
     def post_trades(self, body: Batch) -> BookedBatch:
         """Book many trades.
 
-        Each trade has a key and is booked exactly once, however often the batch, a part of it or
-        the trade alone is sent. The answer says what became of each trade, in the order of the
+        Each trade has a key and is booked exactly once, however often you send the batch, a part of
+        it, or the trade alone. The answer says what became of each trade, in the order of the
         batch.
         """
         return cast("BookedBatch", self.call("POST", "/trades", body=body))
@@ -438,12 +440,14 @@ class Operations(ABC):
         Args:
             symbol: The instrument.
             side: Whether the caller buys or sells.
-            status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+            status: SUCCESS once the trade is booked. VOID once it is voided, which cannot be
+                undone.
             from_: Trades booked at or after this time.
             to: Trades booked before this time.
-            limit: The most trades on a page.
+            limit: The most trades that a page may have.
             cursor: `next_cursor` of the page before; give the same filters with it.
-            consistent: Read what every trade booked before this request has changed.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         return cast(
             "TradePage",
@@ -479,11 +483,13 @@ class Operations(ABC):
         Args:
             symbol: The instrument.
             side: Whether the caller buys or sells.
-            status: SUCCESS from the booking on; VOID, for good, once the trade is voided.
+            status: SUCCESS once the trade is booked. VOID once it is voided, which cannot be
+                undone.
             from_: Trades booked at or after this time.
             to: Trades booked before this time.
-            limit: The most trades on a page.
-            consistent: Read what every trade booked before this request has changed.
+            limit: The most trades that a page may have.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         cursor: str | None = None
         while True:
@@ -510,17 +516,18 @@ class Operations(ABC):
         limit: int | None = None,
         consistent: bool | None = None,
     ) -> EventPage:
-        """What happened in the book, in order, for those who follow it.
+        """List what happened in the book, in order, for followers.
 
-        A follower that goes on with `next_cursor` gets each event once and misses none, whoever
-        books trades at the same time. An event never changes.
+        A follower that continues with `next_cursor` gets each event once and misses none, even
+        while others book trades. An event never changes.
 
         Args:
             cursor: `next_cursor` of the page before, or the `cursor` of an event: the page begins
                 after it.
             from_: Begin with the events of about this time, which must be an hour ago or longer.
-            limit: The most events on a page.
-            consistent: Read what every trade booked before this request has changed.
+            limit: The most events that a page may have.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         return cast(
             "EventPage",
@@ -549,8 +556,9 @@ class Operations(ABC):
             cursor: `next_cursor` of the page before, or the `cursor` of an event: the page begins
                 after it.
             from_: Begin with the events of about this time, which must be an hour ago or longer.
-            limit: The most events on a page.
-            consistent: Read what every trade booked before this request has changed.
+            limit: The most events that a page may have.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         while True:
             page = self.list_events(
@@ -567,11 +575,12 @@ class Operations(ABC):
     def list_positions(
         self, *, symbol: str | None = None, consistent: bool | None = None
     ) -> Positions:
-        """The net quantity of each symbol: bought less sold, without void trades.
+        """The net quantity of each symbol: bought minus sold, without void trades.
 
         Args:
             symbol: The instrument.
-            consistent: Read what every trade booked before this request has changed.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
         """
         return cast(
             "Positions",

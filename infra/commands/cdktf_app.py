@@ -1,8 +1,7 @@
 """The app that CDKTF's own program runs: `cdktf deploy '*'` applies exactly its stacks.
 
-That program asks nothing of `infra.commands`, and so not for the verdict on a plan. What can be
-told before there is a plan is told here: an edit that would replace what is deployed, and a missing
-state.
+That program bypasses `infra.commands`, so nothing judges its plan. This module refuses what can be
+seen before there is a plan: an edit that would replace what is deployed, and a missing state.
 """
 
 import json
@@ -34,7 +33,7 @@ _BRIEFLY = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1}
 def main(variables: Mapping[str, str] = os.environ) -> None:
     """Synthesize the data platforms, without the state buckets, which outlive them.
 
-    Without AWS, they are synthesized all the same.
+    Without access to AWS, it synthesizes them unchecked.
 
     Raises:
         UserError: an edit would replace a database or a network that is deployed, or a state is
@@ -57,7 +56,7 @@ def main(variables: Mapping[str, str] = os.environ) -> None:
 
 
 def _conflicts(environment: EnvironmentConfig, region: RegionConfig) -> Iterator[str]:
-    """What of the file would replace the region's database or network, and what works instead."""
+    """Edits that would replace the region's database or network, and what to do instead."""
     stack = stack_name(region.region, environment.suffix)
     database = environment.settings.database
     rds = boto3.client("rds", region_name=region.region, config=_BRIEFLY)
@@ -100,7 +99,7 @@ def _has_state(environment: EnvironmentConfig, region: str) -> bool:
 
 
 def _complete_backend(environment: EnvironmentConfig, region: str) -> None:
-    """Write what depends on the account into a stack, for a Terraform that is told nothing more.
+    """Write the backend settings that depend on the account into a stack: Terraform gets no others.
 
     Where there is no state bucket yet, the stack stays as it is.
     """

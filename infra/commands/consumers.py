@@ -34,7 +34,7 @@ def consumption(region: str, environment: str) -> Consumption:
 
 
 def consumption_changes(plan: Mapping[str, Any], consumed: Consumption) -> Iterator[str]:
-    """The published values in a plan's JSON that change or go under deployed services.
+    """The published values that a plan's JSON changes or removes under deployed services.
 
     A service keeps the values that it was released with until its next release.
     """

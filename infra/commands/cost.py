@@ -127,7 +127,7 @@ def report(columns: Mapping[str, Estimate], prices: Prices) -> str:
     """The estimates side by side, by region, with their assumptions."""
     lines = [
         f"Estimate per month in US dollars, at the list prices of {prices.date} "
-        "(infra/config/prices.toml). How many there are stands in brackets.",
+        "(infra/config/prices.toml). The number of each is in brackets.",
         "",
         _row("", list(columns)),
     ]

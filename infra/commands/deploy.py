@@ -34,8 +34,8 @@ def main() -> None:
     `ALLOW_LOSS` names what the plans may lose.
 
     Raises:
-        UserError: a plan cannot work, loses or interrupts something without leave, is stale, or
-            Terraform or AWS failed.
+        UserError: a plan cannot work or is stale, it loses or interrupts something without
+            permission, or Terraform or AWS failed.
     """
     environment = load_environment(os.environ)
     allowed = allowed_losses(os.environ.get("ALLOW_LOSS", ""))

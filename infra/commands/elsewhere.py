@@ -1,4 +1,4 @@
-"""Finds what is deployed although nobody mentions it: other regions, and other environments."""
+"""Finds what is deployed beside the named regions and environment."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -9,7 +9,7 @@ from botocore.config import Config
 from shared.cli.aws import AWS_ERRORS
 from shared.naming import METRICS, TRADE_SERVICE, TRADES_BOOKED
 
-# CloudWatch keeps hourly values for so long.
+# CloudWatch keeps hourly values this long.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
 _KEPT_DAYS = 455
 _DAY_SECONDS = 86_400

@@ -39,7 +39,7 @@ class PlannedStack:
     """The plan of one region's stack. A stack without a `file` cannot be planned yet.
 
     That is a secondary region of a global database before it joins. Its state is empty, so its
-    first apply can lose nothing. `words` are what Terraform prints of a plan among several.
+    first apply can lose nothing. `words` is what Terraform printed, if there are several plans.
     """
 
     region: str
@@ -69,7 +69,7 @@ def plan_stacks(
 ) -> list[PlannedStack]:
     """Plan each region's stack into a file of the folder `plans`, and judge the plans.
 
-    `arguments` go to Terraform. Of several regions, Terraform's words are in their logs.
+    `arguments` go to Terraform. With several regions, Terraform's output is in their logs.
 
     Raises:
         UserError: Terraform or AWS failed, or a state is empty that should not be.
@@ -213,7 +213,7 @@ def read_plan(terraform: Terraform, folder: Path, file: Path) -> Mapping[str, An
 
 
 def check_state(environment: EnvironmentConfig, region: str, stack: str, plan: Plan) -> None:
-    """Return unless the plan starts from nothing, or from what is not this account's.
+    """Check that the plan starts from this account's state, and not from an empty one.
 
     Raises:
         UserError: the state is empty, and a deployed platform publishes the contract; or the state

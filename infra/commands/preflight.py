@@ -104,7 +104,7 @@ def check_sharing(environment: EnvironmentConfig) -> None:
     staying = sorted(writers.keys() - going)
     if primary in going and staying:
         raise UserError(
-            f"{', '.join(staying)} shares the database of {primary}: destroy that region before, "
+            f"{', '.join(staying)} shares the database of {primary}: destroy that region first, "
             "or name all in REGIONS"
         )
     (writer,) = [region for region, writes in writers.items() if writes] or [primary]

@@ -1,4 +1,4 @@
-"""Reads what databases run on until a change of their file takes effect."""
+"""Reads what databases run on now: a change of their file may take effect later."""
 
 import sys
 from collections.abc import Mapping, Sequence

@@ -198,7 +198,7 @@ class DatabaseConfig(Section):
         return self.serverless and self.min_capacity == 0
 
     def running_on(self, running: Running) -> "DatabaseConfig":
-        """The options as they are as long as the database runs on that."""
+        """The options as they are while the database still runs on `running`."""
         version = running.engine_version or self.engine_version
         options = self.model_copy(update={"engine_version": version})
         options._running = running

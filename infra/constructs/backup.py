@@ -92,7 +92,7 @@ class Backup(Construct):
             provider=vault.provider,
             name=vault.name,
             kms_key_arn=vault.key_arn,
-            # What outlives the cluster also outlives a destroy that is to leave a snapshot.
+            # A destroy that must leave a snapshot must leave these backups as well.
             force_destroy=not (self._protection.prevent_destroy or self._protection.final_snapshot),
             lifecycle=lifecycle(prevent_destroy=self._protection.prevent_destroy),
             # AWS Backup deletes recovery points with the role that made them. Without its rights

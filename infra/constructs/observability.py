@@ -319,7 +319,7 @@ def _writer_alarm(base: Alarm) -> Alarm:
     return replace(
         base,
         name="deadlocks",
-        description="Transactions have deadlocked in each of the last three five minutes",
+        description="Transactions deadlocked in each of the last three periods of five minutes",
         metric="Deadlocks",
         statistic="Maximum",
         # The metric is a rate per second, and any deadlock is above this.

@@ -1,4 +1,4 @@
-"""What AWS would refuse of a plan: named before the first resource is made."""
+"""Names what AWS would refuse in a plan, before anything is created."""
 
 from collections.abc import Iterator
 
@@ -15,8 +15,8 @@ _DEPLOYER = (infra_deployer, infra_deployer_access)
 def refused(plan: Plan, region: str, environment: str) -> Iterator[Obstacle]:
     """The address of each resource that AWS is known to refuse, and why.
 
-    The values are judged, the calls by the policies of the infra deployer, and the uses that
-    services of AWS make of keys, topics, buckets and roles by the policies of these.
+    It judges three things: the values; the calls, by the infra deployer's policies; and how AWS
+    services use keys, topics, buckets and roles, by the policies of those resources.
     """
     yield from values.refused(plan)
     yield from locked_out(plan, region)

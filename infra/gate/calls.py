@@ -1,6 +1,6 @@
 """The calls that Terraform's AWS provider makes for each type of resource.
 
-A plan names resources, and policies name actions: this table leads from the one to the other. The
+A plan names resources, and policies name actions: this table translates between them. The
 certificate compares it with the calls that the provider makes on the local platform
 (`make certify`), so a missing action is found there.
 """
@@ -29,10 +29,10 @@ Actions = Sequence[str | Action]
 
 @dataclass(frozen=True)
 class Calls:
-    """What a type of resource takes to be created, changed and destroyed.
+    """The calls that create, change and destroy a type of resource.
 
     `on` is the part of its ARN after `arn:aws:`, with attributes in braces; an attribute may also
-    be a whole ARN. `{region}` and `{account}` are those of the resource. An id that nobody knows
+    be a whole ARN. `{region}` and `{account}` are those of the resource. An id that is not known
     before the apply is `1`.
     `operation` is the service and operation, by botocore's names, that take the attributes as
     parameters; `names` has the parameters whose names differ.
@@ -61,18 +61,18 @@ _ENVIRONMENT_KEY = "kms:{region}:{account}:key/1"
 
 
 def _pass(service: str, attribute: str, when: str = "") -> Action:
-    """What hands a role, which the attribute names, to a service."""
+    """The action that passes the role which an attribute names to a service."""
     on = f"iam::{{account}}:role/{{{attribute}}}"
     return Action("iam:PassRole", on, f"{service}.amazonaws.com", when or attribute)
 
 
 def _alias(verb: str) -> Action:
-    """What a change of an alias asks for on its key."""
+    """The action on its key that a change of an alias needs."""
     return Action(f"kms:{verb}Alias", _ENVIRONMENT_KEY, tags_of="target_key_id")
 
 
 def _grant(when: str) -> list[Action]:
-    """What a service needs to encrypt with a key for its caller."""
+    """The actions that a service needs to encrypt with a key for its caller."""
     return [
         Action(f"kms:{name}", _ENVIRONMENT_KEY, when=when, tags_of=when)
         for name in ("CreateGrant", "DescribeKey")
@@ -91,7 +91,7 @@ def _rds(kind: str, name: str, attribute: str, /, *, further: Actions = (), **na
 
 
 def _bucket(name: str, action: str = "", delete: str = "") -> Calls:
-    """A setting of a bucket, which a request of its own puts and deletes."""
+    """A setting of a bucket that has its own requests to put and delete it."""
     put = f"s3:Put{action or name}"
     return Calls(
         on="s3:::{bucket}",

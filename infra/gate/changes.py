@@ -10,7 +10,7 @@ from typing import Any
 Plan = Mapping[str, Any]
 Values = Mapping[str, Any]
 
-# Each combination of actions in the JSON, and its name here; the most harmful comes first.
+# The name of each combination of actions in the JSON; the most harmful comes first.
 _ACTIONS: Mapping[tuple[str, ...], str] = {
     ("delete",): "destroy",
     ("delete", "create"): "replace",
@@ -46,11 +46,11 @@ class Change:
 
     @property
     def goes(self) -> bool:
-        """Whether the resource that is deployed goes."""
+        """Whether the deployed resource goes away."""
         return self.action in GONE
 
     def alters(self, name: str) -> bool:
-        """Whether the resource stays and gets another known value of the attribute."""
+        """Whether the resource stays, and the attribute gets another, known value."""
         return (
             self.action == "change"
             and name in self.after
@@ -58,12 +58,12 @@ class Change:
         )
 
     def may_alter(self, name: str) -> bool:
-        """Whether the resource stays and gets a value that may be another one."""
+        """Whether the resource stays, and the attribute may get another value."""
         return self.alters(name) or (self.action == "change" and name in self.unknown)
 
 
 def plan_changes(plan: Plan) -> Iterator[Change]:
-    """The changes in a plan; what stays, or is only read, is none."""
+    """The changes in a plan, without what stays or is only read."""
     for resource in plan.get("resource_changes", []):
         change = resource["change"]
         action = _ACTIONS.get(tuple(change["actions"]))
@@ -91,7 +91,7 @@ def deployed_resources(plan: Plan) -> Iterator[tuple[str, str, Values]]:
 
 
 def missing_accounts(plan: Plan) -> Iterator[str]:
-    """The account of each resource that the state has and that nobody finds any more."""
+    """The account of each resource in the state that no longer exists."""
     for drift in plan.get("resource_drift", []):
         change = drift["change"]
         if change["actions"] == ["delete"]:

@@ -1,11 +1,11 @@
-"""What a plan loses: data that nothing brings back after the apply."""
+"""What a plan loses: data that nothing can bring back after the apply."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.gate.changes import Change, Values
 
-# What goes with each type of resource.
+# What is lost with each type of resource.
 CONTENTS: Mapping[str, str] = {
     "aws_backup_vault": "the recovery points in it",
     "aws_cloudwatch_log_group": "the logs in it",
@@ -15,7 +15,7 @@ CONTENTS: Mapping[str, str] = {
     "aws_s3_bucket": "the objects in it",
     "aws_secretsmanager_secret": "the password in it",
 }
-# Nothing makes these backups any more. A replaced plan goes on with its backups.
+# These backups stop. A replaced plan continues its backups.
 _STOPPED: Mapping[str, str] = {
     "aws_backup_plan": "the daily backups",
     "aws_backup_selection": "the daily backups of the cluster",
@@ -25,7 +25,7 @@ _DAYS: Mapping[tuple[str, str], str] = {
     ("aws_rds_cluster", "backup_retention_period"): "the backups",
     ("aws_cloudwatch_log_group", "retention_in_days"): "the logs",
 }
-# S3 deletes what has outlived its rule.
+# S3 deletes what is older than its rule allows.
 _EXPIRATIONS: Mapping[str, tuple[str, str]] = {
     "expiration": ("days", "the objects"),
     "noncurrent_version_expiration": ("noncurrent_days", "the replaced versions of objects"),
@@ -43,7 +43,7 @@ def lost(change: Change) -> Iterator[str]:
     if change.action != "change":
         return
     for (type_, name), what in _DAYS.items():
-        # 0 stands for no end.
+        # 0 means for ever.
         if type_ == change.type and change.alters(name):
             before, after = (side.get(name) or _FOR_EVER for side in (change.before, change.after))
             if after < before:

@@ -1,7 +1,7 @@
-"""What AWS's own service models, which botocore carries, refuse in the parameters of a call.
+"""What AWS's service models, which botocore includes, refuse in the parameters of a call.
 
-botocore checks a part of them before it sends a request: required members, types and smallest
-lengths. Here, enumerations, patterns, and the other bounds are checked as well.
+Before botocore sends a request, it checks required members, types and minimum lengths only. This
+module also checks enumerations, patterns and the other bounds.
 https://smithy.io/2.0/spec/constraint-traits.html
 """
 
@@ -30,7 +30,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "float": (int, float, Decimal),
     "double": (int, float, Decimal),
 }
-# Java's names of classes of characters, in which the models are written, and Python's nearest.
+# The models use Java's character classes; these are Python's closest equivalents.
 _CLASSES = {
     r"\p{L}": r"a-zA-Z\u00aa-\uffdc",
     r"\p{M}": r"\u0300-\u036f",

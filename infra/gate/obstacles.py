@@ -1,4 +1,4 @@
-"""What a plan cannot do: edits that fail halfway, or do something else than their words say."""
+"""What a plan cannot do: edits that fail halfway, or do something other than they say."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +15,8 @@ _LOGS = "aws_cloudwatch_log_group"
 Obstacle = tuple[str, str]
 
 _PAGE = "docs/how-to/move-to-a-new-environment.md"
-# By attribute, what another value of an option in the environment's file means, and the way to what
-# was meant.
+# For each attribute: what another value in the environment's file really does, and what to do
+# instead.
 CLUSTER_WAYS: Mapping[str, str] = {
     "database_name": (
         "another database.name replaces the cluster with an empty one; keep the name, or move the "
@@ -38,7 +38,7 @@ GLOBAL_WAY = (
 
 
 def obstacles(plan: Plan, changes: Sequence[Change]) -> Iterator[Obstacle]:
-    """The address of each resource that the plan cannot change as it says, and the way out."""
+    """The address of each resource that the plan cannot change as it says, and what to do."""
     deployed = list(deployed_resources(plan))
     yield from _guarded(deployed, changes)
     yield from _moved(plan)
@@ -72,7 +72,7 @@ def _guarded(
     ):
         return
     for change in changes:
-        # The logs have no guard, nor has a bucket that a deploy may empty.
+        # Logs are not guarded, nor is a bucket that a deploy may empty.
         guarded = change.type in CONTENTS and change.type != _LOGS
         if change.goes and guarded and not change.before.get("force_destroy"):
             yield (
@@ -83,7 +83,7 @@ def _guarded(
 
 
 def _moved(plan: Plan) -> Iterator[Obstacle]:
-    """What the plan looks for in another region, where Terraform takes it for deleted."""
+    """Resources that the plan looks for in another region, so that they seem deleted."""
     configuration = plan.get("configuration", {})
     providers = configuration.get("provider_config", {})
     regions = {
@@ -94,7 +94,7 @@ def _moved(plan: Plan) -> Iterator[Obstacle]:
         resource["address"]: regions.get(resource.get("provider_config_key"))
         for resource in configuration.get("root_module", {}).get("resources", [])
     }
-    # A refresh moves what it does not find from the deployed resources to the drift.
+    # A refresh lists what it does not find under the drift instead of the deployed resources.
     gone = (
         (drift["type"], drift["address"], drift["change"].get("before") or {})
         for drift in plan.get("resource_drift", [])
@@ -133,7 +133,7 @@ def _global(
 def _occupied(
     deployed: Sequence[tuple[str, str, Values]], changes: Sequence[Change]
 ) -> Iterator[Obstacle]:
-    """Subnets that go from under an instance that stays, which AWS refuses."""
+    """Subnets that go although an instance in them stays, which AWS refuses."""
     going = {change.address for change in changes if change.goes}
     zones = {
         str(values.get("availability_zone"))

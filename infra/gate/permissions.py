@@ -18,7 +18,7 @@ def denied(
 ) -> Iterator[Obstacle]:
     """The address of each resource that the deployer may not change as planned, and the calls.
 
-    They are judged by the policies of this checkout: whoever runs the plan may have other rights.
+    The policies are those of this checkout; the person who runs the plan may have other rights.
     """
     references = References(plan)
     place = Place(references.account, region, environment)
@@ -37,7 +37,7 @@ def denied(
 
 
 def accesses(change: Change, place: Place, references: References) -> Iterator[Access]:
-    """The requests that a change makes, with the condition keys that are known of them."""
+    """The requests that a change makes, with their condition keys as far as they are known."""
     calls = CALLS.get(change.type)
     if calls is None:
         return
@@ -52,7 +52,7 @@ def accesses(change: Change, place: Place, references: References) -> Iterator[A
         for entry in actions:
             action = entry if isinstance(entry, Action) else Action(entry)
             values = change.before if actions is calls.destroy else change.after
-            # What a plan does not know refers to another resource, or is AWS's own to choose.
+            # A value that the plan does not know comes from another resource, or AWS chooses it.
             if (
                 action.when
                 and not values.get(action.when)
@@ -67,7 +67,7 @@ def accesses(change: Change, place: Place, references: References) -> Iterator[A
             tagged = references.targets(change.address, action.tags_of)
             tags = (references.values(tagged[0]) if tagged else values).get("tags_all") or {}
             context = _context(action, values, region)
-            if resource != "*":  # what is yet to be made has no tags
+            if resource != "*":  # a new resource has no tags yet
                 context |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
             yield Access(action.name, resource, context)
 

@@ -1,6 +1,6 @@
 """Which services of AWS cannot use what a plan gives them: keys, topics, buckets and roles.
 
-The policies of these resources name the services. No policy of the account's own identities helps.
+The policies of these resources name the services. The account's IAM policies do not help.
 """
 
 import json
@@ -19,8 +19,8 @@ from infra.policies.evaluation import ALLOWED, Access, decision
 class Use:
     """A service that uses what the attribute of a type of resource refers to.
 
-    `policy` is the type and attribute of the policy that must let it, found by its own attribute
-    `by` unless the resource has it itself. Braces in the texts stand for values of the resource.
+    `policy` is the type and attribute of the policy that must allow it. Its attribute `by` refers
+    to the resource, unless the resource itself has the policy. Braces stand for its values.
     """
 
     resource: str

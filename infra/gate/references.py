@@ -1,4 +1,4 @@
-"""What the resources of a plan take from each other, and where they are."""
+"""How the resources of a plan refer to each other, and where they are."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _NO_ACCOUNT = "000000000000"
 
 
 class References:
-    """The references between the resources of a plan, with what is known of their values."""
+    """The references between the resources of a plan, and their values as far as they are known."""
 
     def __init__(self, plan: Plan) -> None:
         configuration = plan.get("configuration", {})

@@ -18,10 +18,10 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 @dataclass(frozen=True)
 class Rule:
-    """What one attribute of a type of resource must be, which no model of AWS says.
+    """A rule for one attribute of a type of resource that AWS's models do not state.
 
-    A value is compared with those that are given of `pattern`, `never`, `least`, `most`, `among`
-    and `length`; of a list, each item is. `advice` says what to do, and `source` where AWS says so.
+    A value must satisfy those of `pattern`, `never`, `least`, `most`, `among` and `length` that are
+    given; in a list, each item must. `advice` says what to do, and `source` is AWS's own page.
     """
 
     resource: str

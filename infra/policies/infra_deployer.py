@@ -39,7 +39,7 @@ def infra_deployer_access(place: Place) -> Document:
 
 
 def _other_environments_denied(place: Place) -> Statement:
-    """Whatever a pattern of names lets in: what has the tags of another environment stays closed.
+    """Denies what has another environment's tags, even if a pattern of names would allow it.
 
     The names of `dev-2` begin like those of `dev`, and parts of a VPC have no names. Terraform tags
     all that it creates.

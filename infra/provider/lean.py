@@ -33,12 +33,12 @@ GENERATED = Path(__file__).resolve().parents[1] / ".gen"
 _ENTRY = re.compile(rb'    "[^".]+\.(\w+)[".]')
 _LAZY_EXPORT = re.compile(r"^Object\.defineProperty\(exports, '(\w+)'.*", re.MULTILINE)
 _REQUIRED = re.compile(r'require\("(\.[^"]*)"\)')
-# The archive is not laid out as those that are known.
+# The archive has a layout that this module does not know.
 _UNKNOWN_FORM = "unknown form"
 
 
 def load_lean(package: str, seam: Path) -> None:
-    """Register a provider package, and load of its archive what the module `seam` imports.
+    """Register a provider package, and load only what the module `seam` imports from its archive.
 
     Does nothing if the package is loaded already, as a whole.
 

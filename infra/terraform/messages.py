@@ -1,4 +1,4 @@
-"""What to do about errors that Terraform explains to its own users only."""
+"""What to do about errors that Terraform does not explain in this project's terms."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 # How Terraform colours and frames an error.
 _FRAME = re.compile(r"\x1b\[[0-9;]*m|[│╷╵]")
 
-# The first pattern that is found counts: Terraform says of a file that it cannot read that it could
+# The first match counts: about a state file that it cannot read, Terraform also says that it could
 # not lock it.
 _WAYS: Mapping[str, str] = {
     r"Unsupported state file format": (
-        "the state of {stack} cannot be read, for it is damaged or of a newer Terraform; see "
+        "the state of {stack} cannot be read: it is damaged, or a newer Terraform wrote it; see "
         "docs/runbooks/stuck-lock.md"
     ),
     r"Error acquiring the state lock": (
@@ -22,8 +22,8 @@ _WAYS: Mapping[str, str] = {
         "killed while it wrote; see docs/runbooks/stuck-lock.md"
     ),
     r"Saved plan is stale": (
-        "the saved plan of {stack} is out of date, for something was applied after it; make a new "
-        "one with `make plan OUT=folder`"
+        "the saved plan of {stack} is out of date: something was applied after it was made; make a "
+        "new one with `make plan OUT=folder`"
     ),
     r"Resource (?P<address>\S+) has lifecycle\.prevent_destroy set": (
         "{stack}: cannot work: {address}: the plan would destroy it, and [protection] "

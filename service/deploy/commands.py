@@ -20,8 +20,9 @@ from shared.cli.in_regions import LOGS, RegionRun, parallel_limit, run_in_region
 
 
 def deploy(target: Target) -> None:
-    """Release the built service; with a stage, as a preview. It starts nowhere if one region
-    cannot take it.
+    """Release the built service; with a stage, as a preview.
+
+    Nothing starts if one region cannot take the release.
 
     Raises:
         UserError: a region cannot take the release, or the release failed.
@@ -69,7 +70,7 @@ def releases(target: Target) -> None:
 def delete(target: Target) -> None:
     """Remove the service, whose trades stay in the database; with a stage, a preview and its data.
 
-    Asks on a terminal.
+    On a terminal, it asks first.
 
     Raises:
         UserError: the person declines, there is no such preview, or SAM failed.

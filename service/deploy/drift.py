@@ -1,4 +1,4 @@
-"""Says how what the service was released with differs from what there is now."""
+"""Compares what the service was released with and what exists now."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -81,7 +81,7 @@ def parameter_findings(
     wanted = release_parameters(chosen, copy.environment, copy.stage, production=production)
     # A rollback moves callers without CodeDeploy; the next release has it again.
     wanted.pop(HOW_CALLERS_MOVE)
-    # What the release computes from the database's connections and the account's limit.
+    # The release computes it from the database's connections and the account's limit.
     if RESERVED_CONCURRENCY not in chosen and not copy.stage:
         wanted.pop(RESERVED_CONCURRENCY)
     for parameter, (deployed, value) in changed_parameters(stack.parameters, wanted).items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,9 +46,14 @@ class Origin:
         known = f"commit={self.commit} contract={self.contract} released={self.released}"
         return f"{known}{package}{restores}"
 
+    @property
+    def summary(self) -> str:
+        """The description for people: without the digest of the package."""
+        return str(replace(self, package=""))
+
     @classmethod
     def parse(cls, description: str) -> Origin:
-        """Read a description; that of a version published by hand says nothing."""
+        """Read a description; that of a version published by hand is empty."""
         said = dict(word.split("=", 1) for word in description.split() if "=" in word)
         names = ("commit", "contract", "released", "package")
         known = {name: said[name] for name in names if name in said}

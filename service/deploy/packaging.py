@@ -67,7 +67,8 @@ def upload_code(built: Path, *, bucket: str, prefix: str, key: str, region: str)
             foreign = [name for name, pin in pinned.items() if pin is None]
             if not foreign:
                 break
-            print(f"{bucket}: other code than the build's for {', '.join(foreign)}", flush=True)
+            names = ", ".join(foreign)
+            print(f"{bucket}: has other code for {names}; uploading it again", flush=True)
     code = {}
     for name, pin in pinned.items():
         if pin is None:

@@ -36,8 +36,8 @@ def chosen_parameters(environment: str, variables: Mapping[str, str]) -> dict[st
     """The parameters that the environment's file sets, then `SERVICE_PARAMETERS`; the last counts.
 
     Raises:
-        UserError: one of both is not of the form that it must have, or the template has no such
-            parameter or does not allow the value.
+        UserError: one of them is malformed, or the template has no such parameter or does not allow
+            the value.
     """
     architecture = {"LambdaArchitecture": variables.get("LAMBDA_ARCHITECTURE") or "arm64"}
     return {

@@ -148,7 +148,8 @@ def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
     """
     release, bucket = earlier_release(copy, to)
     package = released_package(copy.stack, bucket, copy.region, release)
-    print(f"{copy.stack}: version {release.version} again ({release.origin})", flush=True)
+    summary = release.origin.summary
+    print(f"{copy.stack}: releasing version {release.version} again ({summary})", flush=True)
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         template = Path(folder) / "template.yaml"
         template.write_text(package.template)
@@ -209,7 +210,8 @@ def release(candidate: Candidate) -> None:
     kept = kept_versions(stack.name, bucket, copy.region)
     if current.version not in kept and current.origin.package == package.digest:
         keep_package(stack.name, bucket, copy.region, current.version, package)
-    print(f"{stack.name}: version {current.version} is released ({current.origin})", flush=True)
+    summary = current.origin.summary
+    print(f"{stack.name}: version {current.version} is released ({summary})", flush=True)
 
 
 def attempt_digest(content: str, deployed: str) -> str:

@@ -46,7 +46,7 @@ def check(file: Path) -> None:
     """Check one migration.
 
     Raises:
-        UserError: it is not one statement, or does more than to add and does not say why.
+        UserError: it is not one statement, or does more than add and does not say why.
     """
     text = file.read_text()
     if _TRIGGER.match(text):
@@ -57,7 +57,7 @@ def check(file: Path) -> None:
                 "if it cannot, say why in a line `-- safe because ...`"
             )
         return
-    # What it does not know becomes a command, which needs a reason: no need to warn.
+    # sqlglot turns what it does not know into a command, which needs a reason: no need to warn.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     known = _WISHES.sub("", text) if _INDEX.search(text) else text
     try:

@@ -70,13 +70,13 @@ def checksum(text: str) -> str:
 
 
 def reason(text: str) -> str:
-    """Why a migration that does more than to add is safe, in its author's words; may be empty."""
+    """Why a migration that does more than add is safe, in its author's words; may be empty."""
     lines = (line.strip() for line in text.splitlines())
     return next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), "")
 
 
 def objections(verdict: Verdict, text: str) -> Iterator[str]:
-    """What speaks against a migration: each is a sentence without a subject."""
+    """The objections to a migration; each is a sentence without its subject."""
     if verdict.algorithm == COPY:
         yield "copies the table, and nobody can trade meanwhile"
     elif verdict.lock != "NONE":

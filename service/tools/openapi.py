@@ -75,16 +75,16 @@ def _post_trade() -> dict[str, Any]:
     return {
         "operationId": "postTrade",
         "summary": "Book a trade.",
-        "description": "With a key, the trade is booked exactly once however often the request is "
-        "sent: further requests are answered with the booked trade, marked as a replay. Without "
-        "one, each request is a new trade.",
+        "description": "With a key, the trade is booked exactly once, however often you send the "
+        "request. Later requests get the booked trade, marked as a replay. Without a key, each "
+        "request books a new trade.",
         "parameters": [
             {
                 "name": fields.KEY_HEADER,
                 "in": "header",
                 "required": False,
-                "description": "The same as the field `client_order_id`; if both are given, they "
-                "must be equal. The key may stand in double quotes.",
+                "description": "Another name for the field `client_order_id`. If both are given, "
+                "they must be equal. The key may be in double quotes.",
                 "schema": _quotable(fields.CLIENT_ORDER_ID),
             }
         ],
@@ -99,10 +99,10 @@ def _post_trade() -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "The trade is booked; or, with `validate_only`, could be.",
+                "description": "The trade was booked; with `validate_only`, it could be.",
                 "headers": {
                     "Idempotency-Replayed": {
-                        "description": "`true` if an earlier request with this key has booked the "
+                        "description": "`true` if an earlier request with this key booked the "
                         "trade; absent otherwise.",
                         "schema": {"type": "string", "enum": ["true"]},
                     }
@@ -132,9 +132,9 @@ def _post_trades() -> dict[str, Any]:
     return {
         "operationId": "postTrades",
         "summary": "Book many trades.",
-        "description": "Each trade has a key and is booked exactly once, however often the batch, "
-        "a part of it or the trade alone is sent. The answer says what became of each trade, in "
-        "the order of the batch.",
+        "description": "Each trade has a key and is booked exactly once, however often you send "
+        "the batch, a part of it, or the trade alone. The answer says what became of each trade, "
+        "in the order of the batch.",
         "requestBody": {
             "required": True,
             "content": {
@@ -181,11 +181,16 @@ def _get_trade() -> dict[str, Any]:
     }
 
 
+_VOIDING = (
+    "A void cannot be undone. Voiding a void trade changes nothing and returns the same answer."
+)
+
+
 def _void_trade() -> dict[str, Any]:
     return {
         "operationId": "voidTrade",
-        "summary": "Void one of the caller's own trades for good.",
-        "description": "Voiding a void trade changes nothing and is answered the same.",
+        "summary": "Void one of the caller's own trades.",
+        "description": _VOIDING,
         "responses": {
             "200": _json("The void trade.", _reference("Trade")),
             **_problems(InvalidParameter, NotYourTrade, TradeNotFound, DatabaseUnavailable),
@@ -196,9 +201,8 @@ def _void_trade() -> dict[str, Any]:
 def _void_any_trade() -> dict[str, Any]:
     return {
         "operationId": "voidAnyTrade",
-        "summary": "Void a trade of any caller for good, with a reason.",
-        "description": "Voiding a void trade changes nothing and is answered the same. An IAM "
-        "policy can withhold this route from callers.",
+        "summary": "Void a trade of any caller, with a reason.",
+        "description": f"{_VOIDING} An IAM policy can withhold this route from callers.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _reference("Voiding")}},
@@ -234,9 +238,9 @@ def _list_trades() -> dict[str, Any]:
 def _list_events() -> dict[str, Any]:
     return {
         "operationId": "listEvents",
-        "summary": "What happened in the book, in order, for those who follow it.",
-        "description": "A follower that goes on with `next_cursor` gets each event once and misses "
-        "none, whoever books trades at the same time. An event never changes.",
+        "summary": "List what happened in the book, in order, for followers.",
+        "description": "A follower that continues with `next_cursor` gets each event once and "
+        "misses none, even while others book trades. An event never changes.",
         "parameters": _query(fields.LIST_EVENTS),
         "responses": {
             "200": _json("A page of events.", _reference("EventPage")),
@@ -248,7 +252,7 @@ def _list_events() -> dict[str, Any]:
 def _list_positions() -> dict[str, Any]:
     return {
         "operationId": "listPositions",
-        "summary": "The net quantity of each symbol: bought less sold, without void trades.",
+        "summary": "The net quantity of each symbol: bought minus sold, without void trades.",
         "parameters": _query(fields.LIST_POSITIONS),
         "responses": {
             "200": _json("The positions, by symbol.", _reference("Positions")),
@@ -269,7 +273,7 @@ def _health(
 
 
 _TEXT = {"type": "string"}
-_WHO = {**_TEXT, "description": "ARN of who booked the trade; `anonymous` without authorisation."}
+_WHO = {**_TEXT, "description": "ARN of who booked the trade; `anonymous` without authorization."}
 
 
 def _schemas() -> dict[str, Any]:
@@ -335,10 +339,10 @@ def _batch_result_schema() -> dict[str, Any]:
     outcome = {
         "type": "string",
         "enum": list(fields.OUTCOMES),
-        "description": "`BOOKED` by this request; `REPLAYED`: an earlier request with this key has "
-        "booked it; `REFUSED`: not booked, for the reason in `code` and `detail`; `SKIPPED`: not "
-        "booked by this request, because another trade of the batch is refused, which is all or "
-        "nothing.",
+        "description": "`BOOKED`: this request booked it. `REPLAYED`: an earlier request with this "
+        "key booked it. `REFUSED`: not booked, for the reason in `code` and `detail`. `SKIPPED`: "
+        "this request did not book it, because another trade of the all-or-nothing batch was "
+        "refused.",
     }
     return _object(
         {
@@ -349,11 +353,11 @@ def _batch_result_schema() -> dict[str, Any]:
                     "client_order_id": _plain(fields.CLIENT_ORDER_ID),
                     "trade_id": fields.TRADE_ID.schema(),
                     "status": _plain(fields.STATUS),
-                    "principal": {**_WHO, "description": f"Of a replay: {_WHO['description']}"},
+                    "principal": {**_WHO, "description": f"For a replay: {_WHO['description']}"},
                     "code": {
                         "type": "string",
                         "enum": [InvalidTrade.code, KeyReused.code],
-                        "description": "Of a refused trade: says what is wrong, for programs.",
+                        "description": "For a refused trade: what is wrong, for programs.",
                     },
                     "detail": {**_TEXT, "description": "The same, for people."},
                 }.items()
@@ -387,7 +391,7 @@ def _trade_schema() -> dict[str, Any]:
             "voided_at": _nullable({**time, "description": "When the trade was voided."}),
             "voided_by": _nullable({**_TEXT, "description": "ARN of who voided the trade."}),
             "void_reason": _nullable(
-                {**_TEXT, "description": "Why, if the trade was voided with a reason."}
+                {**_TEXT, "description": "The reason of the void, if one was given."}
             ),
         }
     )
@@ -425,7 +429,7 @@ def _event_schema() -> dict[str, Any]:
     kind = {
         "type": "string",
         "enum": [BOOKED, VOIDED],
-        "description": "What happened to the trade. It is shown as it was right after.",
+        "description": "What happened to the trade. The event shows it as it was then.",
     }
     cursor = {
         **_plain(fields.LIST_EVENTS["cursor"]),
@@ -465,10 +469,13 @@ def _problem_schema() -> dict[str, Any]:
                 "status": {"type": "integer", "minimum": 400, "maximum": 599},
                 "code": {
                     "type": "string",
-                    "description": "Says what is wrong, for programs; it stays the same.",
+                    "description": "What is wrong, for programs. A code does not change.",
                     "enum": sorted(codes),
                 },
-                "detail": {"type": "string", "description": "Says what is wrong, for people."},
+                "detail": {
+                    "type": "string",
+                    "description": "What is wrong, for people. The words may change.",
+                },
                 "request_id": {"type": "string", "description": "Finds the request in the logs."},
             }
         ),

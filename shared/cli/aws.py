@@ -1,11 +1,22 @@
 """Calls to AWS from commands: each failure becomes one line for the user."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from shared.cli.errors import UserError
 
@@ -14,6 +25,15 @@ if TYPE_CHECKING:
 
 # All that boto3 raises: AWS refused the call, or the call never reached AWS.
 AWS_ERRORS = (BotoCoreError, ClientError)
+# boto3 finds no usable credentials, so it sends no request.
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 
 @contextmanager
@@ -25,10 +45,19 @@ def answering(region: str, service: str = "AWS") -> Iterator[None]:
     """
     try:
         yield
-    except NoCredentialsError as error:
-        raise UserError(f"credentials for AWS are needed: {error}") from None
+    except _NO_CREDENTIALS as error:
+        raise UserError(
+            f"credentials for AWS are needed: {error}. Set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+            'AWS_SECRET_ACCESS_KEY; for the platform on this machine, run eval "$(make local-env)"'
+        ) from None
     except AWS_ERRORS as error:
-        raise UserError(f"{service} in {region} does not answer: {error}") from None
+        raise UserError(f"{service} in {region} does not answer: {error}{_hint(error)}") from None
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, EndpointConnectionError) and os.environ.get("AWS_ENDPOINT_URL"):
+        return ". AWS_ENDPOINT_URL names it: if it is the platform on this machine, run `make up`"
+    return ""
 
 
 def find_stack(name: str, region: str) -> "StackTypeDef | None":

@@ -388,7 +388,7 @@ FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[3
         ("Saved plan is stale", "make a new one"),
         (
             "Error acquiring the state lock\n│ Error message: Unsupported state file format",
-            "cannot be read, for it is damaged",
+            "cannot be read: it is damaged",
         ),
         (
             "Instance cannot be destroyed\n│ Resource aws_kms_key.key has\n│ "

@@ -56,6 +56,20 @@ def test_a_terminal_shows_both_ends_of_the_last_line(
     assert any("aws_rds_cluster_inst" in line and line.endswith("elapsed]") for line in drawn)
 
 
+def test_a_line_that_says_nothing_on_its_own_is_not_shown() -> None:
+    table = [
+        "CREATE_COMPLETE    AWS::Lambda::LayerVers   Dependencies",
+        " " * 19 + "ion",
+        "-" * 60,
+        "",
+    ]
+    assert platform._last_step(table) == "CREATE_COMPLETE AWS::Lambda::LayerVers Dependencies"
+    assert (
+        platform._last_step(["==> dev: terraform plan", "  + id = 1"]) == "==> dev: terraform plan"
+    )
+    assert platform._last_step([]) == ""
+
+
 @pytest.mark.parametrize("width", range(1, 12))
 def test_a_line_fits(width: int) -> None:
     assert len(fit("0123456789", width)) == min(width, 10)

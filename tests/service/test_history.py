@@ -64,6 +64,8 @@ def test_a_description_says_what_a_release_was_made_of(restores: int | None) -> 
     assert (
         len(str(origin)) <= 256
     )  # https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
+    assert "package" not in origin.summary
+    assert str(origin).startswith(origin.summary.partition(" restores")[0])
 
 
 @pytest.mark.parametrize("text", ["", "Books trades", "restores=soon owner=me"])

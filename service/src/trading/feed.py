@@ -20,11 +20,11 @@ from trading.models import BOOKED, Entry, Place, Trade
 from trading.trades import now
 
 _TRADE_PREFIX = "TRADE-"
-# No transaction lasts as long, so that no event of that time is still to come.
+# No transaction lasts this long, so all events of that time have appeared.
 _SETTLED = timedelta(hours=1)
 # How many numbers are given up at a time. A batch that is refused leaves up to 500.
 _MOST_GIVEN_UP = 1000
-# A request reads at least so many numbers at a time, and so many times if none has an event.
+# How many numbers a request reads at a time, at least, and how often if none has an event.
 _LEAST_READ = 200
 _MOST_STEPS = 10
 # A reader may show a commit this much earlier than the writer, which waits for its receipt.
@@ -78,8 +78,8 @@ def parse_start(cursor: str | None, since: datetime | None, book: Book) -> Place
         return Place()
     if since > now() - _SETTLED:
         raise InvalidParameter(
-            "The parameter 'from' must be an hour ago or longer: events of later times may still "
-            "be on their way, and a follower that begins behind them would miss them."
+            "The parameter 'from' must be an hour ago or earlier: later events may still be on "
+            "their way, and a follower that starts behind them would miss them."
         )
     return book.place_before(since)
 

@@ -293,13 +293,13 @@ SYMBOL = Text(
     # At the end, what OCC's option symbols have after an underlying that is filled up to 6 letters.
     pattern=r"[A-Z0-9]+([./&-][A-Z0-9]+)*( {1,5}[0-9]{6}[CP][0-9]{8})?",
     max_length=32,
-    rule="1 to 32 capital letters and digits, with single . - / or & between them, or an option "
-    "symbol of OCC",
+    rule="1 to 32 capital letters and digits, with single . - / or & between them, or an OCC "
+    "option symbol",
     example="AAPL",
 )
 SIDE = Choice("Whether the caller buys or sells.", values=(BUY, SELL))
 STATUS = Choice(
-    "SUCCESS from the booking on; VOID, for good, once the trade is voided.",
+    "SUCCESS once the trade is booked. VOID once it is voided, which cannot be undone.",
     values=(SUCCESS, VOID),
 )
 QUANTITY = Quantity(
@@ -317,14 +317,16 @@ CLIENT_ORDER_ID = Text(
     example="desk-7:2026-01-31:0001",
 )
 TRADE_ID = Text(
-    "The trade's ID; later trades have greater ones.",
+    "The trade's ID. Later trades have greater IDs.",
     pattern=r"TRADE-[0-9A-F]{26}",
     min_length=32,
     max_length=32,
     rule="an ID that the service gave",
     example="TRADE-019C11B5A0F83D1E5B7C9A2F40",
 )
-_CONSISTENT = Flag("Read what every trade booked before this request has changed.")
+_CONSISTENT = Flag(
+    "Read from the writer: the answer includes every trade booked before this request."
+)
 
 
 # The body of POST /trade.
@@ -391,7 +393,9 @@ FILTERS: Mapping[str, Field] = {
 }
 LIST_TRADES: Mapping[str, Field] = {
     **FILTERS,
-    "limit": Whole("The most trades on a page.", default=50, minimum=1, maximum=MAX_PAGE),
+    "limit": Whole(
+        "The most trades that a page may have.", default=50, minimum=1, maximum=MAX_PAGE
+    ),
     "cursor": Text(
         "`next_cursor` of the page before; give the same filters with it.",
         pattern=r"[A-Za-z0-9_-]+",
@@ -414,7 +418,9 @@ LIST_EVENTS: Mapping[str, Field] = {
     "from": Instant(
         "Begin with the events of about this time, which must be an hour ago or longer."
     ),
-    "limit": Whole("The most events on a page.", default=100, minimum=1, maximum=MAX_EVENTS),
+    "limit": Whole(
+        "The most events that a page may have.", default=100, minimum=1, maximum=MAX_EVENTS
+    ),
     "consistent": _CONSISTENT,
 }
 LIST_POSITIONS: Mapping[str, Field] = {"symbol": SYMBOL, "consistent": _CONSISTENT}

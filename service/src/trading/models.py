@@ -30,7 +30,7 @@ class Order:
 
     @property
     def fraction(self) -> Decimal:
-        """What the quantity has behind the point."""
+        """The fraction of the quantity."""
         return Decimal(self.quantity) % 1
 
 

@@ -97,7 +97,7 @@ _VOID_TRADE = (
     f"UPDATE trades SET {', '.join(f'{name} = %s' for name in VOID_COLUMNS)} "  # noqa: S608
     "WHERE trade_id = %s AND status = %s"
 )
-# A symbol without valid trades has no position. One that was sold as much as bought has: 0.
+# A symbol without valid trades has no position. Equal purchases and sales give the position 0.
 _SELECT_POSITIONS = (
     "SELECT symbol, SUM(quantity) FROM positions WHERE {where} GROUP BY symbol "
     "HAVING SUM(quantity) <> 0 OR EXISTS (SELECT 1 FROM trades WHERE "
@@ -316,14 +316,14 @@ class TradeStore:
         return (self._writer if consistent else self._reader).read(*statement, self._deadline)
 
     def _written(self, where: str, values: Sequence[object]) -> Trade | None:
-        """The trade that a change has met; if it cannot be read, the outcome is not known."""
+        """The trade in the way of a change; if it cannot be read, the outcome is unknown."""
         try:
             return self._find(where, values, consistent=True)
         except ReadTimedOut as error:
             raise DatabaseUnavailable from error
 
     def _written_under(self, caller: Caller, keys: Sequence[str | None]) -> dict[str | None, Trade]:
-        """The trades that a change has met, by key."""
+        """The trades in the way of a change, by key."""
         statement = _SELECT_KEYS.format(keys=", ".join(["%s"] * len(keys)))
         try:
             rows = self._fetch((statement, [caller.scope, *keys]), consistent=True)

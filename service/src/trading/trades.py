@@ -131,7 +131,7 @@ def booking(order: Order, booked: Trade, *, is_replay: bool) -> Booking:
 
 
 def void_own_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
-    """Void one of the caller's own trades for good. A trade that is void already does not change.
+    """Void one of the caller's own trades, for ever. A trade that is void already does not change.
 
     Raises:
         TradeNotFound: there is no such trade.
@@ -141,14 +141,14 @@ def void_own_trade(trade_id: str, caller: Caller, book: Book) -> Trade:
     trade = found(book.void(check_trade_id(trade_id), void, within=caller.scope))
     if trade.caller.scope != caller.scope:
         raise NotYourTrade(
-            "Another caller booked the trade, and it was not voided. Who may void any trade uses "
-            f"POST /trade/{trade_id}/void and gives a reason."
+            "Another caller booked the trade, and it was not voided. To void it anyway, send a "
+            f"reason to POST /trade/{trade_id}/void, if you may."
         )
     return trade
 
 
 def void_any_trade(trade_id: str, reason: str, caller: Caller, book: Book) -> Trade:
-    """Void a trade of any caller for good. A trade that is void already does not change.
+    """Void a trade of any caller, for ever. A trade that is void already does not change.
 
     Raises:
         TradeNotFound: there is no such trade.
