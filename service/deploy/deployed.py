@@ -83,16 +83,26 @@ def deployed_stack(name: str, region: str) -> DeployedStack | None:
     )
 
 
-def service_stack(copy: Copy) -> tuple[DeployedStack, str]:
-    """The stack of a copy of the service, and the bucket of its packages.
+def existing_stack(copy: Copy) -> DeployedStack:
+    """The stack of a copy of the service.
 
     Raises:
         UserError: it is not deployed, or AWS does not answer.
     """
     stack = deployed_stack(copy.stack, copy.region)
     if stack is None:
-        raise UserError(f"{copy.stack} is not deployed: run `make deploy-service`")
-    return stack, artifact_bucket(copy)
+        stage = f" SERVICE_STAGE={copy.stage}" if copy.stage else ""
+        raise UserError(f"{copy.stack} is not deployed: run `make deploy-service{stage}`")
+    return stack
+
+
+def service_stack(copy: Copy) -> tuple[DeployedStack, str]:
+    """The stack of a copy of the service, and the bucket of its packages.
+
+    Raises:
+        UserError: it is not deployed, or AWS does not answer.
+    """
+    return existing_stack(copy), artifact_bucket(copy)
 
 
 def artifact_bucket(copy: Copy) -> str:

@@ -39,6 +39,12 @@ _TRIGGER = re.compile(r"(\s*--[^\n]*\n)*\s*CREATE\s+TRIGGER\b", re.IGNORECASE)
 # sqlglot does not know them after an index.
 _WISHES = re.compile(r"\b(ALGORITHM|LOCK)\s*=\s*\w+(?=[\w\s=]*\Z)", re.IGNORECASE)
 _INDEX = re.compile(r"\b(CREATE|DROP)\s+INDEX\b", re.IGNORECASE)
+# MariaDB takes these words, and sqlglot with it. MySQL has them for whole tables and triggers only.
+# https://dev.mysql.com/doc/refman/8.0/en/alter-table.html
+_MARIADB = re.compile(
+    r"\b(COLUMN|INDEX|KEY|CONSTRAINT|ADD|DROP|MODIFY|CHANGE)\s+IF\s+(NOT\s+)?EXISTS\b",
+    re.IGNORECASE,
+)
 _REASON = re.compile(r"^-- safe because \S", re.MULTILINE)
 
 
@@ -46,7 +52,7 @@ def check(file: Path) -> None:
     """Check one migration.
 
     Raises:
-        UserError: it is not one statement, or does more than add and does not say why.
+        UserError: it is not one statement of MySQL, or does more than add and does not say why.
     """
     text = file.read_text()
     if _TRIGGER.match(text):
@@ -57,6 +63,11 @@ def check(file: Path) -> None:
                 "if it cannot, say why in a line `-- safe because ...`"
             )
         return
+    if found := _MARIADB.search(text):
+        raise UserError(
+            f"{file.name}: MySQL does not have {found[0]!r}: leave it out, since each migration is "
+            "applied once"
+        )
     # sqlglot turns what it does not know into a command, which needs a reason: no need to warn.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     known = _WISHES.sub("", text) if _INDEX.search(text) else text

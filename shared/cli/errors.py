@@ -1,5 +1,6 @@
 """How every command tells its user what to do."""
 
+import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -29,10 +30,16 @@ def _show(
 def exit_code(command: Callable[[], None]) -> int:
     """Run `command` and return the exit code of the process.
 
-    It is 0, 1 after a `UserError`, which is printed, or 130 after Ctrl-C, as in a shell.
+    It is 0, 1 after a `UserError`, which is printed, or 130 after Ctrl-C, as in a shell. A reader
+    that has seen enough, such as `head`, is no error.
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """
     try:
         command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,42 +1,39 @@
-"""Which lines `make logs` requests. tests/platform/test_logs.py reads real ones."""
+"""Which lines `make logs` asks for. tests/platform/test_logs.py reads real ones."""
+
+from datetime import timedelta
 
 import pytest
 
-from service.deploy.logs import sam_arguments
+from service.deploy.logs import Wanted
+from service.deploy.target import Copy
 from shared.cli.errors import UserError
 
 
-def test_without_a_word_it_is_what_the_trade_function_said_in_the_last_ten_minutes() -> None:
-    assert sam_arguments({}) == [
-        "logs",
-        "--stack-name=trading-platform-service-useast1-dev",
-        "--region=us-east-1",
-        "--name=TradeFunction",
-        "--start-time=10 minutes ago",
-    ]
+def test_by_default_it_is_what_the_trade_function_said_in_the_last_ten_minutes() -> None:
+    assert Wanted.from_environment({}) == Wanted(
+        copy=Copy("us-east-1", "dev"),
+        function="TradeFunction",
+        since=timedelta(minutes=10),
+        request="",
+        follow=False,
+    )
 
 
 def test_one_request_in_the_access_log_of_a_preview_is_followed() -> None:
-    found = sam_arguments(
+    request = "4008b8c6-4a6d-430d-b706-ccbd83963398"
+    wanted = Wanted.from_environment(
         {
             "ENVIRONMENT_SUFFIX": "qa",
             "REGIONS": "us-west-2",
             "SERVICE_STAGE": "pr-42",
             "FUNCTION": "api",
             "SINCE": "2h",
-            "REQUEST_ID": "4008b8c6-4a6d-430d-b706-ccbd83963398",
+            "REQUEST_ID": request,
             "FOLLOW": "1",
         }
     )
-    assert found == [
-        "logs",
-        "--stack-name=trading-platform-service-uswest2-qa--pr-42",
-        "--region=us-west-2",
-        "--cw-log-group=/aws/apigateway/trading-platform-service-uswest2-qa--pr-42",
-        "--start-time=2 hours ago",
-        '--filter="4008b8c6-4a6d-430d-b706-ccbd83963398"',
-        "--tail",
-    ]
+    copy = Copy("us-west-2", "qa", "pr-42")
+    assert wanted == Wanted(copy, "api", timedelta(hours=2), request, follow=True)
 
 
 @pytest.mark.parametrize(
@@ -52,5 +49,5 @@ def test_what_cannot_be_asked_for_is_one_clear_line(
     variables: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UserError) as refused:
-        sam_arguments(variables)
+        Wanted.from_environment(variables)
     assert message in str(refused.value)

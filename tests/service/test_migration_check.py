@@ -79,6 +79,10 @@ def test_what_may_break_the_running_release_is_rejected_unless_a_reason_is_given
         ("ALTER TABLE trades ADD COLUMN a INT; DROP TABLE trades", "has 2 statements"),
         ("CREATE TABLE (", "not understood as MySQL"),
         ("-- nothing", "may break"),
+        ("ALTER TABLE trades ADD COLUMN IF NOT EXISTS a INT", "MySQL does not have 'COLUMN IF NOT"),
+        ("ALTER TABLE trades ADD IF NOT EXISTS a INT", "MySQL does not have 'ADD IF NOT EXISTS'"),
+        ("CREATE INDEX IF NOT EXISTS i ON trades (side)", "MySQL does not have 'INDEX IF NOT"),
+        ("ALTER TABLE trades DROP COLUMN IF EXISTS a", "MySQL does not have 'COLUMN IF EXISTS'"),
     ],
 )
 def test_what_is_not_one_statement_is_rejected(tmp_path: Path, sql: str, complaint: str) -> None:

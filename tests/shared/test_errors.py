@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.errors import end_quietly_when_interrupted
+from shared.cli.errors import end_quietly_when_interrupted, exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,3 +39,32 @@ def test_both_are_told_in_this_process_as_well(
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     sys.excepthook(ValueError, ValueError("7"), None)
     assert capsys.readouterr().err == "interrupted\nValueError: 7\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = (
+        "import sys; from shared.cli.errors import exit_code\n"
+        "sys.exit(exit_code(lambda: print('line\\n' * 100_000)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_what_a_closed_pipe_did_not_take_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def print_to_a_closed_pipe() -> None:
+        raise BrokenPipeError
+
+    with (tmp_path / "pipe").open("w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert exit_code(print_to_a_closed_pipe) == 0
+        pipe.write("dropped")
+    assert (tmp_path / "pipe").read_text() == ""
