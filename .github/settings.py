@@ -149,7 +149,7 @@ def _protection_of(document: Mapping[str, Any]) -> dict[str, Any]:
             "checks": [{"context": check["context"]} for check in checks["checks"]],
         },
         "required_pull_request_reviews": {
-            # Whoever is listed here merges without a review.
+            # Those who are listed here merge without a review.
             name: value
             for name, value in reviews.items()
             if name not in ("url", "dismissal_restrictions")

@@ -1,1 +1,1 @@
-"""Measures the platform beside its peers: `make bench`, or `make bench-quick`."""
+"""Measures the platform and its peers: `make bench`, or `make bench-quick`."""

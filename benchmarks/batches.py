@@ -1,4 +1,4 @@
-"""Batches: `POST /trades` beside single requests, on one warm execution environment."""
+"""Batches: `POST /trades` compared with single requests, on one warm execution environment."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _sources() -> Iterator[Path]:
         for folder, folders, files in os.walk(_ROOT / package):
             generated = {name for name in folders if name.startswith(".")}
             folders[:] = sorted({*folders} - {"cdktf.out", "__pycache__"} - generated)
-            # Editors keep hidden files beside the open ones, among them links that lead nowhere.
+            # Editors keep hidden files next to open ones, among them links that lead nowhere.
             sources = (name for name in sorted(files) if not name.startswith("."))
             yield from (Path(folder, name) for name in sources)
 

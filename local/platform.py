@@ -40,7 +40,7 @@ _TIMEOUT_SECONDS = 60
 _ANSWER_SECONDS = 10  # even a busy emulator says whose it is within this time
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 0.5
-_HEARTBEAT_SECONDS = 20  # of a pipe or a file, so that nobody thinks that it hangs
+_HEARTBEAT_SECONDS = 20  # for a pipe or a file, so that nobody thinks that it hangs
 _CLEAR_LINE = "\033[K"
 _LOG_TAIL_LINES = 25
 _NEXT_STEPS = """
@@ -107,7 +107,7 @@ def _own_variables(installation: Installation, variables: Mapping[str, str]) -> 
 
 
 def enter_environment(variables: Mapping[str, str]) -> None:
-    """Make `variables` the environment of this process, with none of the user's own beside them."""
+    """Make `variables` the whole environment of this process, without any of the user's own."""
     os.environ.clear()
     os.environ.update(variables)
 
@@ -115,7 +115,7 @@ def enter_environment(variables: Mapping[str, str]) -> None:
 def _past_proxies(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that keep requests to this machine away from a proxy, in both spellings.
 
-    Programs read either spelling, and some prefer the one, some the other.
+    Programs read either spelling, and differ in which one they prefer.
     """
     given = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
     hosts = ",".join(dict.fromkeys([*filter(None, given.split(",")), *_NO_PROXY]))

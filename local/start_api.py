@@ -273,7 +273,7 @@ def require_engine() -> None:
 
 
 def docker(*arguments: str, seconds: float = _DOCKER_SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run `docker`; after `seconds` without an end, the result counts as failed."""
+    """Run `docker`; if it has not ended after `seconds`, the result counts as failed."""
     command = ("docker", *arguments)
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)

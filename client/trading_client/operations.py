@@ -547,7 +547,7 @@ class Operations(ABC):
         limit: int | None = None,
         consistent: bool | None = None,
     ) -> Iterator[Event]:
-        """Follow `list_events` without an end.
+        """Follow `list_events`, endlessly.
 
         Store the `cursor` of what you have processed, to go on from there later.
 

@@ -1,4 +1,4 @@
-"""Finds what is deployed beside the named regions and environment."""
+"""Finds deployments in other regions and environments than the named ones."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

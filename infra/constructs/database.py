@@ -296,7 +296,7 @@ class Database(Construct):
             self.cluster,
             "CKV_AWS_326",
             "backtracking rewinds all tables together, and costs with each write; point-in-time "
-            "recovery restores beside what runs",
+            "recovery restores next to what runs",
         )
         if not self._protection.prevent_destroy:
             accept(self.cluster, "CKV_AWS_139", "protection.prevent_destroy is off here")

@@ -29,8 +29,8 @@ _CHANGES_OF_LOGS = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag
 def preview_limits(place: Place) -> Document:
     """Denies changes of the environment's own service; attach it with the service deployer's.
 
-    The names of roles and queues do not tell a preview from the environment. Whoever can change a
-    role of the environment's service still cannot leave the permissions boundary.
+    The names of roles and queues do not tell a preview from the environment. Those who can change
+    a role of the environment's service still cannot leave the permissions boundary.
     """
     return document(
         deny(

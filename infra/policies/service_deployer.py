@@ -42,7 +42,7 @@ def service_deployer_access(place: Place) -> Document:
     """The roles that a release needs, and a denial of all changes of the data layer.
 
     The denial guards against mistakes: it also holds for a role that another policy allows such
-    changes. Whoever may create or assume other roles can work without it.
+    changes. Those who may create or assume other roles can work around it.
     """
     return document(
         *_roles(place),

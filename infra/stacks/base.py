@@ -18,7 +18,7 @@ from shared.naming import PLATFORM
 class Stack(TerraformStack):
     """A stack with its provider, its default tags, its state backend and the supported versions.
 
-    `tags` are the stack's own default tags, beside those that all stacks have.
+    `tags` are the stack's own default tags, in addition to those that all stacks have.
     """
 
     def __init__(

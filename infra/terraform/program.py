@@ -119,7 +119,7 @@ class Terraform:
         return False
 
     def in_region(self, region: str, folder: Path, command: str, *arguments: str) -> RegionRun:
-        """A run of a command in an initialized folder, to be started beside other regions' runs."""
+        """A command in an initialized folder, to run in parallel with other regions' commands."""
         own = self._command(folder, [command, *COMMANDS[command], "-no-color", *arguments])
         return RegionRun(region, own, self.variables, LOGS / f"{folder.name}-{command}.log")
 

@@ -1,8 +1,8 @@
 """Puts the code of a build into the artifact bucket, and says exactly which bytes a release has.
 
 SAM names an object after the folder that it was made of, and uploads nothing if there is an object
-of that name. Whoever can write to the bucket could put other bytes there. So a release compares the
-objects with the build, and its template names the version of each: S3 never changes a version.
+of that name. Anybody who can write to the bucket could put other bytes there. So a release compares
+the objects with the build, and its template names the version of each: S3 never changes a version.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def _feed(name: str, items: str, item: str, parameters: Sequence[_Parameter]) ->
         [
             signature.replace("*, pause_seconds: float", "*, pause_seconds: float = 1"),
             _docstring(
-                f"Follow `{name}` without an end.",
+                f"Follow `{name}`, endlessly.",
                 "Store the `cursor` of what you have processed, to go on from there later.",
                 [own, *parameters],
             ),

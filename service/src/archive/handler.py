@@ -37,7 +37,7 @@ _STATEMENT_SECONDS = 60.0
 @logger.inject_lambda_context
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Archive the day in `{"date": "2026-01-31"}`, also again, or all missing days.
+    """Archive the day in `{"date": "2026-01-31"}`, even if it has a file, or all missing days.
 
     The answer has the number of trades per day. If a run fails, the days it finished stay archived.
     A run that has used the database ends with a recount of the positions.

@@ -26,7 +26,7 @@ class Credentials:
     """A database user. `repr`, and so the logs, omit the password.
 
     `cursor_key` signs the cursors of lists. It is in the secret because all execution environments
-    need the same one, also during a rotation of the password.
+    need the same one, even during a rotation of the password.
     """
 
     username: str
