@@ -121,7 +121,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Any:
-    """Install what a test needs, and hold the test to what it is marked for."""
+    """Install what a test needs, and check that the test is marked for what it starts."""
     missing = _needs(item) - _installed
     if missing and item.config.getoption("install"):
         try:
@@ -138,7 +138,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Any:
-    """Let what earlier tests shared end with the last test, whatever that one is marked for."""
+    """Let shared parts end with the last test, whatever that test is marked for."""
     if nextitem is None:
         _running.clear()
     return (yield)

@@ -12,7 +12,7 @@ def _progress(text: str) -> None:
 
 
 def main() -> int:
-    """Run a campaign in the folder that is the only argument; 0 if all was as it must be."""
+    """Run a campaign in the folder that is the only argument; 0 if everything was right."""
     from tests.faults.campaign import SIZES, Campaign, CampaignFailed
 
     size, seed = SIZES[os.environ["FAULTS"]], int(os.environ["SEED"])

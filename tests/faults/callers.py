@@ -1,4 +1,4 @@
-"""Callers that book trades with the project's client, and now and then give up."""
+"""Callers that book trades with the project's client, and sometimes give up."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from trading_client import Client, Request, Response, is_replay
 from trading_client.operations import Batch
 
 _SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
-# The outcome is not known: same request, same key.
+# The outcome is unknown: same request, same key.
 _UNKNOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
-# How many of 100 callers give up after a failure, and how many of 100 trades are asked for again.
+# How many of 100 callers give up after a failure, and how many of 100 trades are requested again.
 _GIVEN_UP = 3
 _REPEATED = 3
 _LOOKED_UP = 3
@@ -38,7 +38,7 @@ _MOST_SHARED = 6
 
 @dataclass(frozen=True)
 class Order:
-    """What a caller wants to be booked once."""
+    """A trade that a caller wants to book once."""
 
     key: str
     symbol: str
@@ -47,7 +47,7 @@ class Order:
 
 
 class Ledger:
-    """What the callers have asked for and been told; what the database must agree with."""
+    """What the callers requested and were told. The database must agree with it."""
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
@@ -64,7 +64,7 @@ class Ledger:
         self.orders[order.key] = order
 
     def shared(self, chance: random.Random) -> list[Order]:
-        """Some of the newest orders that all callers share, and a new one."""
+        """Some of the newest orders that all callers share, plus a new one."""
         key = f"shared:{chance.getrandbits(64):x}"
         self._shared.append(Order(key, chance.choice(_SYMBOLS), "BUY", Decimal(7)))
         newest = self._shared[-_MOST_SHARED:]
@@ -80,7 +80,7 @@ class Ledger:
 
 
 class Callers:
-    """Many callers side by side, each with one request at a time."""
+    """Many callers in parallel, each with one request at a time."""
 
     def __init__(
         self, function: Function, ledger: Ledger, *, count: int, pause_seconds: float, seed: int
@@ -97,13 +97,13 @@ class Callers:
         ]
 
     def start(self) -> None:
-        """Let the callers begin."""
+        """Start the callers."""
         self._gate.set()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Let the callers come to an end."""
+        """Let the callers finish, and stop them."""
         self._ended = True
         for caller in self._callers:
             caller.is_ended = True
@@ -113,19 +113,19 @@ class Callers:
                 thread.join()
 
     def all_served_since(self, instant: float) -> bool:
-        """Whether each caller has been served with a trade that it began after an instant."""
+        """Whether each caller got an answer for a trade that it started after an instant."""
         return all(caller.served > instant for caller in self._callers)
 
     def pause(self) -> None:
-        """Let no caller begin with another trade; what was begun goes on."""
+        """Let no caller start another trade; running ones continue."""
         self._gate.clear()
 
     def are_at_rest(self) -> bool:
-        """Whether nothing is going on after `pause`."""
+        """Whether all callers are idle after `pause`."""
         return all(caller.is_waiting for caller in self._callers)
 
     def go_on(self) -> None:
-        """Let the callers go on after `pause`."""
+        """Let the callers continue after `pause`."""
         for caller in self._callers:
             caller.is_waiting = False
         self._gate.set()
@@ -162,7 +162,7 @@ class _Caller:
         self.is_ended = False
 
     def work(self) -> None:
-        """Book a trade or a batch; sometimes, ask for it again, look it up or void it."""
+        """Book a trade or a batch. Sometimes request it again, look it up, or void it."""
         if self._happens(_BATCHES):
             self._trade_batch()
         else:
@@ -268,7 +268,7 @@ class _Caller:
         self._ledger.void_acknowledged.add(trade_id)
 
     def _carry(self, request: Request) -> Response:
-        """Send a request once; after a failure, give up now and then."""
+        """Send a request once; after a failure, sometimes give up."""
         response = self._function.send(request)
         if response.status == HTTPStatus.OK:
             return response
@@ -286,4 +286,4 @@ class _Caller:
 
 
 class _GivenUp(Exception):
-    """A caller no longer wants to know."""
+    """A caller gives up on a request."""

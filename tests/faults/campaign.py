@@ -37,9 +37,9 @@ _MIGRATIONS = Path(__file__).resolve().parents[2] / "service" / "migrations"
 _REGION = "us-east-1"
 # A second address of this machine: both endpoints of a cluster have the same port.
 _READER_HOST = "127.0.0.2"
-# Beyond this, the service is not coming back.
+# After this time, the service does not come back.
 _PATIENCE_SECONDS = 120
-# What was sent before may still be carried out.
+# Statements that were sent earlier may still run.
 _SETTLING_SECONDS = 15
 _POLL_SECONDS = 0.02
 
@@ -61,12 +61,12 @@ SIZES = {
 
 
 class CampaignFailed(Exception):
-    """What must be true is not; the text says after which fault."""
+    """Something that must be true is not. The text says after which fault."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one fault has done: for how long nobody, and somebody, waited for a trade (seconds)."""
+    """What one fault did: for how many seconds no trade was acknowledged, and the slowest trade."""
 
     fault: Fault
     outage: float
@@ -74,7 +74,7 @@ class Outcome:
 
 
 class Campaign:
-    """Runs on a platform of its own, on this machine, from start to end."""
+    """Runs from start to end on its own platform, on this machine."""
 
     def __init__(
         self, folder: Path, size: Size, seed: int, progress: Callable[[str], None]
@@ -140,7 +140,7 @@ class Campaign:
 
     @property
     def report(self) -> str:
-        """What each kind of fault has done, in a table; times are in seconds."""
+        """What each kind of fault did, in a table; times are in seconds."""
         rows = [("fault", "times", "median", "longest", "limit", "slowest trade")]
         for fault in FAULTS:
             outcomes = [outcome for outcome in self._outcomes if outcome.fault is fault]
@@ -223,7 +223,7 @@ class Campaign:
             )
 
     def _check(self, what: str, platform: Platform, callers: Callers) -> None:
-        """Hold all servers, and the API's positions, against what the callers know."""
+        """Compare all servers, and the API's positions, with what the callers know."""
         callers.pause()
         _wait(callers.are_at_rest, f"all callers have an answer after {what}")
         problems: list[str] = []
@@ -253,7 +253,7 @@ class Campaign:
             *(f"{key} was booked twice" for key in self._findings.doubled),
             *self._findings.wrong,
         ]
-        # While nobody books, the follower comes to the end of the feed.
+        # While nobody books, the follower reaches the end of the feed.
         problems += missed(list(follower.seen), book)
         if len(set(books)) > 1:
             problems.append("the servers' books differ")
@@ -273,7 +273,7 @@ class Campaign:
 
 
 def _longest_gap(began: float, times: list[float]) -> float:
-    """The longest time without an acknowledgement, of the time since an instant."""
+    """The longest time without an acknowledgement since an instant."""
     recent = [instant for instant in times if instant >= began]
     return max(after - before for before, after in zip([began, *recent], recent, strict=False))
 

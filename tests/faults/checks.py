@@ -14,7 +14,7 @@ from tests.faults.follower import Seen
 
 @dataclass
 class Findings:
-    """What is wrong with a book of trades; nothing, if all is empty."""
+    """What is wrong with a book of trades; nothing if all fields are empty."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ _SIDES: dict[str, Literal["BUY", "SELL"]] = {"BUY": "BUY", "SELL": "SELL"}
 
 
 def compare(ledger: Ledger, book: list[Entry]) -> Findings:
-    """Hold what callers were told against the book: each acknowledged trade is there, once.
+    """Compare what callers were told with the book: each acknowledged trade is there, once.
 
     A trade whose caller gave up may be there, once. The same holds for voids.
     """

@@ -1,4 +1,4 @@
-"""The faults: what each kind does, and within which time the service must be back."""
+"""The faults: what each kind does, and how soon the service must be back."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _writer_restarts(platform: Platform, chance: random.Random) -> None:
 def _fail_over(platform: Platform, chance: random.Random) -> None:
     cluster = platform.cluster
     cluster.kill(cluster.writer)
-    # Until it is noticed.
+    # Until the clients notice.
     time.sleep(chance.uniform(0, 2))
     cluster.fail_over()
 
 
 def _lose_machine(platform: Platform, chance: random.Random) -> None:
-    """The writer is gone, and nobody is left to say that its connections are closed."""
+    """The writer is gone, and nothing closes its connections."""
     platform.cluster.writer_endpoint.swallow()
     _fail_over(platform, chance)
     platform.cluster.writer_endpoint.deliver(late=False)
@@ -137,7 +137,7 @@ def _secret_rotated(platform: Platform, chance: random.Random) -> None:
         steps.reverse()
     for step in steps:
         step()
-        # Connections outlive their password; without them, it is asked for.
+        # Connections outlive their password. Without a connection, the password is needed.
         cluster.writer_endpoint.cut()
         cluster.reader_endpoint.cut()
         time.sleep(chance.uniform(0.2, 1))
@@ -176,7 +176,7 @@ def _wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("the fault did not take place")
+            raise TimeoutError("the fault did not happen")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""A follower of the book: it polls the feed as docs/reference/api.md says, whatever fails."""
+"""A follower of the book: it polls the feed as docs/reference/api.md says, through all faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Seen = tuple[str, str]
 
 
 class Follower:
-    """Polls the feed all the time, now from a reader and now from the writer."""
+    """Polls the feed all the time, sometimes from a reader and sometimes from the writer."""
 
     def __init__(self, function: Function, seed: int) -> None:
         self._api = Client("", transport=function.send, patience_seconds=math.inf)
@@ -49,7 +49,7 @@ class Follower:
             raise
 
     def _poll(self) -> bool:
-        """Ask once, and keep what is new; whether there was something."""
+        """Ask once, and keep what is new. Return whether there was anything."""
         try:
             page = self._api.list_events(
                 cursor=self._cursor,
@@ -57,7 +57,7 @@ class Follower:
                 consistent=self._random.random() < 0.5,
             )
         except ApiError as error:
-            # A read that took too long: it may be asked for again.
+            # A read that took too long may be repeated.
             if error.code != "READ_TIMED_OUT":
                 self.problems.append(f"GET /events: {error}")
             return False

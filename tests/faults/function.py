@@ -1,7 +1,7 @@
 """The trade function behind its API: events go in, and what API Gateway answers comes out.
 
-Lambda gives each request an execution environment of its own, an idle one or a new one. One that
-dies or takes too long costs its request; the next one gets another.
+Lambda gives each request its own execution environment, an idle or a new one. If it dies or takes
+too long, the request fails, and the next request gets another environment.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CLOCK_SECONDS = (0, 3)
 class Doom:
     """What happens to an execution environment some seconds into a request.
 
-    It is killed; or, with a `timeout`, it stands still, and Lambda kills it after that.
+    It is killed. With a `timeout`, it first hangs that long, and then Lambda kills it.
     """
 
     after: float
@@ -53,7 +53,7 @@ class Function:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        # New processes are copies of one that has loaded the code: as with SnapStart.
+        # New processes are copies of one that has loaded the code, as with SnapStart.
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["tests.faults.environment", "trading.api", "boto3"])
         self._lock = threading.Lock()
@@ -80,16 +80,16 @@ class Function:
             self._idle.clear()
 
     def doom(self, dooms: Sequence[Doom]) -> None:
-        """Let the execution environments of the next requests meet these ends."""
+        """End the execution environments of the next requests in these ways."""
         self._dooms.extend(dooms)
 
     @property
     def is_doomed(self) -> bool:
-        """Whether there are ends to be met."""
+        """Whether some of these ends are still to come."""
         return bool(self._dooms)
 
     def send(self, request: Request) -> Response:
-        """Send a request to the API; whatever happens, there is an answer."""
+        """Send a request to the API. There is always an answer."""
         url = urlsplit(request.path)
         event = {
             **_EVENT,

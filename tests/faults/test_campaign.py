@@ -1,4 +1,4 @@
-"""The service is proven under faults: a campaign, and that it notices what it looks for."""
+"""Proves the service under faults: a campaign, and that its checks notice what they look for."""
 
 from __future__ import annotations
 
