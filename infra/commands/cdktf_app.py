@@ -14,11 +14,10 @@ from botocore.config import Config
 
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
-from infra.config.naming import resource_name
+from infra.config.naming import resource_name, state_key
 from infra.config.regions import RegionConfig
 from infra.gate.obstacles import CLUSTER_WAYS, GLOBAL_WAY, NETWORK_WAY
 from infra.main import synthesize
-from infra.stacks.state import local_state_file, state_key
 from infra.terraform.backend import backend_settings, stack_folder
 from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError, exit_code
@@ -92,7 +91,7 @@ def _conflicts(environment: EnvironmentConfig, region: RegionConfig) -> Iterator
 def _has_state(environment: EnvironmentConfig, region: str) -> bool:
     name = stack_name(region, environment.suffix)
     if not environment.remote_state:
-        return local_state_file(environment, name).exists()
+        return environment.local_state_file(name).exists()
     s3 = boto3.client("s3", region_name=region)
     bucket = backend_settings(region)["bucket"]
     return "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix=state_key(name))

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.config.naming import state_stack_name
 from infra.main import synthesize
-from infra.stacks.state import local_state_file
 from infra.terraform.backend import account_id, backend_arguments, state_bucket_exists
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import UserError, exit_code
@@ -32,7 +31,7 @@ def bootstrap(environment: EnvironmentConfig, terraform: Terraform) -> None:
         name = state_stack_name(region)
         folder = environment.out_dir / "stacks" / name
         print(f"==> {name}: terraform apply", flush=True)
-        began_locally = local_state_file(environment, name).exists()
+        began_locally = environment.local_state_file(name).exists()
         first = began_locally or not state_bucket_exists(region, account_id(region))
         environment = replace(environment, sets_api_logs_role=sets_api_logs_role(region))
         now = replace(environment, remote_state=not first)
@@ -89,7 +88,7 @@ def migrate(environment: EnvironmentConfig, terraform: Terraform) -> None:
         UserError: a region has no local state, or Terraform failed; it has said why.
     """
     for name in environment.stack_names():
-        file = local_state_file(environment, name)
+        file = environment.local_state_file(name)
         if not file.exists():
             raise UserError(f"{file}: there is no such local state to move")
     synthesize(environment)
@@ -120,7 +119,7 @@ def unlock(environment: EnvironmentConfig, terraform: Terraform) -> None:
 
 def _move(environment: EnvironmentConfig, terraform: Terraform, region: str, name: str) -> None:
     folder = environment.out_dir / "stacks" / name
-    file = local_state_file(environment, name)
+    file = environment.local_state_file(name)
     terraform.init(folder, *backend_arguments(environment, region))
     terraform.run(folder, "state", "push", str(file))
     kept = file.rename(file.with_suffix(".moved"))

@@ -67,6 +67,10 @@ class EnvironmentConfig:
         database = self.settings.database.running_on(region.running)
         return self.settings.model_copy(update={"database": database})
 
+    def local_state_file(self, stack: str) -> Path:
+        """The file of a stack's local state."""
+        return self.state_dir / f"{stack}.tfstate"
+
     def stack_names(self) -> tuple[str, ...]:
         """The environment's stacks, in the order of its regions."""
         return tuple(stack_name(region.region, self.suffix) for region in self.regions)

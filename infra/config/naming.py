@@ -87,6 +87,11 @@ def state_lock_table_name(region: str) -> str:
     return resource_name("table", region, "", "state-locks")
 
 
+def state_key(stack: str) -> str:
+    """The key of a stack's state in the state bucket."""
+    return f"{stack}/terraform.tfstate"
+
+
 def state_key_alias(region: str) -> str:
     """The alias of the KMS key that encrypts Terraform's states of a region."""
     return f"alias/{state_stack_name(region)}"

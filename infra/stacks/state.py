@@ -1,9 +1,7 @@
 """Where Terraform keeps a stack's state: in S3 under two locks, or in a local file on request."""
 
-from pathlib import Path
-
 from infra.config.environment import EnvironmentConfig
-from infra.config.naming import state_lock_table_name
+from infra.config.naming import state_key, state_lock_table_name
 from infra.provider.bindings import LocalBackend, S3Backend, TerraformStack
 
 
@@ -19,7 +17,7 @@ def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: st
     if not environment.remote_state:
         LocalBackend(
             stack,
-            path=str(local_state_file(environment, name)),
+            path=str(environment.local_state_file(name)),
             workspace_dir=str(environment.state_dir / f"{name}.workspaces"),
         )
         return
@@ -34,13 +32,3 @@ def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: st
     stack.add_override("terraform.backend.s3.bucket", None)
     # Two locks: S3's own, and the table for tools that do not know S3's.
     stack.add_override("terraform.backend.s3.use_lockfile", True)
-
-
-def local_state_file(environment: EnvironmentConfig, stack: str) -> Path:
-    """The file of a stack's local state."""
-    return environment.state_dir / f"{stack}.tfstate"
-
-
-def state_key(stack: str) -> str:
-    """The key of a stack's state in the state bucket."""
-    return f"{stack}/terraform.tfstate"

@@ -8,7 +8,6 @@ import pytest
 
 from infra.commands import plan
 from infra.config.environment import load_environment
-from infra.stacks.state import local_state_file
 from tests.support.emulator import Emulator
 
 
@@ -24,7 +23,7 @@ def test_a_plan_can_remove_what_other_regions_had(
     environment = load_environment(os.environ)
     aliases = ("copy", "us-east-2", "us-west-2")
     provider = 'provider["registry.terraform.io/hashicorp/aws"]'
-    state = local_state_file(environment, *environment.stack_names())
+    state = environment.local_state_file(*environment.stack_names())
     state.parent.mkdir(parents=True)
     state.write_text(
         json.dumps(

@@ -39,6 +39,9 @@ def test_to_leave_a_synthesis_out_cdktf_is_not_even_loaded(tmp_path: Path) -> No
         for _ in range(2)
     ]
     assert loaded == [b"True\n", b"False\n"]
+    program = "import sys; from infra.commands import deploy; print('jsii' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, env=environment) == b"False\n"
 
 
 @pytest.mark.parametrize(

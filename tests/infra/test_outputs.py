@@ -7,7 +7,6 @@ import pytest
 
 from infra.commands import outputs
 from infra.config.environment import load_environment
-from infra.stacks.state import local_state_file
 from shared.cli.errors import UserError
 from shared.naming import service_stack_name
 from tests.infra.test_state import write_state
@@ -22,7 +21,7 @@ def deployed(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     environment = load_environment(os.environ)
     environment.state_dir.mkdir(parents=True)
     write_state(
-        local_state_file(environment, environment.stack_names()[0]), lineage="shown", serial=1
+        environment.local_state_file(environment.stack_names()[0]), lineage="shown", serial=1
     )
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -102,7 +101,7 @@ def test_a_state_that_cannot_be_read_is_named_with_its_runbook(
     deployed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = load_environment(os.environ)
-    local_state_file(environment, environment.stack_names()[0]).write_text("not a state")
-    with pytest.raises(UserError, match=r"cannot be read, .*; see docs/runbooks/stuck-lock\.md"):
+    environment.local_state_file(environment.stack_names()[0]).write_text("not a state")
+    with pytest.raises(UserError, match=r"cannot be read: .*; see docs/runbooks/stuck-lock\.md"):
         outputs.main()
     assert "Error" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from infra.commands import deploy, plan, remote_state
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
 from infra.provider.bindings import App, TerraformStack
-from infra.stacks.state import keep_state, local_state_file
+from infra.stacks.state import keep_state
 from infra.terraform.backend import account_id, backend_arguments
 from infra.terraform.program import Terraform, installed_terraform
 from shared.cli.errors import UserError
@@ -389,7 +389,7 @@ def test_a_local_state_moves_to_the_bucket_as_it_is(
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", "moved")
     environment = load_environment(os.environ)
     (name,) = environment.stack_names()
-    file = local_state_file(environment, name)
+    file = environment.local_state_file(name)
     with pytest.raises(UserError, match="there is no such local state"):
         remote_state.main(["migrate"])
     file.parent.mkdir(parents=True, exist_ok=True)
