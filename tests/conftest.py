@@ -51,7 +51,6 @@ _SLOW = (
 # These use a second platform. The files of each platform take about the same time.
 _SECOND_PLATFORM = (
     "tests/platform/test_deploy_faults.py",
-    "tests/platform/test_pipelines.py",
     "tests/platform/test_release.py",
     "tests/platform/test_rollback.py",
     "tests/platform/test_runbooks.py",

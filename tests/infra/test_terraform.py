@@ -51,17 +51,18 @@ def test_a_protected_environment_is_not_even_planned_to_be_destroyed(
     assert "==>" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("profile", ["dev", "production"])
-def test_each_profile_is_valid_terraform_in_all_regions(
+@pytest.mark.parametrize(("profile", "region"), [("dev", "us-east-2"), ("production", "us-west-2")])
+def test_each_profile_is_valid_terraform(
     profile: str,
+    region: str,
     settings: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     settings(f'profile = "{profile}"')
-    monkeypatch.setenv("REGIONS", "us-east-1,us-east-2,us-west-2")
+    monkeypatch.setenv("REGIONS", region)
     terraform.main(["validate"])
-    assert capfd.readouterr().out.count("The configuration is valid") == 3
+    assert capfd.readouterr().out.count("The configuration is valid") == 1
 
 
 def test_init_alone_shows_its_output(capfd: pytest.CaptureFixture[str]) -> None:

@@ -351,7 +351,7 @@ def test_no_text_in_a_header_a_parameter_or_the_path_fails(book: Book) -> None:
 
 
 def test_no_event_fails_and_each_writes_what_it_says_or_nothing(book: Book) -> None:
-    @examples(500, 50_000)
+    @examples(250, 50_000)
     @given(hostile.events(book.stock))
     def run(event: Event) -> None:
         note(json.dumps(event))
@@ -362,7 +362,7 @@ def test_no_event_fails_and_each_writes_what_it_says_or_nothing(book: Book) -> N
 
 
 def test_no_new_trade_fails_and_each_is_booked_as_it_is_or_not_at_all(book: Book) -> None:
-    @examples(700, 40_000)
+    @examples(350, 40_000)
     @given(hostile.events(book.stock, routes=[("POST", "/trade")]))
     def run(event: Event) -> None:
         note(json.dumps(event))
@@ -375,7 +375,7 @@ def test_no_new_trade_fails_and_each_is_booked_as_it_is_or_not_at_all(book: Book
 
 
 def test_no_batch_fails_and_each_trade_is_booked_as_it_is_or_not_at_all(book: Book) -> None:
-    @examples(300, 20_000)
+    @examples(200, 20_000)
     @given(hostile.events(book.stock, routes=[("POST", "/trades")]))
     def run(event: Event) -> None:
         note(json.dumps(event))
@@ -409,7 +409,7 @@ def test_no_value_of_a_field_of_a_batch_fails(book: Book) -> None:
 
 
 def test_a_cursor_leads_on_from_where_it_was_given_or_nowhere(book: Book) -> None:
-    @examples(300, 15_000)
+    @examples(150, 15_000)
     @given(hostile.cursors(book.stock), hostile.st.sampled_from((None, ["SUCCESS"], ["VOID"])))
     def run(cursor: str, status: list[str] | None) -> None:
         event = json.loads(json.dumps(hostile.EVENT))
