@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import Any
 
@@ -55,16 +56,20 @@ def test_later_lines_are_followed_until_an_interrupt(platform: Platform) -> None
             **platform.env,
             "ENVIRONMENT_SUFFIX": platform.environment,
             "FOLLOW": "1",
-            "SINCE": "1s",
+            # A busy machine may take some seconds to begin.
+            "SINCE": "1m",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert following.stdout is not None
+    patience = threading.Timer(90, following.kill)
+    patience.start()
     time.sleep(3)
     trade_id = book(platform)["trade_id"]
-    seen = next(line for line in following.stdout if trade_id in line)
+    seen = next((line for line in following.stdout if trade_id in line), "nothing")
+    patience.cancel()
     assert '"trade booked"' in seen
     os.kill(following.pid, signal.SIGINT)
     rest = following.stdout.read()
