@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.deploy.kept_packages import kept_versions, read_package
+from service.tools.migration_losses import COMMENT, DROPS_COLUMN
 from service.tools.migration_verdicts import load_verdicts, refusal, verdict_table
 from shared.cli.errors import UserError
 
 _FUNCTIONS = ("TradeFunction", "ArchiveFunction", "MigrationFunction")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_COMMENT = re.compile(r"--[^\n]*")
 # `DROP a`, `DROP COLUMN a`, `RENAME COLUMN a TO b` and `CHANGE a b …` take the name `a` away.
 _GONE = re.compile(
-    r"\b(?:DROP\s+COLUMN|RENAME\s+COLUMN|CHANGE(?:\s+COLUMN)?"
-    r"|DROP(?!\s+(?:COLUMN|TABLE|INDEX|KEY|PRIMARY|FOREIGN|CONSTRAINT|CHECK|TRIGGER|PARTITION)\b))"
-    r"\s+`?(\w+)`?",
-    re.IGNORECASE,
+    rf"(?:{DROPS_COLUMN}|\bRENAME\s+COLUMN|\bCHANGE(?:\s+COLUMN)?)\s+`?(\w+)`?", re.IGNORECASE
 )
 
 
@@ -44,7 +41,7 @@ def built_schema(built_template: Path) -> Schema:
     nothing else can read or write a column of that name.
     """
     texts = built_migrations(built_template)
-    named = {word for text in texts.values() for word in _WORD.findall(_COMMENT.sub("", text))}
+    named = {word for text in texts.values() for word in _WORD.findall(COMMENT.sub("", text))}
     written = {
         word
         for function in _FUNCTIONS
@@ -102,4 +99,4 @@ def check_added_migrations(stack: str, bucket: str, region: str, texts: Mapping[
 
 def gone_columns(text: str) -> list[str]:
     """The columns that a migration drops or renames."""
-    return _GONE.findall(_COMMENT.sub("", text))
+    return _GONE.findall(COMMENT.sub("", text))

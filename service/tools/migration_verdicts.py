@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from service.tools.migration_losses import LOSS, admitted, unsaid
 from shared.cli.errors import UserError
 from shared.cli.table import table
 
@@ -107,8 +108,11 @@ def _is_in_batches(text: str) -> bool:
 def refusal(name: str, verdict: Verdict | None, text: str) -> str:
     """Why a migration is refused; empty if it is accepted.
 
-    A reason in the file (`-- safe because …`) accepts whatever the server said.
+    A reason in the file (`-- safe because …`) accepts whatever the server said. It does not accept
+    that data goes: a line of its own says that (`-- loses …`).
     """
+    if lost := unsaid(text):
+        return f"{name}: loses {lost}. If this is meant, say what goes in a line `{LOSS}...`"
     if verdict is None or verdict.checksum != checksum(text):
         return f"{name}: no server has judged this file; run `make check-migration`"
     found = "; ".join(objections(verdict, text))
@@ -169,8 +173,12 @@ def _figures(measured: Measured | None) -> tuple[str, str, str, str]:
 def _end(name: str, verdict: Verdict, text: str) -> str:
     if refusal(name, verdict, text):
         return "refused"
-    why = reason(text)
-    said = [*objections(verdict, text), *([f"safe because {why}"] if why else [])]
+    why, lost = reason(text), admitted(text)
+    said = [
+        *([f"loses {lost}"] if lost else []),
+        *objections(verdict, text),
+        *([f"safe because {why}"] if why else []),
+    ]
     return "; ".join(said) or "accepted"
 
 

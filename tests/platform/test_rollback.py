@@ -144,7 +144,10 @@ def test_a_migration_that_no_server_has_judged_is_not_deployed(platform: Platfor
 
 
 def test_a_column_that_a_kept_release_names_is_not_dropped(platform: Platform) -> None:
-    text = "-- safe because no release reads it\nALTER TABLE trades DROP COLUMN price"
+    text = (
+        "-- safe because no release reads it\n-- loses the prices\n"
+        "ALTER TABLE trades DROP COLUMN price"
+    )
     record = RECORD.read_text()
     verdict = Verdict(checksum(text), "INSTANT", "NONE", rebuilds=False)
     before = live(platform)
@@ -154,7 +157,8 @@ def test_a_column_that_a_kept_release_names_is_not_dropped(platform: Platform) -
             told = refused(platform)
     finally:
         RECORD.write_text(record)
-    assert "safe because no release reads it" in told  # in the plan
+    # In the plan.
+    assert "loses the prices; safe because no release reads it" in told
     assert "9999_change: takes the column price away" in told
     assert live(platform) == before
 

@@ -85,11 +85,11 @@ def test_a_file_that_changed_after_its_verdict_is_judged_again() -> None:
     ("text", "is_accepted"),
     [
         ("UPDATE trades SET a = 1 WHERE a IS NULL LIMIT 1000", True),
-        ("DELETE FROM notes WHERE a IS NULL\nLIMIT 20;\n", True),
+        ("-- loses empty notes\nDELETE FROM notes WHERE a IS NULL\nLIMIT 20;\n", True),
         ("UPDATE trades SET a = 1 WHERE a IS NULL", False),
         ("UPDATE trades SET a = 1 WHERE a IS NULL LIMIT 100000", False),
         # It would stop after the first batch: the same rows again do not change.
-        ("UPDATE trades SET a = 1 LIMIT 1000", False),
+        ("-- loses the old values\nUPDATE trades SET a = 1 LIMIT 1000", False),
     ],
 )
 def test_rows_may_change_in_small_batches_that_come_to_an_end(text: str, is_accepted: bool) -> None:
@@ -136,3 +136,17 @@ def test_the_table_shows_figures_and_the_reasons_of_exceptions() -> None:
     assert "COPY, rebuilds" in lines[3]
     assert lines[3].endswith("refused")
     assert lines[4].endswith("not judged")
+
+
+def test_a_migration_that_loses_data_is_refused_until_its_author_says_what_goes() -> None:
+    text = "-- safe because no release reads it\nALTER TABLE trades DROP COLUMN venue"
+    assert judged(GOOD, text) == (
+        "0009_venue: loses the column venue. If this is meant, say what goes in a line "
+        "`-- loses ...`"
+    )
+    said = f"-- loses the venue, which no trade has\n{text}"
+    assert judged(GOOD, said) == ""
+    shown = verdict_table(
+        {"0009_a": said}, {"0009_a": Verdict(checksum(said), INSTANT, "NONE", rebuilds=False)}
+    )
+    assert "loses the venue, which no trade has; safe because no release reads it" in shown
