@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from infra.constructs.resources import accept
-from infra.provider.bindings import SsmParameter, TerraformOutput
-from shared.contract.loader import VERSION_NAME, Contract
+from infra.provider.bindings import Fn, SsmParameter, TerraformOutput
+from shared.contract.loader import CHECKSUM_TAG, VERSION_NAME, Contract
 
 
 class Publication(Construct):
@@ -36,6 +36,7 @@ class Publication(Construct):
                 type=parameter.ssm_type,
                 description=parameter.description,
                 value=values[parameter.logical_name],
+                tags={CHECKSUM_TAG: Fn.sha256(values[parameter.logical_name])},
             )
             for parameter in contract.parameters
         ]

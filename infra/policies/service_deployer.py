@@ -63,7 +63,11 @@ def _release(place: Place) -> list[Statement]:
                 f"arn:aws:cloudformation:{place.region}:aws:transform/*",
             ],
         ),
-        allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),
+        allow(
+            "Contract",
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"],
+            [contract_parameters(place)],
+        ),
         allow("ArtifactBucket", ["s3:GetBucketLocation", "s3:ListBucket"], [artifacts]),
         allow(
             "Artifacts",

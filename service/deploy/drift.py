@@ -11,7 +11,7 @@ from service.deploy.stack_status import why_not
 from service.deploy.target import Copy, Target
 from shared.cli.errors import UserError, exit_code
 from shared.contract.loader import VERSION_NAME, load_contract, version_path
-from shared.contract.published import read_published, version_problem
+from shared.contract.published import edited_by_hand, read_published, version_problem
 from shared.contract.template import requirement_in
 
 
@@ -61,7 +61,13 @@ def value_findings(stack: DeployedStack, region: str, environment: str) -> Itera
         if path not in found:
             yield f"infra must be applied: {name} is gone, but the service was released with it"
         elif found[path].value != value:
-            yield f"service must be redeployed: {name} changed ({value} -> {found[path].value})"
+            now = found[path].value
+            cause = (
+                f"infra must be applied: {name} was edited by hand"
+                if edited_by_hand(path, now, region)
+                else f"service must be redeployed: {name} changed"
+            )
+            yield f"{cause} ({value} -> {now})"
 
 
 def parameter_findings(

@@ -18,6 +18,8 @@ from shared.validation import Section, read_section
 CONTRACT_FILE = Path(__file__).parents[1] / "contract.toml"
 # The SSM parameter with the version of the published values.
 VERSION_NAME = "contract-version"
+# The tag of each published value with its SHA-256 in hexadecimal.
+CHECKSUM_TAG = "Checksum"
 SSM_TYPE_PREFIX = "AWS::SSM::Parameter::Value<"
 
 _NAME = "[a-z0-9-]+(/[a-z0-9-]+)*"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import boto3
@@ -10,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from shared.cli.aws import answering
 from shared.cli.errors import UserError
 from shared.cli.table import table
-from shared.contract.loader import VERSION_NAME, Contract
+from shared.contract.loader import CHECKSUM_TAG, VERSION_NAME, Contract
 from shared.contract.template import Requirement, consumed_names, contract_requirement
 
 _SSM_BATCH = 10  # the most names that GetParameters takes
@@ -66,6 +67,22 @@ def read_published(paths: Iterable[str], region: str) -> dict[str, Published]:
             for each in answer["Parameters"]:
                 found[each["Name"]] = Published(each["Value"], each["Type"])
     return found
+
+
+def edited_by_hand(path: str, value: str, region: str) -> bool:
+    """Whether somebody but the data platform has given the SSM parameter its value.
+
+    An edit of the value leaves the tag with the checksum of the published one. A platform that was
+    deployed by an older release has no such tags.
+
+    Raises:
+        UserError: AWS does not answer, or the tags may not be read.
+    """
+    with answering(region, "SSM Parameter Store"):
+        ssm = boto3.client("ssm", region_name=region)
+        tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=path)["TagList"]
+    published = {tag["Key"]: tag["Value"] for tag in tags}.get(CHECKSUM_TAG)
+    return published is not None and published != sha256(value.encode()).hexdigest()
 
 
 def read_for(template: Path, contract: Contract, environment: str, region: str) -> Reading:

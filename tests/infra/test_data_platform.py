@@ -823,6 +823,22 @@ def test_the_stack_publishes_exactly_the_contract(stack: Stack) -> None:
     }
 
 
+def test_each_published_value_has_its_checksum_beside_it() -> None:
+    """So that a value that somebody edits by hand is told from one that is published."""
+    parameters = one("production").resources("aws_ssm_parameter")
+    tags = {path: resource.get("tags") for path, resource in parameters.items()}
+    assert tags.pop("publication/contract-version") is None
+    assert tags == {
+        path: {"Checksum": f"${{sha256({expression(parameters[path]['value'])})}}"} for path in tags
+    }
+
+
+def expression(value: str) -> str:
+    """A value of Terraform's JSON as an argument of a function."""
+    reference = re.fullmatch(r"\$\{([^}]*)\}", value)
+    return reference[1] if reference else json.dumps(value)
+
+
 def test_the_version_is_published_once_all_its_values_are(stack: Stack) -> None:
     contract = load_contract()
     version = stack.resources("aws_ssm_parameter")["publication/contract-version"]

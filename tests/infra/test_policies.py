@@ -109,6 +109,7 @@ def decide(emulated_account: Emulator) -> Decide:
         ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
         ("s3:PutObject", f"{PLACE.bucket('code')}/{SERVICE}/package", {}),
         ("ssm:GetParameters", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id", {}),
+        ("ssm:ListTagsForResource", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/a", {}),
         ("kms:GenerateDataKey", KEY, OWN_KEY),
         ("iam:CreateRole", ROLE, BOUNDED),
         ("iam:PutRolePolicy", ROLE, BOUNDED),

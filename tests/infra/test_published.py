@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from service.deploy.deployed import deployed_stack
 from service.deploy.drift import value_findings
 from shared.cli.errors import UserError
 from shared.contract.check import ROOT, main
-from shared.contract.loader import Contract, load_contract
+from shared.contract.loader import CHECKSUM_TAG, Contract, load_contract
 from shared.contract.template import consumed_names
 from tests.support.emulator import Emulator
 
@@ -181,6 +182,19 @@ def test_a_service_released_on_1_1_lives_on_1_2_until_it_is_released_again(
         publish(contract.path(parameter, ENVIRONMENT), "false", "String")
     # All of its values still exist, and its range includes the new version.
     assert findings() == []
+    port = contract.path(contract["DatabasePort"], ENVIRONMENT)
+    earlier = aws.client("ssm").get_parameter(Name=port)["Parameter"]["Value"]
+    checksum = {"Key": CHECKSUM_TAG, "Value": sha256(b"3307").hexdigest()}
+    for value, tags, who in (
+        # By a platform of an older release.
+        ("3307", [], "service must be redeployed: database/port changed"),
+        ("3307", [checksum], "service must be redeployed: database/port changed"),
+        ("3308", [checksum], "infra must be applied: database/port was edited by hand"),
+    ):
+        publish(port, value, "String")
+        aws.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=port, Tags=tags)
+        assert findings() == [f"{who} ({earlier} -> {value})"]
+    publish(port, earlier, "String")
     cloudformation.delete_stack(StackName=name)
 
 

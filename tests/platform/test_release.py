@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from shared.contract.loader import load_contract
+from shared.contract.loader import CHECKSUM_TAG, load_contract
 from tests.platform.conftest import REGION, ROOT, Platform, as_user
 from trading_client import ApiError, Client, HttpTransport, Signer
 
@@ -73,6 +74,8 @@ def moved_database(platform: Platform) -> Iterator[str]:
             Description=endpoint.description,
             Overwrite=True,
         )
+        tag = {"Key": CHECKSUM_TAG, "Value": sha256(value.encode()).hexdigest()}
+        ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=[tag])
 
     published = ssm.get_parameter(Name=name)["Parameter"]["Value"]
     publish("localhost")
