@@ -10,6 +10,7 @@ from infra.commands.holdings import holdings
 from infra.commands.kept_keys import keys_kept
 from infra.commands.planning import initialized, run_explained
 from infra.commands.preflight import check_destroy
+from infra.commands.vaults import kept_vaults
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.config.naming import resource_name
 from infra.terraform.program import Terraform, installed_terraform
@@ -35,6 +36,8 @@ def main() -> None:
             cluster = resource_name("cluster", region, environment.suffix)
             if held := holdings(cluster, region, environment.suffix):
                 print(f"==> {folder.name}: {held}", flush=True)
+        for kept in kept_vaults(environment):
+            print(f"warning: {kept}", flush=True)
         if sys.stdin.isatty():
             names = ", ".join(folder.name for folder in folders.values())
             confirm(f"Destroy {names}, with all trades?")

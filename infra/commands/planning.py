@@ -14,6 +14,7 @@ from infra.commands.backup_settings import check_backups
 from infra.commands.consumers import consumption, consumption_changes
 from infra.commands.holdings import holdings
 from infra.commands.running import with_what_runs
+from infra.commands.vaults import full_vaults
 from infra.commands.zones import check_zones
 from infra.config.environment import EnvironmentConfig
 from infra.gate.acceptance import refused
@@ -262,7 +263,8 @@ def _planned(
     plan = read_plan(terraform, folder, file)
     check_state(environment, region, folder.name, plan)
     consumed = consumption(region, environment.suffix)
-    verdict = judge(plan, consumed, refused(plan, region, environment.suffix))
+    obstacles = (*refused(plan, region, environment.suffix), *full_vaults(plan))
+    verdict = judge(plan, consumed, obstacles)
     harmed = {finding.address for finding in (*verdict.obstacles, *verdict.losses)}
     held = (
         holdings(values["cluster_identifier"], region, environment.suffix)

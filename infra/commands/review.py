@@ -17,6 +17,7 @@ from infra.commands.consumers import consumption
 from infra.commands.cost import Estimate, Prices, estimate, load_prices, report
 from infra.commands.planning import check_state, plan_file, plans_folder, read_plan
 from infra.commands.running import with_what_runs
+from infra.commands.vaults import full_vaults
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.gate.acceptance import refused
 from infra.gate.changes import ACTIONS, Change, Plan, deployed_resources, plan_changes
@@ -70,7 +71,7 @@ def review(
         verdict=judge(
             plan,
             consumption(region, environment.suffix),
-            refused(plan, region, environment.suffix),
+            (*refused(plan, region, environment.suffix), *full_vaults(plan)),
         ),
         plan=words.strip(),
         deployed=deployed_stack(plan, region),

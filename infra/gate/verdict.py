@@ -61,8 +61,8 @@ class Verdict:
 def judge(plan: Plan, consumers: Consumers, refused: Iterable[Obstacle] = ()) -> Verdict:
     """Classify a plan by what it does to the data of its stack.
 
-    `refused` is what AWS would refuse of it (`infra.gate.acceptance`). A resource that the plan
-    cannot change as it says is not listed among the losses as well.
+    `refused` is what AWS would refuse of it (`infra.gate.acceptance`), and what is deployed cannot
+    do. A resource that the plan cannot change as it says is not listed among the losses as well.
     """
     changes = list(plan_changes(plan))
     blocked = sorted({Finding(*found) for found in (*obstacles(plan, changes), *refused)})

@@ -18,7 +18,9 @@ from infra.commands.holdings import holdings
 from infra.commands.planning import PlannedStack
 from infra.commands.preflight import check_unprotected
 from infra.commands.snapshots import take_snapshot
+from infra.commands.vaults import kept_vaults, recovery_points
 from infra.config.environment import EnvironmentConfig, load_environment
+from infra.config.naming import resource_name
 from infra.gate.verdict import Finding, Verdict
 from infra.terraform.backend import stack_folder
 from infra.terraform.messages import explained
@@ -375,6 +377,39 @@ def test_a_loss_is_named_with_what_is_lost(
         assert holdings(STACK, REGION, ENVIRONMENT) == ""
     destroy.main()
     assert f"==> {STACK}: {held}" in capfd.readouterr().out
+
+
+def test_a_vault_with_recovery_points_stays_and_a_destroy_says_so_first(
+    aws: Emulator,
+    stack: Document,
+    no_terminal: None,
+    settings: Callable[[str], None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    vault = resource_name("vault", REGION, ENVIRONMENT)
+    stack["resource"]["aws_backup_vault"] = {"vault": {"name": vault, "force_destroy": False}}
+    deploy.main()
+    aws.client("backup").start_backup_job(
+        BackupVaultName=vault,
+        ResourceArn=f"arn:aws:rds:{REGION}:000000000000:cluster:{STACK}",
+        IamRoleArn="arn:aws:iam::000000000000:role/backup",
+    )
+    del stack["resource"]["aws_backup_vault"]
+    capfd.readouterr()
+    with pytest.raises(UserError, match="this plan cannot work"):
+        deploy.main()
+    held = "cannot work: aws_backup_vault.vault: it holds recovery points (1), and AWS deletes no"
+    assert held in capfd.readouterr().out
+    environment = load_environment(os.environ)
+    assert [line.partition(" and stays")[0] for line in kept_vaults(environment)] == [
+        f"the vault {vault} in {REGION} holds recovery points (1)"
+    ]
+    settings("[protection]\nfinal_snapshot = false\n")
+    assert list(kept_vaults(load_environment(os.environ))) == []
+    settings("")
+    destroy.main()
+    assert f"warning: the vault {vault} in {REGION} holds" in capfd.readouterr().out
+    assert recovery_points(vault, REGION) == 0
 
 
 FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[31m│\x1b[0m\n"
