@@ -132,6 +132,7 @@ use_system_mysql() {
     [ -x "$client" ] || client=$(dirname "$(dirname "$server")")/bin/mysql
     [ -x "$client" ] || client=$(command -v mysql) || return 1
     write_program mysql "'$client'" '"$@"'
+    write_program mysqldump "'$(dirname "$client")/mysqldump'" '"$@"'
     write_program mysqld "'$server'" '"$@"'
 }
 
@@ -166,6 +167,7 @@ unpack_debian_mysql() {
     loader=$(find "$files/lib/" -name 'ld-linux*' | head -n 1)
     loader="'$loader' --library-path '$(dirname "$loader"):$files/lib/mysql/private'"
     write_program mysql "$loader" "'$files/bin/mysql'" '"$@"'
+    write_program mysqldump "$loader" "'$files/bin/mysqldump'" '"$@"'
     write_program mysqld "$loader" "'$files/sbin/mysqld'" '"$@"' "'--basedir=$files'" \
         "'--lc-messages-dir=$files/share/mysql'" "'--plugin-dir=$files/lib/mysql/plugin'"
 }

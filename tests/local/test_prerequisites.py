@@ -174,14 +174,16 @@ def mysqld(version: str) -> str:
 @pytest.mark.parametrize("version", ["8.0.46", "8.4.9", "9.7.4-2"])
 def test_a_mysql_that_is_there_and_new_enough_is_taken(machine: Machine, version: str) -> None:
     machine.add("mysqld", mysqld(version))
-    machine.add("mysql", 'echo "client $*"')
+    for program in ("mysql", "mysqldump"):
+        machine.add(program, f'echo "{program} $*"')
     done = machine.run("mysql")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     taken = machine.root / ".cache" / "mysql" / "bin"
     told = subprocess.run([taken / "mysqld"], capture_output=True, text=True, check=True).stdout
     assert version in told
-    told = subprocess.run([taken / "mysql", "a b"], capture_output=True, text=True, check=True)
-    assert told.stdout == "client a b\n"
+    for program in ("mysql", "mysqldump"):
+        told = subprocess.check_output([taken / program, "a b"], text=True)
+        assert told == f"{program} a b\n"
 
 
 @pytest.mark.parametrize("version", ["10.11.19-MariaDB", "5.7.44"])
