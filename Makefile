@@ -286,7 +286,7 @@ test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|sm
 
 .PHONY: test-mistakes
 test-mistakes: setup need-cdktf ## Make more than 100 mistakes of operators, and count what they cost (ARGS=files, MISTAKES=write)
-	@MISTAKES=$(or $(MISTAKES),full) $(PY) -m pytest --quiet --capture=no $(or $(ARGS),tests/mistakes)
+	@MISTAKES=$(or $(MISTAKES),full) $(PY) -m pytest --quiet --numprocesses=2 $(or $(ARGS),tests/mistakes)
 
 .PHONY: format
 format: .venv/.installed ## Format the Python code, and apply ruff's fixes

@@ -55,6 +55,12 @@ _SECOND_PLATFORM = (
     "tests/platform/test_rollback.py",
     "tests/platform/test_runbooks.py",
 )
+# These make their mistakes on a second platform, which takes about the same time as the first.
+_SECOND_CAMPAIGN = (
+    "tests/mistakes/test_edit_matrix.py",
+    "tests/mistakes/test_reverts.py",
+    "tests/mistakes/test_specified_commands.py",
+)
 # The longest files start first, so that the run does not end with one process at work.
 _FIRST = (
     "tests/platform",
@@ -81,6 +87,8 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/mistakes/"):
+            return "second campaign" if file in _SECOND_CAMPAIGN else "first campaign"
         if not file.startswith("tests/platform/"):
             return file
         return "second platform" if file in _SECOND_PLATFORM else "first platform"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,6 +25,11 @@ class Tally:
             f"{self.stuck} environments stuck"
         )
 
+    def add(self, others: Mapping[str, int]) -> None:
+        """Add what other mistakes have cost, by the names of the fields."""
+        for name, value in others.items():
+            setattr(self, name, getattr(self, name) + value)
+
     @contextmanager
     def mistake(self, *shops: Shop) -> Iterator[None]:
         """Count a mistake that may change the environments but lose no trade."""
@@ -41,6 +46,14 @@ class Tally:
         planned = shop.run("plan")
         self.stuck += UNCHANGED not in planned.stdout
         assert UNCHANGED in planned.stdout, planned.stdout
+
+    def check_destroyable(self, shop: Shop) -> None:
+        """Count an environment that cannot be destroyed, after the explicit words that it needs."""
+        shop.document = edited(shop.document, "protection.prevent_destroy", False)
+        shop.lead_to(shop.document)
+        destroyed = shop.run("destroy")
+        self.stuck += destroyed.returncode != 0
+        assert destroyed.returncode == 0, destroyed.stdout
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,35 @@
-"""The environments of the campaign, on one platform that is brought up with `make up`."""
+"""The environments of the campaign, on a platform that is brought up with `make up`.
+
+Two processes share the campaign, each with a platform of its own. A third one, which has started
+them, adds up what the mistakes have cost.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
 
 import pytest
-import requests
 
 from tests.mistakes.campaign import Tally
-from tests.mistakes.mistakes import DOCUMENTS, STANDARD
-from tests.mistakes.operator import TRADES, Shop
+from tests.mistakes.mistakes import STANDARD
+from tests.mistakes.operator import Shop
+from tests.mistakes.shops import Shops
 from tests.platform.conftest import Platform, platform
 
 __all__ = ["platform"]
 
 FULL = os.environ.get("MISTAKES") in ("full", "write")
+_TALLY = pytest.StashKey[Tally]()
+_OUTPUT = "mistakes"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to count."""
+    config.stash[_TALLY] = Tally()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,34 +41,51 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in campaign]
 
 
-@pytest.fixture(scope="session")
-def tally() -> Iterator[Tally]:
-    """What all mistakes together have cost; printed at the end."""
-    tally = Tally()
-    yield tally
-    print(f"\n{tally}")
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what the mistakes of another process have cost."""
+    node.config.stash[_TALLY].add(getattr(node, "workeroutput", {}).get(_OUTPUT, {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that adds up; there, fail if there is any cost."""
+    tally = session.config.stash[_TALLY]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_OUTPUT] = asdict(tally)
+    elif tally.lost or tally.stuck:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what all mistakes together have cost."""
+    if FULL:
+        terminalreporter.write_line(str(config.stash[_TALLY]))
 
 
 @pytest.fixture(scope="session")
-def shops(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Shop]:
-    """The environments with trades in them."""
-    folder = tmp_path_factory.mktemp("mistakes")
-    shops = {
-        name: Shop(platform.settings, folder / name, name, document)
-        for name, document in DOCUMENTS.items()
-    }
-    shops[STANDARD] = standard_shop(platform, shops[STANDARD])
-    for number in range(TRADES):
-        order = {"symbol": "MSFT", "quantity": number + 1}
-        requests.post(platform.trade_url, json=order, timeout=30).raise_for_status()
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """What all mistakes of this process have cost."""
+    return request.config.stash[_TALLY]
+
+
+@pytest.fixture(scope="session")
+def shops(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory, tally: Tally
+) -> Iterator[Shops]:
+    """The environments with trades in them. In the end, none is stuck.
+
+    The one with the service stays: a test destroys it, or `make down` ends it.
+    """
+    shops = Shops(platform, tmp_path_factory.mktemp("mistakes"))
+    yield shops
+
+    def close(shop: Shop) -> None:
+        tally.check_not_stuck(shop)
+        if shop is not shops.opened.get(STANDARD):
+            tally.check_destroyable(shop)
+
     with ThreadPoolExecutor(2) as pool:
-        others = [shop for name, shop in shops.items() if name != STANDARD]
-        for future in [pool.submit(shop.open) for shop in others]:
-            future.result()
-    return shops
-
-
-def standard_shop(platform: Platform, shop: Shop) -> Shop:
-    """The environment that `make up` has deployed, with the service."""
-    state = {"STATE_DIR": platform.env["STATE_DIR"]}
-    return Shop(shop.settings, shop.folder, platform.environment, shop.document, state)
+        for closed in pool.map(close, shops.opened.values()):
+            assert closed is None

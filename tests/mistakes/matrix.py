@@ -62,8 +62,9 @@ EDITS: Mapping[str, Sequence[Any]] = {
 _HEAD = """# What an edit of an environment's file does
 
 `make test-mistakes` plans each of these edits with Terraform against a deployed environment of each
-profile, and compares this table with the verdicts. `make plan` gives the verdict on your own edit,
-with the reasons.
+profile, and compares this table with the verdicts. It also applies each edit that a deploy applies,
+and then the file as it was before, which leads back from each of them. `make plan` gives the
+verdict on your own edit, with the reasons.
 
 | Word | Meaning | `make deploy-infra` |
 |---|---|---|

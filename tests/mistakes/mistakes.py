@@ -20,6 +20,8 @@ DOCUMENTS: Mapping[str, Mapping[str, Any]] = {
         "backup": {"plan": True, "cross_region_copy": True},
     },
 }
+# The deployed environment of each profile.
+DEPLOYED = {"dev": DEV, "standard": STANDARD, "production": GUARDED}
 
 LOSES = r"error: this plan loses data; nothing was applied\. .*ALLOW_LOSS="
 CANNOT = r"error: \S+: this plan cannot work; nothing was applied"

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -135,14 +136,22 @@ class Shop:
         os.close(terminal)
         return subprocess.CompletedProcess(process.args, process.returncode, said)
 
-    def reviewed(self, document: Document | None = None, **more: str) -> str:
-        """Deploy by a plan that was saved, as a person does who has read it."""
+    def reviewed(self, document: Document) -> subprocess.CompletedProcess[str]:
+        """Deploy by a saved plan, as a person does who has read it and gives up what it loses."""
         plans = str(self.folder / "plans")
         planned = self.run("plan", document, OUT=plans)
-        assert planned.returncode == 0, planned.stdout
-        applied = self.run("deploy", document, PLAN=plans, **more)
-        assert applied.returncode == 0, planned.stdout + applied.stdout
-        return planned.stdout + applied.stdout
+        if planned.returncode != 0:
+            return planned
+        losses = re.findall(r"^  loses: (\S+): ", planned.stdout, re.MULTILINE)
+        named = ", ".join(f"{self.stack}: {address}" for address in dict.fromkeys(losses))
+        applied = self.run("deploy", document, PLAN=plans, ALLOW_LOSS=named)
+        said = planned.stdout + applied.stdout
+        return subprocess.CompletedProcess(applied.args, applied.returncode, said)
+
+    def lead_to(self, document: Document) -> None:
+        """Deploy a file by a reviewed plan, which must succeed."""
+        led = self.reviewed(document)
+        assert led.returncode == 0, led.stdout
 
     def open(self) -> None:
         """Deploy the environment, and book trades."""
@@ -175,9 +184,3 @@ class Shop:
     def resources(self) -> str:
         """The resources in the state, which each apply of a change rewrites."""
         return json.dumps(self.state()["resources"], sort_keys=True)
-
-    def addresses(self, type_: str) -> list[str]:
-        """The addresses of the deployed resources of a type."""
-        return [
-            f"{type_}.{each['name']}" for each in self.state()["resources"] if each["type"] == type_
-        ]

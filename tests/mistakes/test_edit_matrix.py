@@ -18,11 +18,9 @@ from infra.config.options import Settings
 from shared.cli.errors import UserError
 from tests.mistakes.campaign import Tally
 from tests.mistakes.matrix import EDITS, PAGE, PROFILES, column, page, written
-from tests.mistakes.mistakes import DEV, GUARDED, STANDARD
+from tests.mistakes.mistakes import DEPLOYED
 from tests.mistakes.operator import Shop, as_toml, edited
 
-# The deployed environment of each profile.
-DEPLOYED = {"dev": DEV, "standard": STANDARD, "production": GUARDED}
 # What a deploy refuses even of a plan that was reviewed.
 REFUSED = ("loses", "cannot work", "refused")
 

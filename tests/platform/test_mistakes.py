@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.mistakes.campaign import check_refused, make
-from tests.mistakes.conftest import standard_shop
 from tests.mistakes.matrix import written
-from tests.mistakes.mistakes import DOCUMENTS, MISTAKES, STANDARD, Mistake
+from tests.mistakes.mistakes import MISTAKES, STANDARD, Mistake
 from tests.mistakes.operator import Shop
+from tests.mistakes.shops import standard_shop
 from tests.platform.conftest import Platform
 from tests.platform.test_local_platform import book
 
@@ -18,8 +18,7 @@ SMALL = [mistake for mistake in MISTAKES if mistake.small]
 @pytest.fixture(scope="module")
 def shop(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     book(platform)
-    folder = tmp_path_factory.mktemp("mistakes")
-    return standard_shop(platform, Shop(platform.settings, folder, STANDARD, DOCUMENTS[STANDARD]))
+    return standard_shop(platform, tmp_path_factory.mktemp("mistakes"))
 
 
 @pytest.mark.parametrize("mistake", SMALL, ids=str)
