@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 
@@ -13,9 +14,11 @@ class UserError(Exception):
 def end_quietly_when_interrupted() -> None:
     """Have a Ctrl-C that nothing handles end the process with one word, and with no traceback.
 
-    A command's package calls this before its modules are loaded, which takes seconds.
+    A command's package calls this before its modules are loaded, which takes seconds. Ctrl-C also
+    ends the helper processes of a library, which then complains when it closes its pipes to them.
     """
     sys.excepthook = _show
+    sys.unraisablehook = partial(_show_unraisable, sys.unraisablehook)
 
 
 def _show(
@@ -25,6 +28,13 @@ def _show(
         print("interrupted", file=sys.stderr)
     else:
         sys.__excepthook__(type_, error, traceback)
+
+
+def _show_unraisable(
+    hook: "Callable[[sys.UnraisableHookArgs], object]", unraisable: "sys.UnraisableHookArgs"
+) -> None:
+    if not issubclass(unraisable.exc_type, BrokenPipeError):
+        hook(unraisable)
 
 
 def exit_code(command: Callable[[], None]) -> int:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,14 +33,38 @@ def test_an_interrupt_ends_in_one_word_and_a_fault_in_its_traceback(
     assert ("Traceback" in finished.stderr) == (error != "KeyboardInterrupt")
 
 
+@pytest.mark.parametrize("package", ["infra.commands", "service.deploy"])
+@pytest.mark.parametrize(("error", "is_shown"), [("BrokenPipeError", False), ("OSError", True)])
+def test_a_helper_process_that_ctrl_c_has_ended_as_well_is_no_fault(
+    package: str, error: str, is_shown: bool
+) -> None:
+    script = f"""
+import atexit, {package}
+def stop():
+    raise {error}
+atexit.register(stop)
+raise KeyboardInterrupt"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.stderr.startswith("interrupted\n")
+    assert ("Traceback" in finished.stderr) is is_shown
+
+
 def test_both_are_told_in_this_process_as_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
     end_quietly_when_interrupted()
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     sys.excepthook(ValueError, ValueError("7"), None)
     assert capsys.readouterr().err == "interrupted\nValueError: 7\n"
+    for error in (BrokenPipeError, OSError):
+        unraisable: Any = SimpleNamespace(exc_type=error)
+        sys.unraisablehook(unraisable)
+    assert [each.exc_type for each in told] == [OSError]
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
