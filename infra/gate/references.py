@@ -39,7 +39,17 @@ class References:
         return next(filter(None, names), UNKNOWN)
 
     def targets(self, address: str, attribute: str) -> list[str]:
-        """The addresses of the planned resources that an attribute of a resource refers to."""
+        """The addresses of the planned resources that an attribute of a resource refers to.
+
+        The configuration of a resource that goes is gone: its value is compared with theirs.
+        """
+        if address not in self._configured:
+            value = self._before(address).get(attribute)
+            return [
+                other
+                for other in self._resources
+                if value and value in (self._before(other).get(name) for name in ("id", "arn"))
+            ]
         expressions = self._configured.get(address, {}).get("expressions", {})
         named = expressions.get(attribute, {}).get("references", [])
         return [target for target in named if target in self._resources]
@@ -51,10 +61,16 @@ class References:
         return values
 
     def region(self, address: str) -> str:
-        """The region of a resource's provider, empty if the plan does not say."""
+        """The region of a resource, empty if the plan does not say."""
+        if address not in self._configured:
+            return "".join(str(self._before(address).get("arn", "")).split(":")[3:4])
         key = self._configured.get(address, {}).get("provider_config_key")
         expressions = self._providers.get(key, {}).get("expressions", {})
         return str(expressions.get("region", {}).get("constant_value", ""))
+
+    def _before(self, address: str) -> Values:
+        before: Values = self._resources[address]["change"].get("before") or {}
+        return before
 
     def _name(self, address: str) -> str:
         """What a resource is called in its ARN, empty if that is not known."""

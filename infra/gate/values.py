@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.gate.calls import CALLS
-from infra.gate.changes import Plan, plan_changes
+from infra.gate.changes import Plan, Values, plan_changes
 from infra.gate.models import input_shape, refusals
 from infra.gate.obstacles import Obstacle
 
@@ -55,30 +55,38 @@ class Rule:
 
 
 def refused(plan: Plan) -> Iterator[Obstacle]:
-    """The address of each resource of a plan with a value that AWS refuses, and why."""
+    """The address of each resource of a plan with a value that AWS refuses, and why.
+
+    AWS has accepted what a change in place leaves as it is. Terraform's state has 0 for some
+    numbers that nobody has given.
+    """
     for change in plan_changes(plan):
         if change.action in ("add", "change", "replace"):
+            kept = change.before if change.action == "change" else {}
             reasons = [
-                *refused_by_model(change.type, change.after),
-                *refused_by_rules(change.type, change.after),
+                *refused_by_model(change.type, change.after, kept),
+                *refused_by_rules(change.type, change.after, kept),
             ]
             yield from ((change.address, reason) for reason in reasons)
 
 
-def refused_by_rules(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """What the rule book says against the values of a type of resource."""
+def refused_by_rules(resource: str, values: Values, kept: Values) -> Iterator[str]:
+    """What the rule book says against the values of a type of resource, except those in `kept`."""
     for rule in rules():
         if rule.resource != resource:
             continue
-        for value in _values(values, rule.attribute.split(".")):
-            if value not in _EMPTY and rule.broken_by(value):
+        path = rule.attribute.split(".")
+        accepted = (*_EMPTY, *_values(kept, path))
+        for value in _values(values, path):
+            if value not in accepted and rule.broken_by(value):
                 yield f"{rule.attribute} is {value!r}: {rule.advice} ({rule.source})"
 
 
-def refused_by_model(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
+def refused_by_model(resource: str, values: Values, kept: Values) -> Iterator[str]:
     """What the model of the operation that creates a type of resource refuses in its values.
 
-    Only values are judged whose parameter has their name; nested blocks differ too much.
+    Only values are judged whose parameter has their name; nested blocks differ too much. Those in
+    `kept` are not judged.
     """
     calls = CALLS.get(resource)
     if calls is None:
@@ -89,7 +97,7 @@ def refused_by_model(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
     for attribute, value in values.items():
         name = (calls.names or {}).get(attribute, attribute.replace("_", ""))
         member = by_name.get(name.lower())
-        if member is None or value in _EMPTY or _is_nested(value):
+        if member is None or value in (*_EMPTY, kept.get(attribute)) or _is_nested(value):
             continue
         for where, why in refusals(members[member], value, attribute):
             yield f"{where}: {why} ({service} {operation}, {member})"

@@ -19,6 +19,7 @@ from infra.gate.verdict import judge
 from infra.policies.evaluation import Access, decision
 from infra.policies.infra_deployer import infra_deployer, infra_deployer_access
 from infra.policies.statements import Document
+from shared.naming import PLATFORM
 from tests.support.synthesized import VARIANTS, variant
 
 REGION, ENVIRONMENT = "us-east-1", "qa"
@@ -94,6 +95,39 @@ def test_a_plan_that_says_little_is_judged_by_what_it_says() -> None:
     )
 
 
+def test_what_the_file_no_longer_has_is_judged_by_what_it_was() -> None:
+    """A copy's alias goes with its key, in another region, and the configuration has neither."""
+    tags = {"Project": PLATFORM}
+    key = {"id": "k", "arn": "arn:aws:kms:us-west-2:0:key/k", "tags_all": tags}
+    name = "alias/trading-copy-us-east-1-qa"
+    alias = {"name": name, "arn": f"arn:aws:kms:us-west-2:0:{name}", "target_key_id": "k"}
+    plan = {
+        "resource_changes": [
+            *change("aws_kms_alias", "delete", **alias)["resource_changes"],
+            *change("aws_kms_key", "delete", **key)["resource_changes"],
+        ]
+    }
+    assert list(refused(plan, REGION, ENVIRONMENT)) == []
+    tags.clear()
+    ((_, text), _) = refused(plan, REGION, ENVIRONMENT)
+    assert text.startswith("infra-deployer may not kms:DeleteAlias on arn:aws:kms:us-west-2:")
+
+
+def test_what_a_change_in_place_leaves_as_it_is_has_been_accepted() -> None:
+    """Terraform's state has 0 for a number of an alarm that nobody has given."""
+    plan = change("aws_cloudwatch_metric_alarm", "update", alarm_name="x", datapoints_to_alarm=0)
+    assert "datapoints_to_alarm" not in str(list(refused(plan, REGION, ENVIRONMENT)))
+    sides = plan["resource_changes"][0]["change"]
+    sides["before"] = {**sides["before"], "datapoints_to_alarm": 3}
+    assert "datapoints_to_alarm: 0 is less than 1" in str(list(refused(plan, REGION, ENVIRONMENT)))
+    scaling = [{"max_capacity": 8, "seconds_until_auto_pause": 0}]
+    cluster = {"cluster_identifier": "x", "serverlessv2_scaling_configuration": scaling}
+    plan = change("aws_rds_cluster", "update", **cluster)
+    assert "auto_pause" not in str(list(refused(plan, REGION, ENVIRONMENT)))
+    plan["resource_changes"][0]["change"]["before"] = {}
+    assert "seconds_until_auto_pause is 0" in str(list(refused(plan, REGION, ENVIRONMENT)))
+
+
 def test_what_a_resource_without_a_known_name_refers_to_is_not_guessed() -> None:
     plan = {
         **change("aws_iam_role_policy", "create", name="x", policy="{}"),
@@ -119,7 +153,7 @@ def test_a_value_that_the_rule_book_knows_is_refused_with_what_to_do_and_the_sou
         "serverlessv2_scaling_configuration": [{"min_capacity": 0.7, "max_capacity": 512}],
         "preferred_backup_window": None,
     }
-    found = list(refused_by_rules("aws_rds_cluster", values))
+    found = list(refused_by_rules("aws_rds_cluster", values, {}))
     assert [text.partition(" (")[0] for text in found] == [
         "backup_retention_period is 36: Aurora keeps backups for 1 to 35 days",
         "enabled_cloudwatch_logs_exports is ['audit', 'postgresql']: Aurora MySQL exports audit, "
@@ -170,14 +204,14 @@ def test_a_rule_compares_what_it_is_given(condition: Any, good: Any, bad: Any) -
 def test_a_value_that_the_model_of_its_call_refuses_is_named(
     type_: str, values: Mapping[str, Any], text: str
 ) -> None:
-    (found,) = refused_by_model(type_, values)
+    (found,) = refused_by_model(type_, values, {})
     assert text in found
 
 
 def test_what_no_model_has_is_not_judged_by_one() -> None:
-    assert list(refused_by_model("aws_new_thing", {"name": 3})) == []
-    assert list(refused_by_model("aws_eip", {"tags": {}, "domain": None, "unknown": 3})) == []
-    assert list(refused_by_model("aws_backup_plan", {"rule": [{"rule_name": "x"}]})) == []
+    assert list(refused_by_model("aws_new_thing", {"name": 3}, {})) == []
+    assert list(refused_by_model("aws_eip", {"tags": {}, "domain": None, "unknown": 3}, {})) == []
+    assert list(refused_by_model("aws_backup_plan", {"rule": [{"rule_name": "x"}]}, {})) == []
 
 
 @pytest.mark.parametrize(
