@@ -1,6 +1,8 @@
 """What each test needs, how long it takes, and how the tests share two cores."""
 
+import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -78,6 +80,17 @@ _FIRST = (
     "tests/service/test_hostile_input.py",
 )
 
+# The variables that choose what a command works on. A shell may have them, as after
+# `eval "$(make local-env)"`.
+_CHOICES = (
+    *("AGAINST", "ALLOW_LOSS", "BASE", "BUILD_DIR", "CDKTF_OUTDIR", "ENVIRONMENT_FILE"),
+    *("ENVIRONMENT_SUFFIX", "EVENT", "FOLLOW", "FUNCTION", "GH_TOKEN", "GITHUB_REPOSITORY", "JSON"),
+    *("LAMBDA_ARCHITECTURE", "LOCAL_DIR", "LOCAL_ENFORCE_IAM", "LOCAL_PORT_BASE"),
+    *("LOCAL_RECORD_CALLS", "LOCK_ID", "NAME", "OUT", "PARALLEL", "PLAN", "PURGE", "RDS_CA_BUNDLE"),
+    *("REGIONS", "REQUEST_ID", "SERVICE_PARAMETERS", "SERVICE_STAGE", "SINCE", "START_API_PORT"),
+    *("STATE", "STATE_DIR", "TO"),
+)
+
 _running: list[pytest.Item] = []
 _installed: set[str] = set()
 
@@ -99,6 +112,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
     return _ByFile(config, log)
 
 
+def forget_the_users_settings(variables: MutableMapping[str, str]) -> None:
+    """Take out what would send tests to an account of the user's, to a proxy, or elsewhere."""
+    for name in [name for name in variables if name.startswith("AWS_") or name in _CHOICES]:
+        del variables[name]
+    variables["AWS_CONFIG_FILE"] = variables["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    variables["AWS_EC2_METADATA_DISABLED"] = "true"
+    given = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    hosts = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    variables["NO_PROXY"] = variables["no_proxy"] = hosts
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--install`, which the targets of the Makefile give."""
     parser.addoption(
@@ -110,6 +134,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the markers known, and watch which processes the tests start."""
+    forget_the_users_settings(os.environ)
     for name, meaning in NEEDS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.addinivalue_line("markers", "pure: needs nothing but .venv and Node.js")

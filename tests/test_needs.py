@@ -57,6 +57,34 @@ def run(folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[s
     )
 
 
+SHELL = {
+    "AWS_PROFILE": "corp",
+    "AWS_ENDPOINT_URL_SSM": "https://ssm.example.com",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "NO_PROXY": "example.com",
+    "STATE": "local",
+    "SERVICE_PARAMETERS": "ApiAuthorization=NONE",
+}
+LOOK = """
+import os
+def test_it():
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "example.com,127.0.0.1,localhost"
+    assert os.environ["HTTP_PROXY"]
+    left = {"AWS_PROFILE", "AWS_ENDPOINT_URL_SSM", "STATE", "SERVICE_PARAMETERS"} & set(os.environ)
+    assert not left
+"""
+
+
+def test_tests_do_not_see_what_the_users_shell_has_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
+    finished = run(tmp_path, LOOK)
+    assert finished.returncode == 0, finished.stdout
+
+
 # A fixture starts Terraform, and its test does not say so.
 ATTACK = """
 import subprocess, pytest
