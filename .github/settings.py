@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
 from api import call, repository_url
 
@@ -198,8 +198,9 @@ def main(command: str, variables: Mapping[str, str]) -> int:
     except HTTPError as error:
         print(f"error: GitHub refuses {error.url}: {error}", file=sys.stderr)
         return 1
-    except URLError as error:
-        print(f"error: GitHub does not answer: {error.reason}", file=sys.stderr)
+    # Also a connection that ends, or an answer that takes too long.
+    except OSError as error:
+        print(f"error: GitHub does not answer: {getattr(error, 'reason', error)}", file=sys.stderr)
         return 1
     print("\n".join(different or ["GitHub has the settings of .github/settings.toml"]))
     return 1 if different else 0

@@ -2,8 +2,10 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 
@@ -190,6 +192,19 @@ def test_what_is_missing_or_refused_is_one_line(
         finished = run(github, command, **env)
         assert finished.returncode != 0
         assert re.fullmatch(f".*{re.escape(said)}.*\n", finished.stderr)
+
+
+def test_a_connection_that_ends_without_an_answer_is_one_line(github: Repository) -> None:
+    def hang_up() -> None:
+        server.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up).start()
+        finished = run(
+            github, "check", GITHUB_API_URL=f"http://127.0.0.1:{server.getsockname()[1]}"
+        )
+    assert finished.returncode == 1
+    assert re.fullmatch("error: GitHub does not answer: .+\n", finished.stderr)
 
 
 OWNERS = (FOLDER / "CODEOWNERS").read_text().splitlines()
