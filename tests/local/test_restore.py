@@ -66,21 +66,63 @@ def next_second() -> datetime:
     return now
 
 
-def test_the_commands_before_an_upgrade_leave_a_snapshot_and_the_version(book: Book) -> None:
+def test_the_commands_of_an_upgrade_leave_a_snapshot_and_go_back_to_it(book: Book) -> None:
     variables = {
         **os.environ,
         "AWS_ENDPOINT_URL": book.emulator.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "REGION": "us-east-1",
+        "CLUSTER": "trades",
     }
-    script = "".join(commands("upgrade", "how-to"))
-    printed = run(f'{script}echo "version $VERSION"', variables, CLUSTER="trades")
-    assert f"version {book.cluster['EngineVersion']}" in printed
+    subnets = book.emulator.client("ec2").describe_subnets()["Subnets"]
+    book.rds.create_db_subnet_group(
+        DBSubnetGroupName="trades",
+        DBSubnetGroupDescription="Private",
+        SubnetIds=[subnet["SubnetId"] for subnet in subnets],
+    )
+    book.rds.create_db_cluster_parameter_group(
+        DBClusterParameterGroupName="trades",
+        DBParameterGroupFamily="aurora-mysql8.0",
+        Description="TLS only",
+    )
+    book.book("before-the-upgrade")
+    before, targets, back = commands("upgrade", "how-to")
+    printed = run(f'{before}{targets}echo "version=$VERSION"', variables)
+    version = book.cluster["EngineVersion"]
+    assert f"version={version}" in printed
     snapshots = book.rds.describe_db_cluster_snapshots(DBClusterIdentifier="trades")
     (snapshot,) = snapshots["DBClusterSnapshots"]
     assert snapshot["DBClusterSnapshotIdentifier"] == "trades-before-upgrade"
-    assert snapshot["EngineVersion"] == book.cluster["EngineVersion"]
+    assert snapshot["EngineVersion"] == version
+
+    book.book("after-the-upgrade")
+    names = {"SNAPSHOT": "trades-before-upgrade", "VERSION": version}
+    assert run(back, variables, **names).splitlines()[-1] == version
+    book.rds.modify_db_cluster(
+        DBClusterIdentifier="trades-restored",
+        ManageMasterUserPassword=True,
+        ApplyImmediately=True,
+    )
+    assert book.trades(book.described("trades-restored")) == {"before-the-upgrade"}
+    query(book.emulator, book.cluster, "DELETE FROM trades")
+
+    for name, error in (
+        ("none", "DBClusterSnapshotNotFoundFault"),
+        ("of-the-restored", "InvalidDBClusterSnapshotStateFault"),
+    ):
+        if name != "none":
+            book.rds.create_db_cluster_snapshot(
+                DBClusterIdentifier="trades-restored", DBClusterSnapshotIdentifier=name
+            )
+            book.rds.delete_db_cluster(
+                DBClusterIdentifier="trades-restored", SkipFinalSnapshot=True
+            )
+        with pytest.raises(ClientError) as refused:
+            book.rds.restore_db_cluster_from_snapshot(
+                DBClusterIdentifier="refused", SnapshotIdentifier=name, Engine="aurora-mysql"
+            )
+        assert refused.value.response["Error"]["Code"] == error
 
 
 def test_a_restored_cluster_has_what_was_there_at_the_time(book: Book) -> None:

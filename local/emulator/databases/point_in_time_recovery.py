@@ -1,11 +1,13 @@
-"""Aurora clusters restored to a point in time.
+"""Aurora clusters restored to a point in time, or from a snapshot.
 
 AWS: RestoreDBClusterToPointInTime creates a cluster with the data of another one at a time within
-its backup retention. The new cluster has no instances and no managed master password.
-DescribeDBClusters returns the earliest and latest possible time.
-ministack: has no such action, and returns the time of creation.
-Here: the new cluster's server applies the other one's binary log up to that time. The log is the
-only backup, and it is always complete. Remove once ministack restores databases without Docker.
+its backup retention, and RestoreDBClusterFromSnapshot with the data of a snapshot. The new cluster
+has no instances and no managed master password. DescribeDBClusters returns the earliest and latest
+possible time.
+ministack: has no such actions, and returns the time of creation. Its snapshots have no data.
+Here: the new cluster's server applies the other one's binary log up to that time, or up to the time
+of the snapshot. The log is the only backup, and it is always complete. So a snapshot can only be
+restored while its cluster exists. Remove once ministack restores databases without Docker.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from local.emulator.rds_actions import (
 )
 
 _ACTION = "RestoreDBClusterToPointInTime"
+_FROM_SNAPSHOT = "RestoreDBClusterFromSnapshot"
+_SNAPSHOT = "CreateDBClusterSnapshot"
 _DAY_SECONDS = 86_400
 # The request or the defaults of a new cluster decide the rest.
 _KEPT = {
@@ -44,8 +48,10 @@ _KEPT = {
 
 
 def install() -> None:
-    """Add the action, and return the range of times that it can restore."""
+    """Add the actions, and return the range of times that can be restored."""
     rds._ACTION_MAP[_ACTION] = _restore
+    rds._ACTION_MAP[_FROM_SNAPSHOT] = _restore_snapshot
+    rds._ACTION_MAP[_SNAPSHOT] = _in_a_new_second(rds._ACTION_MAP[_SNAPSHOT])
     rds._cluster_xml = _describing(rds._cluster_xml)
 
 
@@ -63,15 +69,53 @@ def _restore(parameters: Parameters) -> Any:
         )
     if moment is not None and (reason := _out_of_reach(moment, source)):
         return rds._error("InvalidParameterValue", reason, 400)
+    return _create(_ACTION, source, parameters)
+
+
+def _restore_snapshot(parameters: Parameters) -> Any:
+    name = value(parameters, "SnapshotIdentifier")
+    snapshot = rds._db_cluster_snapshots.get(name)
+    if snapshot is None:
+        return rds._error(
+            "DBClusterSnapshotNotFoundFault", f"DBClusterSnapshot not found: {name}", 404
+        )
+    # Names change; the resource id stays.
+    ids = {cluster["DbClusterResourceId"]: cluster for cluster in rds._clusters.values()}
+    source = ids.get(snapshot["DbClusterResourceId"])
+    if source is None:
+        return rds._error(
+            "InvalidDBClusterSnapshotStateFault",
+            f"The cluster of {name} is gone, and its data with it: the emulator keeps a snapshot's "
+            "data in its cluster.",
+            400,
+        )
+    at = {
+        RESTORE_SOURCE: source["DBClusterIdentifier"],
+        RESTORE_TIME: snapshot["SnapshotCreateTime"],
+    }
+    return _create(_FROM_SNAPSHOT, source, {**parameters, **at})
+
+
+def _in_a_new_second(original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+    """Take a snapshot at the start of a second: times in the log are whole seconds."""
+
+    def create(parameters: Parameters) -> Any:
+        time.sleep(1 - time.time() % 1)
+        return original(parameters)
+
+    return create
+
+
+def _create(action: str, source: Record, parameters: Parameters) -> Any:
+    """Create a cluster whose database is restored from `source`, as the parameters say."""
     kept = {name: str(source[key]) for name, key in _KEPT.items() if source[key]}
     encrypted = str(source["StorageEncrypted"]).lower()
-    # The parameters tell the cluster's database that it is restored.
     created = rds._ACTION_MAP["CreateDBCluster"](
         {**kept, "StorageEncrypted": encrypted, **parameters}
     )
     if created[0] != HTTPStatus.OK:
         return created
-    return render_cluster(_ACTION, rds._clusters[value(parameters, "DBClusterIdentifier")])
+    return render_cluster(action, rds._clusters[value(parameters, "DBClusterIdentifier")])
 
 
 def _out_of_reach(moment: datetime, source: Record) -> str:
