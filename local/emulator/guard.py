@@ -26,6 +26,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # https://www.w3.org/TR/fetch-metadata/: `none` is an address that the user typed.
 _OWN_SITES = {"same-origin", "none"}
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
 
@@ -75,13 +76,21 @@ def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
 
 
 def _is_address(host: str) -> bool:
-    """Whether a Host header is an IP address or `localhost`. A foreign page needs another name."""
+    """Whether a Host header is `localhost` or an address of this machine or of a container network.
+
+    A foreign page needs another name. Browsers say which page a request comes from only if they
+    take its address for this machine. They do not do so for `0.0.0.0` and for IPv4 addresses inside
+    IPv6 ones, which lead here as well.
+    https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
+    """
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name)
     except ValueError:
         return host.rpartition(":")[0] == "localhost" or host == "localhost"
-    return True
+    if address in _THIS_NETWORK or getattr(address, "ipv4_mapped", None):
+        return False
+    return not address.is_unspecified
 
 
 def _without_cross_origin_headers(send: Send) -> Send:

@@ -59,6 +59,11 @@ def topics(emulator: Emulator) -> set[str]:
         ("rebound-with-port", {"Host": "attacker.example:14560"}),
         ("like-localhost", {"Host": "localhost.attacker.example"}),
         ("no-host", {"Host": ""}),
+        # Browsers do not count these as this machine, so they say nothing of the page.
+        ("any-address", {"Host": "0.0.0.0:14560"}),
+        ("any-address-6", {"Host": "[::]:14560"}),
+        ("this-network", {"Host": "0.0.0.1"}),
+        ("mapped", {"Host": "[::ffff:127.0.0.1]:14560"}),
         ("foreign-origin", {"Origin": "https://attacker.example"}),
         ("hidden-origin", {"Origin": "null"}),
         ("other-local-port", {"Origin": "http://127.0.0.1:3000"}),
@@ -93,7 +98,7 @@ def test_own_requests_are_answered_without_cross_origin_headers(
 
 
 def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:
-    """The page posts a hidden form on its own, and fetches the same."""
+    """The page posts a hidden form on its own, fetches the same, and shows it as an image."""
     form = "".join(
         f'<input name="{field}" value="{html.escape(value)}">'
         for field, value in (part.split("=") for part in f"{PARAMETERS}by-form".split("&"))
@@ -103,7 +108,12 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
     (site / "index.html").write_text(
         f'<form id="f" method="post" action="{emulator.url}/" target="frame">{form}</form>'
         '<iframe name="frame" onload="window.loads = (window.loads ?? 0) + 1"></iframe>'
-        f"<script>document.getElementById('f').submit();"
+        + "".join(
+            f'<img src="http://{host}:{emulator.port}/?{html.escape(PARAMETERS)}by-image" '
+            'onerror="window.images = (window.images ?? 0) + 1">'
+            for host in ("127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]")
+        )
+        + f"<script>document.getElementById('f').submit();"
         f"fetch('{emulator.url}/?{PARAMETERS}by-fetch').then(a => a.text())"
         ".then(text => window.read = text, error => window.read = 'refused: ' + error)</script>"
     )
@@ -117,11 +127,11 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
             page.open(f"http://{host}:{server.server_port}/index.html")
             read = page.wait_for(f"location.hostname === '{host}' && window.read")
             assert read.startswith("refused: ")
-            page.wait_for("window.loads >= 2")
+            page.wait_for("window.loads >= 2 && window.images === 3")
         page.open(f"{emulator.url}/?{PARAMETERS}typed")
         page.wait_for("document.body?.innerText.includes('TopicArn')")
         server.shutdown()
-    assert not topics(emulator) & {"by-form", "by-fetch"}
+    assert not topics(emulator) & {"by-form", "by-fetch", "by-image"}
     assert "typed" in topics(emulator)
 
 
