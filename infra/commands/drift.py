@@ -14,6 +14,7 @@ from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
 from infra.terraform.program import Terraform, installed_terraform
+from infra.terraform.without_secrets import without_secrets
 from shared.cli.errors import UserError, exit_code
 
 Plan = Mapping[str, Any]
@@ -72,11 +73,14 @@ def plan_findings(plan: Plan) -> Iterator[str]:
 
 
 def _plan(terraform: Terraform, folder: Path) -> Plan:
-    with TemporaryDirectory(prefix="terraform-plan-") as temporary:
+    with (
+        TemporaryDirectory(prefix="terraform-plan-") as temporary,
+        without_secrets(terraform, folder) as place,
+    ):
         file = f"{temporary}/plan"
         # Take no lock on the state: reading must not make somebody's apply fail.
-        terraform.read(folder, "plan", "-lock=false", f"-out={file}")
-        plan: Plan = json.loads(terraform.read(folder, "show", "-json", file))
+        terraform.read(place, "plan", "-lock=false", f"-out={file}")
+        plan: Plan = json.loads(terraform.read(place, "show", "-json", file))
         return plan
 
 

@@ -24,7 +24,8 @@ from infra.gate.changes import ACTIONS, Change, Plan, deployed_resources, plan_c
 from infra.gate.verdict import Verdict, judge
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
-from infra.terraform.program import Terraform, installed_terraform
+from infra.terraform.program import CONFIGURATION, Terraform, installed_terraform
+from infra.terraform.without_secrets import without_secrets
 from shared.cli.errors import exit_code
 
 # GitHub takes 65,536 characters for a comment; the rest is for the mark that the comment gets.
@@ -60,11 +61,12 @@ def review(
     print(f"==> {folder.name}: terraform plan", file=sys.stderr, flush=True)
     terraform.init(folder, *backend_arguments(environment, region))
     file = plan_file(plans, folder)
-    # A review takes no lock on the state: it must not make somebody's apply fail.
-    terraform.read(folder, "plan", "-lock=false", f"-out={file}")
-    plan = read_plan(terraform, folder, file)
-    check_state(environment, region, folder.name, plan)
-    words = terraform.read(folder, "show", "-no-color", str(file))
+    with without_secrets(terraform, folder) as place:
+        # A review takes no lock on the state: it must not make somebody's apply fail.
+        terraform.read(place, "plan", "-lock=false", f"-out={file}")
+        plan = read_plan(terraform, place, file)
+        check_state(environment, region, folder.name, plan)
+        words = terraform.read(place, "show", "-no-color", str(file))
     return RegionReview(
         region=region,
         changes=tuple(sorted(plan_changes(plan), key=lambda change: ACTIONS.index(change.action))),
@@ -75,7 +77,7 @@ def review(
         ),
         plan=words.strip(),
         deployed=deployed_stack(plan, region),
-        planned=json.loads((folder / "cdk.tf.json").read_text()),
+        planned=json.loads((folder / CONFIGURATION).read_text()),
     )
 
 

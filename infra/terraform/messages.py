@@ -31,8 +31,9 @@ _WAYS: Mapping[str, str] = {
         "prevent_destroy = false alone"
     ),
     r"GetSecretValue.*is not authorized to perform": (
-        "{stack}: Terraform reads the master secret of a global database while it plans, and these "
-        "credentials may not: plan as the infra deployer (docs/how-to/set-up-pipelines.md)"
+        "{stack}: Terraform reads the master secret of a global database in a plan that can be "
+        "applied, and these credentials may not: use `make plan-comment`, or the infra deployer "
+        "(docs/how-to/set-up-pipelines.md)"
     ),
     r"reading S3 Bucket [^:]*: operation error S3: .*AccessDenied": (
         "the credentials may not read the buckets of {stack}: if the state is of another account, "

@@ -36,6 +36,9 @@ _OTHER_PROVIDER = "doesn't match any of the checksums"
 # The version and the hashes of the provider that every stack takes.
 PROVIDER_LOCK = Path(__file__).with_name("providers.lock.hcl")
 
+# The file of a stack's folder that CDKTF writes.
+CONFIGURATION = "cdk.tf.json"
+
 _STAMP = "initialized.sha256"
 
 _LOCK = ".terraform.lock.hcl"
@@ -224,7 +227,7 @@ class Terraform:
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((folder / "cdk.tf.json").read_text())
+    document: dict[str, Any] = json.loads((folder / CONFIGURATION).read_text())
     return document
 
 

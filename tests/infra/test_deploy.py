@@ -439,7 +439,7 @@ FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[3
         (
             "reading Secrets Manager Secret Version: operation error Secrets Manager: "
             "GetSecretValue, AccessDeniedException: User: planner\n│ is not authorized to perform",
-            "plan as the infra deployer (docs/how-to/set-up-pipelines.md)",
+            "use `make plan-comment`, or the infra deployer",
         ),
     ],
 )

@@ -1,12 +1,18 @@
 """What `make drift` says about the data platform, with real Terraform on an emulated account."""
 
+import json
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.commands import deploy, drift
 from infra.commands.unmanaged import unmanaged
+from infra.config.place import Place
+from infra.policies.planner import planner
 from shared.cli.errors import UserError
+from tests.infra.conftest import ACCOUNT
 from tests.support.emulator import Emulator
 from tests.support.small_stack import ENVIRONMENT, PARAMETER, REGION, STACK, Document
 
@@ -101,6 +107,57 @@ def test_drift_names_what_was_added_where_no_plan_shows_it(
     iam.detach_role_policy(RoleName=ROLE, PolicyArn=ADMIN)
     iam.delete_role_policy(RoleName=ROLE, PolicyName="more")
     ssm.delete_parameter(Name=extra)
+
+
+def test_a_planner_finds_drift_where_terraform_reads_a_secret(
+    aws: Emulator, stack: Document, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a global database: the value of a secret is written, and read for another resource."""
+    version = "aws_secretsmanager_secret_version"
+    stack["ephemeral"] = {
+        "aws_secretsmanager_random_password": {"master": {"password_length": 40}},
+        version: {"master": {"secret_id": f"${{{version}.master.secret_id}}"}},
+    }
+    secret = {"name": "trading-platform-global-small/database/master"}
+    written = "${ephemeral.aws_secretsmanager_random_password.master.random_password}"
+    stack["resource"] |= {
+        "aws_secretsmanager_secret": {"master": {**secret, "recovery_window_in_days": 0}},
+        version: {
+            "master": {
+                "secret_id": "${aws_secretsmanager_secret.master.arn}",
+                "secret_string_wo": written,
+                "secret_string_wo_version": 1,
+            }
+        },
+    }
+    stack["resource"]["aws_ssm_parameter"]["name"] = {
+        "name": PARAMETER,
+        "type": "String",
+        "value_wo": f"${{ephemeral.{version}.master.secret_string}}",
+        "value_wo_version": 1,
+    }
+    assert len(findings(capsys)) == 7
+    deploy.main()
+
+    iam = aws.client("iam")
+    iam.create_user(UserName="planner")
+    document = json.dumps(planner(Place(ACCOUNT, REGION, ENVIRONMENT)))
+    iam.put_user_policy(UserName="planner", PolicyName="own", PolicyDocument=document)
+    key = iam.create_access_key(UserName="planner")["AccessKey"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        secrets = boto3.client("secretsmanager", region_name=REGION)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            secrets.get_secret_value(SecretId=secret["name"])
+        capsys.readouterr()
+        drift.main()
+        assert capsys.readouterr().out == f"{STACK}: no drift\n"
+        stack["resource"]["aws_sns_topic"]["alarms"]["display_name"] = "Other"
+        assert findings(capsys) == [
+            "infra must be applied: the configuration asks to update aws_sns_topic.alarms"
+        ]
 
 
 def test_a_stack_that_cannot_be_planned_is_one_clear_line_below_what_terraform_said(

@@ -236,3 +236,14 @@ def test_every_expression_leads_to_something(job: Job) -> None:
         for context, name in re.findall(r"\b(matrix|needs|steps|inputs|env)\.(\w+)", expression):
             assert context == "matrix", f"{expression}: a context that is not known here"
             assert all(name in entry for entry in matrix), expression
+
+
+def test_every_variable_of_the_repository_is_on_a_page() -> None:
+    used = {
+        name
+        for file in (FOLDER / "workflows").glob("*.yml")
+        for name in re.findall(r"\bvars\.(\w+)", file.read_text())
+    }
+    assert "REGIONS_PREVIEW" in used
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    assert {name for name in used if f"`{name}`" not in pages} == set()
