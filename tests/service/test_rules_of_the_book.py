@@ -142,6 +142,58 @@ def test_there_is_no_way_around_the_rules(
     assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "(event_id) VALUES (18446744073709551615)",
+        "(event_id) VALUES (1000)",
+        "(event_id) SELECT MAX(event_id) + 1 FROM trade_events",
+        "(event_id) VALUES (0)",
+        "(event_id, trade_id, kind) VALUES (0, 'x', 'VOIDED')",
+    ],
+)
+def test_no_number_of_a_coming_event_can_be_taken(
+    eve: Cursor,
+    schema: Connection[Cursor],
+    trade_ids: tuple[str, str],
+    address: Address,
+    secrets: Secrets,
+    numbers: str,
+) -> None:
+    (before,) = rows(schema, "SELECT COUNT(*), MAX(event_id) FROM trade_events")
+    with pytest.raises(MySQLError):
+        eve.execute(f"INSERT INTO trade_events {numbers}")
+    assert rows(schema, "SELECT COUNT(*), MAX(event_id) FROM trade_events") == [before]
+    book_trade(Order("AAPL", 1), CALLER, store_at(address, secrets))
+    assert rows(schema, "SELECT COUNT(*) FROM trade_events") == [(before[0] + 1,)]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "insert_id = 18446744073709551614",
+        "auto_increment_increment = 65535, auto_increment_offset = 65535",
+        "auto_increment_increment = 2",
+    ],
+)
+def test_no_setting_of_a_session_chooses_the_number_of_an_event(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str], setting: str
+) -> None:
+    count = "SELECT COUNT(*) FROM trades"
+    before = rows(schema, count)
+    eve.execute(f"SET SESSION {setting}")
+    for change in (
+        BOOK(**VALID),
+        "UPDATE trades SET status = 'VOID', voided_by = '', voided_at = UTC_TIMESTAMP(6) "
+        f"WHERE trade_id = '{trade_ids[0]}'",
+    ):
+        with pytest.raises(MySQLError, match="no session may choose the number"):
+            eve.execute(change)
+    assert rows(schema, count) == before
+    with pytest.raises(MySQLError, match="privilege"):
+        eve.execute("SET SESSION sql_log_bin = 0")
+
+
 def test_the_owner_of_the_schema_can_repair_a_trade(
     schema: Connection[Cursor], trade_ids: tuple[str, str]
 ) -> None:
