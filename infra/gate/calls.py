@@ -113,8 +113,11 @@ CALLS: Mapping[str, Calls] = {
     "aws_backup_selection": Calls(
         on="backup:{region}:{account}:backup-plan:1",
         operation="backup:CreateBackupSelection",
-        add=["backup:CreateBackupSelection", _pass("backup", "iam_role_arn")],
-        destroy=["backup:DeleteBackupSelection"],
+        add=[
+            Action("backup:CreateBackupSelection", tags_of="plan_id"),
+            _pass("backup", "iam_role_arn"),
+        ],
+        destroy=[Action("backup:DeleteBackupSelection", tags_of="plan_id")],
     ),
     "aws_backup_vault": Calls(
         on="backup:{region}:{account}:backup-vault:{name}",

@@ -1,5 +1,7 @@
 """What the platform team may do to apply and destroy the data platform."""
 
+from collections.abc import Mapping
+
 from infra.config.naming import key_alias
 from infra.config.place import Place
 from infra.policies.statements import (
@@ -10,6 +12,7 @@ from infra.policies.statements import (
     deny,
     document,
     in_region,
+    of_own_states,
     state_objects,
     with_state_key,
 )
@@ -17,6 +20,11 @@ from shared.naming import PLATFORM, REGION_CODES
 
 INFRA_DEPLOYER = "infra-deployer"
 INFRA_DEPLOYER_ACCESS = "infra-deployer-access"
+
+_PROJECT = "aws:ResourceTag/Project"
+# RDS tags the secrets of master users.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
+_CLUSTER = "aws:ResourceTag/aws:rds:primaryDBClusterArn"
 
 
 def infra_deployer(place: Place) -> Document:
@@ -56,6 +64,14 @@ def _other_environments_denied(place: Place) -> Statement:
             "Null": {"aws:ResourceTag/Environment": "false"},
         },
     )
+
+
+def _tagged_first(*absent: str) -> Mapping[str, object]:
+    """The condition that a request tags what has no owner yet, and none of the keys `absent`."""
+    return {
+        "StringEquals": {"aws:RequestTag/Project": PLATFORM},
+        "Null": dict.fromkeys((_PROJECT, *absent), "true"),
+    }
 
 
 def _network(place: Place) -> Statement:
@@ -114,16 +130,13 @@ def _keys(place: Place) -> list[Statement]:
             "NewKeys",
             ["kms:CreateKey", "kms:TagResource"],
             ["*"],
-            {
-                "StringEquals": {"aws:RequestTag/Project": PLATFORM},
-                "Null": {"aws:ResourceTag/Project": "true", "kms:ResourceAliases": "true"},
-            },
+            _tagged_first("kms:ResourceAliases"),
         ),
         allow(
             "Keys",
             ["kms:*"],
             [keys],
-            {"StringEquals": {"aws:ResourceTag/Project": PLATFORM}},
+            {"StringEquals": {_PROJECT: PLATFORM}},
         ),
         allow(
             "KeyAliases",
@@ -166,9 +179,6 @@ def _resources_by_name(place: Place) -> list[Statement]:
                     place.arn("backup", f"backup-vault:{name}", region="*")
                     for name in (place.name("vault"), place.name("vault", "copy"))
                 ),
-                place.arn("backup", "backup-plan:*"),
-                # What a vault holds has the ARN of what it was made of: of a snapshot of Aurora.
-                place.arn("rds", "cluster-snapshot:awsbackup:*", region="*"),
                 place.arn("cloudwatch", f"alarm:{place.name('alarm', '*')}"),
                 place.arn("cloudwatch", f"dashboard/{place.name('dashboard')}", region=""),
                 place.arn("logs", f"log-group:/aws/rds/cluster/{place.platform}/*"),
@@ -184,6 +194,7 @@ def _resources_by_name(place: Place) -> list[Statement]:
                 contract_parameters(place),
             ],
         ),
+        *_backups(place),
         # RDS names the master user's secret, and creates and rotates it for its caller. The rights
         # do not include its value.
         # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
@@ -194,6 +205,42 @@ def _resources_by_name(place: Place) -> list[Statement]:
                 for verb in ("CreateSecret", "DescribeSecret", "RotateSecret", "TagResource")
             ],
             [place.arn("secretsmanager", "secret:rds!cluster-*")],
+        ),
+        deny(
+            "MasterSecretsOfOthers",
+            ["secretsmanager:*"],
+            [place.arn("secretsmanager", "secret:rds!cluster-*")],
+            {
+                "StringNotEquals": {
+                    _CLUSTER: [
+                        place.arn("rds", f"cluster:{place.platform}{role}")
+                        # The names of the runbook for a restore.
+                        for role in ("", "-restored", "-damaged")
+                    ]
+                },
+                "Null": {_CLUSTER: "false"},
+            },
+        ),
+    ]
+
+
+def _backups(place: Place) -> list[Statement]:
+    # AWS Backup names plans, and what a vault holds has the ARN of what it was made of: of a
+    # snapshot of Aurora. Tags say whose they are: backups and their copies have the cluster's.
+    # https://docs.aws.amazon.com/aws-backup/latest/devguide/tags-on-backups.html
+    plans = place.arn("backup", "backup-plan:*")
+    return [
+        allow(
+            "NewBackupPlans",
+            ["backup:CreateBackupPlan", "backup:TagResource"],
+            [plans],
+            _tagged_first(),
+        ),
+        allow(
+            "Backups",
+            ["backup:*"],
+            [plans, place.arn("rds", "cluster-snapshot:awsbackup:*", region="*")],
+            {"StringEquals": {_PROJECT: PLATFORM}},
         ),
     ]
 
@@ -269,9 +316,6 @@ def _state(place: Place) -> list[Statement]:
         allow("ApiLogsRole", ["apigateway:GET"], [f"arn:aws:apigateway:{place.region}::/account"]),
         allow("StateBucket", ["s3:ListBucket"], [place.state_bucket]),
         allow("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], state_objects(place)),
-        allow(
-            "StateLocks",
-            ["dynamodb:DescribeTable", "dynamodb:*Item"],
-            [place.state_locks],
-        ),
+        allow("StateLockTable", ["dynamodb:DescribeTable"], [place.state_locks]),
+        allow("StateLocks", ["dynamodb:*Item"], [place.state_locks], of_own_states(place)),
     ]

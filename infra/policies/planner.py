@@ -7,6 +7,7 @@ from infra.policies.statements import (
     allow,
     contract_parameters,
     document,
+    of_own_states,
     service_functions,
     state_objects,
     with_state_key,
@@ -87,5 +88,5 @@ def _state(place: Place) -> list[Statement]:
         allow("State", ["s3:GetObject"], state_objects(place)),
         allow("StateKey", ["kms:Decrypt"], [place.arn("kms", "key/*")], with_state_key(place)),
         # The table also holds the checksum of each state.
-        allow("StateChecksums", ["dynamodb:GetItem"], [place.state_locks]),
+        allow("StateChecksums", ["dynamodb:GetItem"], [place.state_locks], of_own_states(place)),
     ]

@@ -2,13 +2,15 @@
 
 from infra.config.place import Place
 from infra.policies.statements import (
-    SERVICE,
     Document,
     deny,
     deny_all_but,
     document,
     in_region,
     of_stacks,
+    own_layers,
+    own_roles,
+    service_alarms,
 )
 
 PREVIEW_LIMITS = "preview-limits"
@@ -27,11 +29,7 @@ _CHANGES_OF_LOGS = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag
 
 
 def preview_limits(place: Place) -> Document:
-    """Denies changes of the environment's own service; attach it with the service deployer's.
-
-    The names of roles and queues do not tell a preview from the environment. Those who can change
-    a role of the environment's service still cannot leave the permissions boundary.
-    """
+    """Denies changes of the environment's own service; attach it with the service deployer's."""
     return document(
         deny(
             "EnvironmentsOwnStack",
@@ -41,10 +39,13 @@ def preview_limits(place: Place) -> Document:
         # Their names have nothing of the stack's that would tell it from a preview's.
         deny(
             "EnvironmentsOwnFunctionsAndApi",
-            ["apigateway:*", "lambda:*"],
+            ["apigateway:*", "lambda:*", "sqs:*"],
             ["*"],
             of_stacks(place.service),
         ),
+        # Not even to give one of them to a function of a preview.
+        deny("EnvironmentsOwnRoles", ["iam:*"], [own_roles(place)]),
+        deny("EnvironmentsOwnLayer", ["lambda:*"], own_layers(place)),
         # What the environment's next release or rollback deploys.
         deny(
             "EnvironmentsOwnPackages",
@@ -54,13 +55,13 @@ def preview_limits(place: Place) -> Document:
         deny_all_but(
             "LogsOfOthers",
             [f"logs:{verb}*" for verb in _CHANGES_OF_LOGS],
-            [place.arn("logs", f"log-group:/aws/*/{place.previews}*")],
+            [place.arn("logs", f"log-group:/aws/*/{place.previews}/*")],
             in_region(place),
         ),
         deny_all_but(
             "DeploymentsOfOthers",
             [f"codedeploy:{verb}*" for verb in ("Create", "Delete", "Put", "Update")],
-            [place.arn("codedeploy", f"*:{place.previews}*")],
+            [place.arn("codedeploy", f"*:{place.previews}")],
             in_region(place),
         ),
         # A preview has no alarm, no dashboard and no schedule.
@@ -68,8 +69,8 @@ def preview_limits(place: Place) -> Document:
             "OperationOfOthers",
             ["cloudwatch:*", "scheduler:*"],
             [
-                place.arn("cloudwatch", f"alarm:{SERVICE}-*"),
-                place.arn("cloudwatch", f"dashboard/{SERVICE}-*", region=""),
+                *service_alarms(place),
+                place.arn("cloudwatch", f"dashboard/{place.service}", region=""),
                 place.arn("scheduler", "*"),
             ],
         ),

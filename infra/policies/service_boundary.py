@@ -9,24 +9,31 @@ from infra.policies.statements import (
     allow,
     contract_parameters,
     deny,
+    deny_all_but,
     document,
-    hooks,
+    hook,
+    of_other_stacks,
+    of_stacks,
+    own_deployments,
+    own_logs,
     preview_folder,
+    preview_roles,
     preview_secrets,
+    service_deployments,
     service_functions,
     service_logs,
     with_environment_key,
 )
+from shared.naming import PREVIEW_MARK
 
 BOUNDARY = "service-boundary"
 
 _NETWORK_INTERFACES = (
-    "ec2:AssignPrivateIpAddresses",
+    "ec2:*ssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
 )
 
 
@@ -45,7 +52,7 @@ def service_boundary(
         *_secrets(place, master_secret or place.arn("secretsmanager", "secret:rds!cluster-*")),
         *_data(place),
         *_invocation(place),
-        *_release(place),
+        *_previews(place),
     )
 
 
@@ -63,15 +70,14 @@ def _telemetry(place: Place) -> list[Statement]:
             ["logs:CreateLogStream", "logs:PutLogEvents"],
             service_logs(place),
         ),
-        # API Gateway looks up its log groups, and X-Ray has no resources.
+        # CodeDeploy checks alarms, API Gateway looks up its log groups, and X-Ray has no resources.
         allow(
             "LogsAndTraces",
             [
-                "logs:DescribeLogGroups",
-                "logs:DescribeLogStreams",
+                "cloudwatch:DescribeAlarms",
+                "logs:DescribeLog*",
                 "xray:GetSampling*",
-                "xray:PutTelemetryRecords",
-                "xray:PutTraceSegments",
+                "xray:PutT*",
             ],
             ["*"],
         ),
@@ -85,10 +91,10 @@ def _network(place: Place, vpc: str | None) -> list[Statement]:
         # The function's own code does not need them.
         # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
         deny(
-            "NoNetworkInterfacesForCode",
-            list(_NETWORK_INTERFACES),
+            "NoNetworkForCode",
+            ["ec2:*"],
             ["*"],
-            {"ArnLike": {"lambda:SourceFunctionArn": place.arn("lambda", "function:*")}},
+            {"Null": {"lambda:SourceFunctionArn": "false"}},
         ),
     ]
     if vpc:
@@ -100,16 +106,6 @@ def _network(place: Place, vpc: str | None) -> list[Statement]:
     return statements
 
 
-def _in_a_function(place: Place) -> dict[str, object]:
-    """The condition that code in a function of the service makes the request.
-
-    A role's deployer decides who may assume the role. Secrets and data are not for everybody whom a
-    role can be made to trust.
-    https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
-    """
-    return {"ArnLike": {"lambda:SourceFunctionArn": service_functions(place)}}
-
-
 def _secrets(place: Place, master_secret: str) -> list[Statement]:
     return [
         allow(
@@ -118,7 +114,6 @@ def _secrets(place: Place, master_secret: str) -> list[Statement]:
                 "secretsmanager:DescribeSecret",
                 "secretsmanager:GetSecretValue",
                 "secretsmanager:PutSecretValue",
-                "secretsmanager:UpdateSecretVersionStage",
             ],
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
@@ -126,7 +121,6 @@ def _secrets(place: Place, master_secret: str) -> list[Statement]:
                 place.arn("secretsmanager", f"secret:{place.global_name}/*"),
                 master_secret,
             ],
-            _in_a_function(place),
         ),
         allow(
             "Key",
@@ -138,7 +132,7 @@ def _secrets(place: Place, master_secret: str) -> list[Statement]:
 
 
 def _data(place: Place) -> list[Statement]:
-    bucket, in_a_function = place.bucket("data"), _in_a_function(place)
+    bucket = place.bucket("data")
     return [
         allow(
             "Data",
@@ -150,66 +144,89 @@ def _data(place: Place) -> list[Statement]:
                 "s3:PutObject",
             ],
             [bucket, f"{bucket}/*"],
-            in_a_function,
         ),
         # Previews delete their objects for good; the environment's objects keep their versions.
-        allow(
-            "PreviewData",
-            ["s3:DeleteObjectVersion"],
-            [f"{bucket}/{preview_folder('*')}*"],
-            in_a_function,
-        ),
+        allow("PreviewData", ["s3:DeleteObjectVersion"], [f"{bucket}/{preview_folder('*')}*"]),
         allow(
             "PreviewDataVersions",
             ["s3:ListBucketVersions"],
             [bucket],
-            {"StringLike": {"s3:prefix": preview_folder("*")}, **in_a_function},
+            {"StringLike": {"s3:prefix": preview_folder("*")}},
         ),
-        allow(
-            "Database",
-            ["rds-db:connect"],
-            [place.arn("rds-db", f"dbuser:*/{APP_USER}")],
-            in_a_function,
-        ),
+        allow("Database", ["rds-db:connect"], [_app_user(place)]),
         allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),
+        # A role's deployer decides who may assume the role. Secrets and data are not for everybody
+        # whom a role can be made to trust, but for code in a function of the service.
+        # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+        deny(
+            "NobodyButFunctions",
+            ["rds-db:*", "s3:*", "secretsmanager:*"],
+            ["*"],
+            {"ArnNotLike": {"lambda:SourceFunctionArn": service_functions(place)}},
+        ),
     ]
+
+
+def _app_user(place: Place) -> str:
+    return place.arn("rds-db", f"dbuser:*/{APP_USER}")
 
 
 def _invocation(place: Place) -> list[Statement]:
-    functions = service_functions(place)
     return [
         allow(
-            "Invocation",
-            [
-                "lambda:GetAlias",
-                "lambda:GetFunction",
-                "lambda:GetProvisionedConcurrencyConfig",
-                "lambda:InvokeFunction",
-            ],
-            [functions, *hooks(place)],
+            "Functions",
+            # CodeDeploy's role looks at an alias and moves it.
+            ["lambda:Get*", "lambda:InvokeFunction", "lambda:UpdateAlias"],
+            [service_functions(place), hook(place), hook(place, f"{PREVIEW_MARK}*")],
         ),
         allow(
             "Queues",
-            [
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ReceiveMessage",
-                "sqs:SendMessage",
-            ],
+            ["sqs:*Message", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
             [place.arn("sqs", f"{SERVICE}-*")],
         ),
-    ]
-
-
-def _release(place: Place) -> list[Statement]:
-    """What CodeDeploy's role does: it moves an alias and checks alarms. Its hooks report back."""
-    return [
-        allow("Traffic", ["lambda:UpdateAlias"], [service_functions(place)]),
+        # What checks a release tells CodeDeploy what it has found.
         allow(
             "Deployments",
             ["codedeploy:PutLifecycleEventHookExecutionStatus"],
-            [place.arn("codedeploy", f"deploymentgroup:{SERVICE}-*/*")],
+            service_deployments(place, "deploymentgroup"),
         ),
-        allow("Alarms", ["cloudwatch:DescribeAlarms"], ["*"]),
+        # What the names of functions and queues let in.
+        deny("OtherStacks", ["lambda:*", "sqs:*"], ["*"], of_other_stacks(place)),
+    ]
+
+
+def _previews(place: Place) -> list[Statement]:
+    """What a preview's role may not do, although the environment's own service may.
+
+    The author of a branch decides what the roles of its preview may do. The path of a role tells a
+    preview's from the environment's. The master secret stays open: a preview makes its own schema.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+    by_previews = {"ArnLike": {"aws:PrincipalArn": preview_roles(place)}}
+    bucket = place.bucket("data")
+    return [
+        deny(
+            "NotTheService",
+            ["codedeploy:*", "logs:*", "rds-db:*", "secretsmanager:*"],
+            [
+                own_logs(place),
+                own_deployments(place, "deploymentgroup"),
+                _app_user(place),
+                place.arn("secretsmanager", f"secret:{place.platform}/*"),
+                place.arn("secretsmanager", f"secret:{place.global_name}/*/{APP_USER}*"),
+            ],
+            by_previews,
+        ),
+        deny_all_but(
+            "NotTheData",
+            ["s3:*"],
+            [bucket, f"{bucket}/{preview_folder('*')}*"],
+            by_previews,
+        ),
+        deny(
+            "NotTheFunctions",
+            ["lambda:*", "sqs:*"],
+            ["*"],
+            {**by_previews, **of_stacks(place.service)},
+        ),
     ]

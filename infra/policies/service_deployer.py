@@ -13,10 +13,15 @@ from infra.policies.statements import (
     document,
     hooks,
     in_region,
+    of_other_stacks,
     of_stacks,
     preview_secrets,
+    service_alarms,
+    service_deployments,
     service_functions,
+    service_layers,
     service_logs,
+    service_roles,
     with_environment_key,
 )
 from shared.naming import PLATFORM
@@ -46,6 +51,8 @@ def service_deployer_access(place: Place) -> Document:
     """
     return document(
         *_roles(place),
+        # What the names of functions and queues let in.
+        deny("OtherStacks", ["lambda:*", "sqs:*"], ["*"], of_other_stacks(place)),
         *_data_layer_denied(place),
         *_identity_denied(place),
     )
@@ -85,13 +92,12 @@ def _release(place: Place) -> list[Statement]:
 
 
 def _functions(place: Place) -> Statement:
-    layers = place.arn("lambda", f"layer:{SERVICE}-*")
     return allow(
         "Functions",
         ["lambda:*"],
         # Including their versions: a trailing wildcard also matches what follows a colon.
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-        [service_functions(place), layers, *hooks(place)],
+        [service_functions(place), *service_layers(place), *hooks(place)],
     )
 
 
@@ -125,7 +131,7 @@ def _api(place: Place) -> list[Statement]:
 
 
 def _roles(place: Place) -> list[Statement]:
-    roles = place.iam(f"role/{SERVICE}-*")
+    roles = service_roles(place)
     services = ("codedeploy", "lambda", "scheduler")
     return [
         allow(
@@ -136,7 +142,7 @@ def _roles(place: Place) -> list[Statement]:
                 "iam:De*RolePolicy",
                 "iam:PutRoleP*",
             ],
-            [roles],
+            roles,
             {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(place)}},
         ),
         # Not whom a role trusts: that stays as it was created.
@@ -150,12 +156,12 @@ def _roles(place: Place) -> list[Statement]:
                 "iam:UntagRole",
                 "iam:UpdateRoleDescription",
             ],
-            [roles],
+            roles,
         ),
         allow(
             "RolesForServices",
             ["iam:PassRole"],
-            [roles],
+            roles,
             {
                 "StringEquals": {
                     "iam:PassedToService": [f"{service}.amazonaws.com" for service in services]
@@ -181,12 +187,10 @@ def _operation(place: Place) -> list[Statement]:
             "Operation",
             ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],
             [
-                place.arn("cloudwatch", f"alarm:{SERVICE}-*"),
-                place.arn("cloudwatch", f"dashboard/{SERVICE}-*", region=""),
-                # Applications and their deployment groups.
-                place.arn("codedeploy", f"*:{SERVICE}-*"),
-                place.arn("codedeploy", "deploymentconfig:*"),
-                place.arn("scheduler", f"schedule/*/{SERVICE}-*"),
+                *service_alarms(place),
+                place.arn("cloudwatch", f"dashboard/{place.service}", region=""),
+                *service_deployments(place),
+                place.arn("scheduler", f"schedule/*/{place.service}-archive"),
                 place.arn("sqs", f"{SERVICE}-*"),
             ],
         ),
@@ -199,6 +203,7 @@ def _operation(place: Place) -> list[Statement]:
                 "cloudformation:GetTemplateSummary",
                 "cloudformation:ValidateTemplate",
                 "cloudwatch:Describe*",
+                "codedeploy:GetDeploymentConfig",
                 "codedeploy:StopDeployment",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSubnets",

@@ -10,12 +10,18 @@ from shared.naming import PLATFORM, PREVIEW_MARK
 Document = Mapping[str, object]
 Statement = dict[str, object]
 
-# CloudFormation cuts a stack's name to 24 characters when it names roles and functions, and this
-# is what remains. The permissions boundary tells the environments apart there.
+# CloudFormation cuts a stack's name to 24 characters when it names functions and queues, and this
+# is what remains. Tags tell the environments apart there.
 SERVICE = f"{PLATFORM}-service"
 
-# How the names of the functions begin that have log groups.
-_FUNCTIONS = ("archive", "documentation", "migration", "smoke", "trade")
+# How the logical names of the service's alarms and of its CodeDeploy application begin.
+# CloudFormation puts them behind the stack's name. No environment's name has a capital letter, so
+# such a pattern matches nothing of the environment `dev-2` where it is meant for `dev`.
+_ALARMS = ("Api", "Archive", "Positions", "Trade")
+_APPLICATION = "Serverless"
+
+# CloudFormation tags what it creates.
+_STACK = "aws:ResourceTag/aws:cloudformation:stack-name"
 
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -76,14 +82,54 @@ def _statement(
 
 
 def service_logs(place: Place) -> list[str]:
-    """The ARNs of the log groups and log streams of the environment's service and previews.
+    """The ARNs of the log groups and log streams of the environment's service and previews."""
+    return [own_logs(place), place.arn("logs", f"log-group:/aws/*/{place.previews}/*")]
 
-    They are named one by one: the names of another environment can begin like this one's.
-    """
-    functions = [f"{place.service}-{function}*" for function in _FUNCTIONS]
-    api = [place.service, f"{place.service}:*"]
-    names = [*functions, *api, place.previews]
-    return [place.arn("logs", f"log-group:/aws/*/{name}") for name in names]
+
+def own_logs(place: Place) -> str:
+    """The ARN of the log groups and log streams of the environment's own service."""
+    return place.arn("logs", f"log-group:/aws/*/{place.service}/*")
+
+
+def service_roles(place: Place) -> list[str]:
+    """The ARNs of the roles of the environment's service and previews: their paths tell whose."""
+    return [own_roles(place), preview_roles(place)]
+
+
+def own_roles(place: Place) -> str:
+    """The ARN of the roles of the environment's own service."""
+    return place.iam(f"role/{place.service}/*")
+
+
+def preview_roles(place: Place) -> str:
+    """The ARN of the roles of the environment's previews."""
+    return place.iam(f"role/{place.previews}/*")
+
+
+def service_layers(place: Place) -> list[str]:
+    """The ARNs of the layers of the environment's service and previews, and of their versions."""
+    return [*own_layers(place), place.arn("lambda", f"layer:{place.previews}")]
+
+
+def own_layers(place: Place) -> list[str]:
+    """The ARNs of the layer of the environment's own service, and of its versions."""
+    layer = place.arn("lambda", f"layer:{place.service}-dependencies")
+    return [layer, f"{layer}:*"]
+
+
+def service_alarms(place: Place) -> list[str]:
+    """The ARNs of the alarms of the environment's service; a preview has none."""
+    return [place.arn("cloudwatch", f"alarm:{place.service}-{alarm}*") for alarm in _ALARMS]
+
+
+def service_deployments(place: Place, kind: str = "*") -> list[str]:
+    """The ARNs of CodeDeploy's applications and deployment groups of the service and previews."""
+    return [own_deployments(place, kind), place.arn("codedeploy", f"{kind}:{place.previews}")]
+
+
+def own_deployments(place: Place, kind: str = "*") -> str:
+    """The ARN of those of the environment's own service."""
+    return place.arn("codedeploy", f"{kind}:{place.service}-{_APPLICATION}*")
 
 
 def service_functions(place: Place) -> str:
@@ -125,7 +171,16 @@ def in_region(place: Place) -> Mapping[str, object]:
 
 def of_stacks(*names: str) -> Mapping[str, object]:
     """The condition that a resource belongs to a CloudFormation stack with such a name."""
-    return {"StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": list(names)}}
+    return {"StringLike": {_STACK: list(names)}}
+
+
+def of_other_stacks(place: Place) -> Mapping[str, object]:
+    """The condition that a resource belongs to a stack, but to none of the environment's service.
+
+    Nobody can set or remove the tag: AWS keeps its prefix to itself.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
+    """
+    return {"StringNotLike": {_STACK: [place.service, place.previews]}, "Null": {_STACK: "false"}}
 
 
 def with_environment_key(place: Place) -> Mapping[str, object]:
@@ -149,3 +204,14 @@ def state_objects(place: Place) -> list[str]:
         f"{place.state_bucket}/{place.platform}/*",
         f"{place.state_bucket}/env:/*/{place.platform}/*",
     ]
+
+
+def of_own_states(place: Place) -> Mapping[str, object]:
+    """The condition that an item of the table of locks belongs to a state of the data platform.
+
+    All environments share the table. Terraform names an item after the bucket and the state.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    https://developer.hashicorp.com/terraform/language/backend/s3
+    """
+    states = [arn.rpartition(":::")[2] for arn in state_objects(place)]
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": states}}

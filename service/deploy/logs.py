@@ -75,7 +75,7 @@ def log_group(copy: Copy, function: str) -> str:
     """
     stack = existing_stack(copy)
     if function == API:
-        return f"/aws/apigateway/{stack.name}"
+        return f"/aws/apigateway/{stack.name}/access"
     functions = {
         name: physical
         for name, physical in stack.resources(copy.region).items()

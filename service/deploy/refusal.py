@@ -45,7 +45,7 @@ def _errors(stack: str, region: str, since: datetime) -> Iterator[str]:
     for function in _DECIDING:
         try:
             found = logs.filter_log_events(
-                logGroupName=f"/aws/lambda/{stack}-{function}",
+                logGroupName=f"/aws/lambda/{stack}/{function}",
                 startTime=int(since.timestamp() * 1000),
                 filterPattern="ERROR",
             )

@@ -33,9 +33,15 @@ PLACE = Place("123456789012", "us-east-1", "dev")
 SERVICE = "trading-platform-service-useast1-dev"
 PREVIEW = f"{SERVICE}--pr-42"
 HERE = "us-east-1:123456789012"
-ROLE = f"arn:aws:iam::123456789012:role/{SERVICE}-TradeFunctionRole-1"
+ROLES = "arn:aws:iam::123456789012:role"
+ROLE = f"{ROLES}/{SERVICE}/trading-platform-service-TradeFunctionRole-1"
 FUNCTION = f"arn:aws:lambda:{HERE}:function:{SERVICE}-TradeFunction-1"
+APPLICATION = f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-ServerlessDeploymentApplication-1"
+GROUP = f"{APPLICATION.replace(':application:', ':deploymentgroup:')}/group"
+SCHEDULE = f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive"
+ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-TradeErrorsAlarm-1"
 KEY = f"arn:aws:kms:{HERE}:key/1"
+LOCKS = f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1"
 STATE_BUCKET = "arn:aws:s3:::trading-platform-state-123456789012-useast1"
 OWN_KEY = {"kms:ResourceAliases": "alias/trading-us-east-1-dev"}
 FOREIGN_KEY = {"kms:ResourceAliases": "alias/payroll"}
@@ -117,14 +123,22 @@ def decide(emulated_account: Emulator) -> Decide:
         ("lambda:CreateFunction", FUNCTION, {}),
         ("lambda:PublishLayerVersion", f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies", {}),
         ("apigateway:POST", "arn:aws:apigateway:us-east-1::/restapis", {}),
-        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade", {}),
-        ("scheduler:CreateSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-x", {}),
-        ("codedeploy:CreateDeployment", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-x", {}),
-        ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-errors", {}),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/trade", {}),
+        (
+            "scheduler:CreateSchedule",
+            f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive",
+            {},
+        ),
+        ("codedeploy:CreateDeployment", APPLICATION, {}),
+        (
+            "cloudwatch:PutMetricAlarm",
+            f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-TradeErrorsAlarm-1",
+            {},
+        ),
         ("ec2:DescribeSubnets", "*", {}),
         ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{PREVIEW}/1", {}),
         ("s3:PutObject", f"{PLACE.bucket('code')}/{PREVIEW}/package", {}),
-        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{PREVIEW}-trade", {}),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{PREVIEW}/trade", {}),
         (
             "lambda:CreateFunction",
             f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev--pr-42",
@@ -194,10 +208,10 @@ def test_the_service_deployer_cannot_touch_the_data_layer_even_beside_an_adminis
             {"iam:PassedToService": "lambda.amazonaws.com"},
         ),
         # API Gateway's role may read all logs, and whom a role trusts is for the boundary to bear.
-        ("iam:CreateRole", f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1", {}),
+        ("iam:CreateRole", f"{ROLES}/{SERVICE}/ApiGatewayRole-1", {}),
         (
             "iam:AttachRolePolicy",
-            f"arn:aws:iam::123456789012:role/{SERVICE}-ApiGatewayRole-1",
+            f"{ROLES}/{SERVICE}/ApiGatewayRole-1",
             {"iam:PolicyARN": f"{AWS_POLICY}/service-role/AmazonAPIGatewayPushToCloudWatchLogs"},
         ),
         ("iam:PassRole", ROLE, {"iam:PassedToService": "apigateway.amazonaws.com"}),
@@ -251,39 +265,82 @@ def test_a_role_of_a_service_cannot_touch_the_data_layer_whatever_its_own_polici
     decide: Decide, action: str, resource: str
 ) -> None:
     boundary = service_boundary(PLACE)
-    assert decide(action, resource, ADMINISTRATOR, boundary=boundary) == "implicitDeny"
+    for context in ({}, IN_A_FUNCTION):
+        decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+        assert decision in ("implicitDeny", "explicitDeny")
 
 
-# A resource of the environment for each service that functions' own policies name.
-RESOURCES = {
-    "codedeploy": f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-Application-1/group",
-    "kms": KEY,
-    "lambda": f"{FUNCTION}:1",
-    "s3": f"{PLACE.bucket('data')}/trades/1",
-    "s3:DeleteObjectVersion": f"{PLACE.bucket('data')}/previews/pr-42/trades/1",
-    "s3:ListBucketVersions": PLACE.bucket("data"),
-    "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/x",
-    "sqs": f"arn:aws:sqs:{HERE}:{SERVICE}-ArchiveFailures-1",
-}
+def resources(stack_name: str, folder: str, secrets: str) -> Mapping[str, str]:
+    """A resource of a copy of the service for each service that functions' own policies name."""
+    bucket = PLACE.bucket("data")
+    return {
+        "codedeploy": GROUP.replace(SERVICE, stack_name),
+        "kms": KEY,
+        "lambda": f"{FUNCTION}:1",
+        "s3": f"{bucket}/{folder}trades/1",
+        "s3:DeleteObjectVersion": f"{bucket}/{folder}trades/1",
+        "s3:ListBucket": bucket,
+        "s3:ListBucketVersions": bucket,
+        "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{secrets}/database/x",
+        "sqs": f"arn:aws:sqs:{HERE}:trading-platform-service-ArchiveFailures-1",
+    }
 
 
-def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(decide: Decide) -> None:
-    boundary = service_boundary(PLACE)
+@pytest.mark.parametrize(
+    ("stage", "folder", "secrets"),
+    [("", "", PLACE.platform), ("pr-42", "previews/pr-42/", PREVIEW)],
+)
+def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(
+    decide: Decide, stage: str, folder: str, secrets: str
+) -> None:
+    boundary, name = service_boundary(PLACE), PREVIEW if stage else SERVICE
     statements = [
         statement
-        for made in (stack(), stack(ServiceStage="pr-42"))
-        for role in made.of_type("AWS::IAM::Role").values()
+        for role in stack(ServiceStage=stage).of_type("AWS::IAM::Role").values()
         for policy in role["Properties"].get("Policies", [])
         for statement in policy["PolicyDocument"]["Statement"]
     ]
     assert statements
+    context = {
+        **OWN_KEY,
+        **IN_A_FUNCTION,
+        "s3:prefix": "previews/pr-42/",
+        "aws:PrincipalArn": f"{ROLES}/{name}/trading-platform-service-Role-1",
+        STACK: name,
+    }
+    own = resources(name, folder, secrets)
     for statement in statements:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
-            resource = RESOURCES.get(action) or RESOURCES[action.partition(":")[0]]
-            context = {**OWN_KEY, **IN_A_FUNCTION, "s3:prefix": "previews/pr-42/"}
+            resource = own.get(action) or own[action.partition(":")[0]]
             allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
             assert allowed == "allowed", action
+
+
+def test_the_roles_of_a_preview_reach_nothing_of_the_environments_own_service(
+    decide: Decide,
+) -> None:
+    """Their author decides what their own policies allow."""
+    boundary = service_boundary(PLACE)
+    platform = f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/trade_app-1"
+    for action, resource, more in (
+        ("logs:PutLogEvents", f"{OWN_LOGS[0]}:log-stream:1", {}),
+        ("logs:CreateLogStream", OWN_ACCESS_LOGS[0], {}),
+        ("lambda:InvokeFunction", f"{FUNCTION}:live", {STACK: SERVICE}),
+        ("lambda:UpdateAlias", FUNCTION, {STACK: SERVICE}),
+        ("sqs:SendMessage", OWN_QUEUE[0], {STACK: SERVICE}),
+        ("codedeploy:PutLifecycleEventHookExecutionStatus", GROUP, {}),
+        ("secretsmanager:GetSecretValue", platform, {}),
+        ("secretsmanager:PutSecretValue", platform.replace("useast1", "global"), {}),
+        ("rds-db:connect", f"arn:aws:rds-db:{HERE}:dbuser:cluster-1/trade_app", {}),
+        ("s3:GetObject", f"{PLACE.bucket('data')}/trades/1", {}),
+        ("s3:PutObject", f"{PLACE.bucket('data')}/trades/1", {}),
+    ):
+        for name, expected in ((SERVICE, "allowed"), (PREVIEW, "explicitDeny")):
+            role = {"aws:PrincipalArn": f"{ROLES}/{name}/trading-platform-service-Role-1"}
+            context = {**IN_A_FUNCTION, **role, **more}
+            decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+            assert decision == expected, (action, name)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +360,7 @@ def test_no_role_of_a_service_deletes_versions_of_the_environments_objects(
     assert decision == "implicitDeny"
 
 
-OTHERS = ["dev2", "dev-2", "de", "dev-pr-42"]
+OTHERS = ["dev2", "dev-2", "de", "dev-pr-42", "dev-trade", "production"]
 
 
 @pytest.mark.parametrize("environment", OTHERS)
@@ -315,18 +372,53 @@ def test_what_another_environment_has_is_out_of_the_app_teams_reach(
         for action, resource in (
             ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{name}/1"),
             ("s3:DeleteObject", f"{PLACE.bucket('code')}/{name}/package"),
-            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}-trade"),
-            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{name}"),
+            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}/trade"),
+            ("logs:DeleteLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{name}/access"),
             (
                 "lambda:UpdateFunctionCode",
                 f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_{environment}",
             ),
+            ("lambda:DeleteLayerVersion", f"arn:aws:lambda:{HERE}:layer:{name}-dependencies:1"),
+            ("cloudwatch:DeleteAlarms", f"arn:aws:cloudwatch:{HERE}:alarm:{name}-TradeErrors-1"),
+            (
+                "cloudwatch:DeleteDashboards",
+                f"arn:aws:cloudwatch::123456789012:dashboard/{name}",
+            ),
+            (
+                "codedeploy:CreateDeployment",
+                f"arn:aws:codedeploy:{HERE}:deploymentgroup:{name}-ServerlessDeployment-1/group",
+            ),
+            (
+                "scheduler:DeleteSchedule",
+                f"arn:aws:scheduler:{HERE}:schedule/default/{name}-archive",
+            ),
+            ("iam:DeleteRole", f"{ROLES}/{name}/trading-platform-service-TradeFunctionRole-1"),
+            ("iam:PassRole", f"{ROLES}/{name}/trading-platform-service-MigrationFunctionRole-1"),
         ):
-            assert decide(action, resource, *app_team()) == "implicitDeny", resource
-        lines = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}-trade:log-stream:1"
+            context = {**BOUNDED, "iam:PassedToService": "lambda.amazonaws.com"}
+            decision = decide(action, resource, *app_team(), context=context)
+            assert decision == "implicitDeny", resource
+        lines = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}/trade:log-stream:1"
         boundary = service_boundary(PLACE)
         decision = decide("logs:PutLogEvents", lines, ADMINISTRATOR, boundary=boundary)
         assert decision == "implicitDeny"
+        # Their names do not tell whose they are.
+        theirs, queue = {STACK: name}, f"arn:aws:sqs:{HERE}:trading-platform-service-Archive-1"
+        for action, resource in (
+            ("lambda:UpdateFunctionCode", FUNCTION),
+            ("lambda:AddPermission", FUNCTION),
+            ("lambda:InvokeFunction", f"{FUNCTION}:live"),
+            ("sqs:PurgeQueue", queue),
+        ):
+            assert decide(action, resource, *app_team(), context=theirs) == "explicitDeny"
+        for action, resource in (
+            ("lambda:InvokeFunction", f"{FUNCTION}:live"),
+            ("lambda:UpdateAlias", FUNCTION),
+            ("sqs:ReceiveMessage", queue),
+        ):
+            context = {**IN_A_FUNCTION, **theirs}
+            decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+            assert decision == "explicitDeny"
     secret = f"arn:aws:secretsmanager:{HERE}:secret:{other}--pr-42/database-1"
     assert decide("secretsmanager:DeleteSecret", secret, *app_team()) == "explicitDeny"
 
@@ -368,6 +460,18 @@ def test_what_another_environment_has_is_out_of_the_platform_teams_reach(
     for action, resource in attempts:
         decision = decide(action, resource, *platform_team(), context=tags)
         assert decision == "explicitDeny", (action, resource)
+    theirs = f"arn:aws:rds:{HERE}:cluster:{other.platform}"
+    rotated = {"aws:ResourceTag/aws:rds:primaryDBClusterArn": theirs}
+    secret = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1"
+    decision = decide("secretsmanager:RotateSecret", secret, *platform_team(), context=rotated)
+    assert decision == "explicitDeny"
+    # Both use the same table of locks.
+    for verb in ("DeleteItem", "PutItem"):
+        lock = {
+            "dynamodb:LeadingKeys": f"{STATE_BUCKET[13:]}/{other.platform}/terraform.tfstate-md5"
+        }
+        decision = decide(f"dynamodb:{verb}", LOCKS, *platform_team(), context=lock)
+        assert decision == "implicitDeny"
     # These have no tags that IAM looks at: their names alone must do.
     for action, resource in (
         (
@@ -378,6 +482,26 @@ def test_what_another_environment_has_is_out_of_the_platform_teams_reach(
         ("s3:PutObject", f"{STATE_BUCKET}/{other.platform}/terraform.tfstate"),
     ):
         assert decide(action, resource, *platform_team()) == "implicitDeny", resource
+
+
+def test_backups_of_other_teams_are_out_of_the_platform_teams_reach(decide: Decide) -> None:
+    plan = f"arn:aws:backup:{HERE}:backup-plan:1"
+    snapshot = f"arn:aws:rds:{HERE}:cluster-snapshot:awsbackup:job-1"
+    own = {"aws:ResourceTag/Project": "trading-platform"}
+    tag = {"aws:RequestTag/Project": "trading-platform"}
+    assert decide("backup:CreateBackupPlan", plan, *platform_team(), context=tag) == "allowed"
+    for action, resource in (
+        ("backup:DeleteBackupPlan", plan),
+        ("backup:UpdateBackupPlan", plan),
+        ("backup:DeleteRecoveryPoint", snapshot),
+    ):
+        assert decide(action, resource, *platform_team(), context=own) == "allowed"
+        for theirs in ({}, {"aws:ResourceTag/Project": "payroll"}):
+            for context in (theirs, {**theirs, **tag}):
+                decision = decide(action, resource, *platform_team(), context=context)
+                assert decision == "implicitDeny"
+    theirs = {"aws:ResourceTag/Project": "payroll", **tag}
+    assert decide("backup:TagResource", plan, *platform_team(), context=theirs) == "implicitDeny"
 
 
 def test_the_platform_team_can_take_over_no_key_by_tagging_it(decide: Decide) -> None:
@@ -483,16 +607,16 @@ def test_only_code_of_the_services_functions_reaches_secrets_and_data(
 
     assert asked(IN_A_FUNCTION) == "allowed"
     # Whoever else a role has been made to trust.
-    assert asked({}) == "implicitDeny"
+    assert asked({}) == "explicitDeny"
     other = FUNCTION.replace(SERVICE, "payroll")
-    assert asked({"lambda:SourceFunctionArn": other}) == "implicitDeny"
+    assert asked({"lambda:SourceFunctionArn": other}) == "explicitDeny"
 
 
 def test_the_last_lines_of_a_deleted_function_do_not_create_its_log_group_again(
     decide: Decide,
 ) -> None:
     boundary = service_boundary(PLACE)
-    group = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-migration"
+    group = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/migration"
     for action, expected in (
         ("logs:CreateLogGroup", "implicitDeny"),
         ("logs:CreateLogStream", "allowed"),
@@ -516,16 +640,19 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
     ],
     "AWS::ApiGateway::Stage": [("POST", f"{API}/stages"), ("SetWebACL", f"{API}/stages/dev")],
     "AWS::ApiGateway::UsagePlan": [("POST", "arn:aws:apigateway:us-east-1::/usageplans")],
-    "AWS::CloudWatch::Alarm": [("PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-x")],
+    "AWS::CloudWatch::Alarm": [
+        ("PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-LogicalName-1")
+    ],
     "AWS::CloudWatch::Dashboard": [
         ("PutDashboard", f"arn:aws:cloudwatch::123456789012:dashboard/{SERVICE}")
     ],
     "AWS::CodeDeploy::Application": [
-        ("CreateApplication", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-x")
+        ("CreateApplication", f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-LogicalName-1")
     ],
     "AWS::CodeDeploy::DeploymentGroup": [
-        ("CreateDeploymentGroup", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
-        ("CreateDeployment", f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-x/y"),
+        ("CreateDeploymentGroup", GROUP),
+        ("CreateDeployment", GROUP),
+        ("GetDeploymentConfig", f"arn:aws:codedeploy:{HERE}:deploymentconfig:AllAtOnce"),
         ("StopDeployment", "*"),
     ],
     "AWS::IAM::Role": [
@@ -564,8 +691,8 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
     ],
     "AWS::Lambda::Version": [("PublishVersion", FUNCTION)],
     "AWS::Logs::LogGroup": [
-        ("CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}"),
-        ("AssociateKmsKey", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade"),
+        ("CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}/access"),
+        ("AssociateKmsKey", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/trade"),
     ],
     "AWS::SQS::Queue": [("CreateQueue", f"arn:aws:sqs:{HERE}:{SERVICE}-x")],
     "AWS::Scheduler::Schedule": [
@@ -580,13 +707,14 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 
 
 def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
-    made = [*stack().resources.values(), *stack(ServiceStage="pr-42").resources.values()]
-    for type_ in {resource["Type"] for resource in made}:
-        for name, resource in DEPLOYS[type_]:
+    made = [*stack().resources.items(), *stack(ServiceStage="pr-42").resources.items()]
+    for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:
+        for name, named in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
-            action = f"{service}:{name}"
+            action, resource = f"{service}:{name}", named.replace("LogicalName", logical)
             context = {**BOUNDED, STACK: SERVICE}
-            assert decide(action, resource, *app_team(), context=context) == "allowed", action
+            decision = decide(action, resource, *app_team(), context=context)
+            assert decision == "allowed", (action, resource)
 
 
 def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: Decide) -> None:
@@ -626,7 +754,7 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
             (
                 "backup:DeleteRecoveryPoint",
                 f"arn:aws:rds:{region}:123456789012:cluster-snapshot:{snapshot}",
-                {},
+                {"aws:ResourceTag/Project": "trading-platform"},
                 expected,
             )
             for region in ("us-east-1", "us-west-2")
@@ -670,6 +798,16 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
             {},
             "implicitDeny",
         ),
+        (
+            "dynamodb:PutItem",
+            LOCKS,
+            {
+                "dynamodb:LeadingKeys": "trading-platform-state-123456789012-useast1/"
+                "trading-platform-useast1-dev/terraform.tfstate-md5"
+            },
+            "allowed",
+        ),
+        ("dynamodb:DeleteTable", LOCKS, {}, "implicitDeny"),
         ("s3:DeleteBucket", STATE_BUCKET, {}, "implicitDeny"),
         (
             "iam:PassRole",
@@ -782,14 +920,20 @@ OWN_FUNCTION = (FUNCTION, {STACK: SERVICE})
 OWN_HOOK = (f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev", {STACK: SERVICE})
 OWN_API = (API, {STACK: SERVICE})
 OWN_STAGE = (f"{API}/stages/dev", {STACK: SERVICE})
-OWN_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}-trade", {STACK: SERVICE})
-OWN_ACCESS_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}", {STACK: SERVICE})
+OWN_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/trade", {STACK: SERVICE})
+OWN_ACCESS_LOGS = (
+    f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}/access",
+    {STACK: SERVICE},
+)
 OWN_PACKAGE = (f"{PLACE.bucket('code')}/{SERVICE}/releases/1", {})
 OWN_STACK = (f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {})
-OWN_ALARM = (f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-TradeErrors-1", {})
+OWN_ALARM = (ALARM, {})
 OWN_DASHBOARD = (f"arn:aws:cloudwatch::123456789012:dashboard/{SERVICE}", {})
-OWN_SCHEDULE = (f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive", {})
-OWN_DEPLOYMENTS = (f"arn:aws:codedeploy:{HERE}:deploymentgroup:{SERVICE}-Application-1/group", {})
+OWN_SCHEDULE = (SCHEDULE, {})
+OWN_ROLE = (ROLE, {**BOUNDED, "iam:PassedToService": "lambda.amazonaws.com"})
+OWN_LAYER = (f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies:1", {})
+OWN_QUEUE = (f"arn:aws:sqs:{HERE}:trading-platform-service-ArchiveFailures-1", {STACK: SERVICE})
+OWN_DEPLOYMENTS = (GROUP, {})
 ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     **{
         f"lambda:{verb}": [OWN_FUNCTION, OWN_HOOK]
@@ -821,6 +965,13 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     "logs:PutRetentionPolicy": [OWN_LOGS, OWN_ACCESS_LOGS],
     "logs:PutSubscriptionFilter": [OWN_LOGS, OWN_ACCESS_LOGS],
     "logs:DisassociateKmsKey": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "iam:AttachRolePolicy": [OWN_ROLE],
+    "iam:DeleteRole": [OWN_ROLE],
+    "iam:PassRole": [OWN_ROLE],
+    "iam:PutRolePolicy": [OWN_ROLE],
+    "lambda:DeleteLayerVersion": [OWN_LAYER],
+    "sqs:DeleteQueue": [OWN_QUEUE],
+    "sqs:PurgeQueue": [OWN_QUEUE],
     "s3:PutObject": [OWN_PACKAGE],
     "s3:DeleteObject": [OWN_PACKAGE],
     "cloudformation:CreateChangeSet": [OWN_STACK],
@@ -859,8 +1010,10 @@ def test_who_previews_cannot_change_the_environments_own_service(decide: Decide)
 
 def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> None:
     documents = [*app_team(), preview_limits(PLACE)]
-    for type_ in {r["Type"] for r in stack(ServiceStage="pr-42").resources.values()}:
-        for name, resource in DEPLOYS[type_]:
+    made = stack(ServiceStage="pr-42").resources.items()
+    for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:
+        for name, named in DEPLOYS[type_]:
+            resource = named.replace("LogicalName", logical)
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             context = {**BOUNDED, STACK: PREVIEW}
             of_preview = resource if PREVIEW in resource else resource.replace(SERVICE, PREVIEW)
@@ -881,10 +1034,10 @@ def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
     there = f"{region}:123456789012"
     for action, resource in (
         ("secretsmanager:CreateSecret", f"arn:aws:secretsmanager:{there}:secret:{preview}/db-1"),
-        ("logs:CreateLogGroup", f"arn:aws:logs:{there}:log-group:/aws/lambda/{preview}-trade"),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{there}:log-group:/aws/lambda/{preview}/trade"),
         (
             "codedeploy:CreateDeployment",
-            f"arn:aws:codedeploy:{there}:deploymentgroup:{preview}-Application-1/group",
+            f"arn:aws:codedeploy:{there}:deploymentgroup:{preview}-Serverless-1/group",
         ),
     ):
         assert decide(action, resource, *both, region=region) == "allowed", action
@@ -906,6 +1059,16 @@ def test_every_policy_fits_into_a_managed_policy_with_the_longest_names(
     # There is room for the next resource.
     assert len(text) <= MAX_CHARACTERS - ROOM
     assert len(place.name("policy", role)) <= 128
+
+
+def test_the_boundary_that_a_stack_writes_fits_as_well() -> None:
+    place = Place("1" * 12, "us-east-1", "x" * ENVIRONMENT_SUFFIX_MAX)
+    longest = service_boundary(
+        place,
+        vpc=f"arn:aws:ec2:{HERE}:vpc/vpc-{'0' * 17}",
+        master_secret=f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-{'0' * 36}-aBcDeF",
+    )
+    assert len(json.dumps(longest, separators=(",", ":"))) <= MAX_CHARACTERS
 
 
 @pytest.mark.parametrize("role", POLICIES)

@@ -110,7 +110,7 @@ def migration_held_up(platform: Platform) -> Iterator[None]:
 def log_retention(platform: Platform, stack: str) -> int:
     """A deployed value, in days."""
     logs: Any = platform.client("logs")
-    (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}-trade")[
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}/trade")[
         "logGroups"
     ]
     return int(group["retentionInDays"])

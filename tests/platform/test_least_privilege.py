@@ -19,10 +19,17 @@ def platform_team(platform: Platform) -> Platform:
     return as_user(platform, "platform-team", documents=documents)
 
 
-def test_the_app_team_removes_and_makes_the_whole_service(app_team: Platform) -> None:
+def test_the_app_team_removes_and_makes_the_whole_service(
+    app_team: Platform, platform: Platform
+) -> None:
     app_team.make("destroy-service")
     app_team.make("deploy-service")
     assert "SUCCESS" in app_team.make("invoke").stdout
+    # CodeDeploy checks no first version, so the release has called its check.
+    place = Place(ACCOUNT, REGION, platform.environment)
+    logs: Any = platform.client("logs")
+    found = logs.filter_log_events(logGroupName=f"/aws/lambda/{place.service}/smoke-check")
+    assert [e for e in found["events"] if e["message"].startswith("START")]
 
 
 def test_the_app_team_can_neither_change_nor_destroy_the_data_platform(app_team: Platform) -> None:

@@ -28,18 +28,20 @@ def _simulate(parameters: dict[str, Any]) -> Any:
         [parse_policy_document(document)]
         for document in _members(parameters, "PermissionsBoundaryPolicyInputList")
     ]
-    account = get_account_id()
+    account, context = get_account_id(), _context(parameters)
+    # Who asks is a condition key like any other.
+    principal = context.get("aws:principalarn", f"arn:aws:iam::{account}:user/simulated")
     results = ""
     for action in _members(parameters, "ActionNames"):
         for resource in list(_members(parameters, "ResourceArns")) or ["*"]:
             request = EvalContext(
-                principal_arn=f"arn:aws:iam::{account}:user/simulated",
+                principal_arn=principal,
                 principal_type="User",
                 principal_account=account,
                 action=action,
                 resource_arn=resource,
                 region=get_region(),
-                service_context=_context(parameters),
+                service_context=context,
             )
             decision = _DECISIONS[evaluate(request, policies, *boundaries).decision]
             results += (
