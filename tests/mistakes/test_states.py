@@ -96,6 +96,8 @@ def test_a_state_that_is_not_right_is_recognised_and_the_runbook_leads_out(
 ) -> None:
     shop, content = remote.shop, remote.read()
     document: dict[str, Any] = json.loads(content)
+    # As an apply leaves it. The runbook may have deleted the digest.
+    remote.write(content, digest=True)
     with tally.mistake(shop):
         if what.startswith("lost"):
             remote.s3.delete_object(Bucket=BUCKET, Key=remote.key)
@@ -138,11 +140,14 @@ def test_a_state_of_another_account(shops: Mapping[str, Shop], tally: Tally) -> 
 
 
 def test_a_workspace_that_nobody_meant(shops: Mapping[str, Shop], tally: Tally) -> None:
+    """It has no state. `make` leaves this variable of another project out."""
     with tally.mistake(shops[STANDARD]):
-        deployed = shops[STANDARD].run("deploy", TF_WORKSPACE="blue")
-    assert deployed.returncode == 0, deployed.stdout
-    assert "TF_WORKSPACE" in deployed.stdout
-    assert f"{shops[STANDARD].stack}: no changes" in deployed.stdout
+        ends_with(
+            shops[STANDARD],
+            "error: the state of .* is empty, but .*stuck-lock.md",
+            TF_WORKSPACE="blue",
+        )
+    tally.check_not_stuck(shops[STANDARD])
 
 
 @pytest.mark.parametrize("what", ["lost", "emptied", "corrupted"])
