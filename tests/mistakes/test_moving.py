@@ -74,7 +74,7 @@ def test_another_schema_in_another_network_of_a_global_database(shops: Shops) ->
     assert len(in_book(new, "trades")) == before
     assert in_book(new, "events") == events
     run(DESTROY, {**old.variables(), "PATH": path}, **names)
-    assert new.sql("SELECT COUNT(*) FROM ledger.trades") == ((before,),)
+    assert len(in_book(new, "trades")) == before
     # What it has joined, it cannot leave.
     left = new.run("deploy", edited(new.document, "database.global_regions", None))
     assert left.returncode == 1
