@@ -33,6 +33,7 @@ _FILES = {
     "tests/local/test_database_server.py": ("database",),
     "tests/local/test_emulator.py": ("emulator", "terraform"),
     "tests/local/test_guard.py": ("emulator", "browser"),
+    "tests/local/test_parameter_constraints.py": ("emulator",),
     "tests/local/test_recorder.py": ("emulator",),
     "tests/local/test_region_failover.py": ("emulator", "checks"),
     "tests/local/test_restore.py": ("emulator", "checks"),

@@ -17,6 +17,9 @@ from botocore.model import ServiceModel, Shape
 
 # A member of parameters and what is wrong with it.
 Refusal = tuple[str, str]
+# What stands for a value that a model marks as sensitive, such as a password.
+HIDDEN = "(hidden)"
+REQUIRED, UNKNOWN = "it is required", "there is no such parameter"
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "structure": (Mapping,),
@@ -104,10 +107,10 @@ def _members(shape: Any, value: Mapping[str, Any], name: str, *, whole: bool) ->
     prefix = f"{name}." if name else ""
     for required in shape.required_members if whole else ():
         if required not in value:
-            yield f"{prefix}{required}", "it is required"
+            yield f"{prefix}{required}", REQUIRED
     for member, item in value.items():
         if member not in shape.members:
-            yield f"{prefix}{member}", "there is no such parameter"
+            yield f"{prefix}{member}", UNKNOWN
         elif item is not None:
             yield from refusals(shape.members[member], item, f"{prefix}{member}", whole=whole)
 
@@ -123,11 +126,12 @@ def _bounds(shape: Shape, size: Any, name: str, unit: str = "") -> Iterator[Refu
 
 def _text(shape: Any, value: str, name: str) -> Iterator[Refusal]:
     yield from _bounds(shape, len(value), name, "characters")
+    shown = HIDDEN if shape.metadata.get("sensitive") else repr(value)
     if shape.enum and value not in shape.enum:
-        yield name, f"{value!r} is none of {', '.join(shape.enum)}"
+        yield name, f"{shown} is none of {', '.join(shape.enum)}"
     pattern = compiled(shape.metadata.get("pattern", ""))
     if pattern and not pattern.search(value):
-        yield name, f"{value!r} does not match {shape.metadata['pattern']}"
+        yield name, f"{shown} does not match {shape.metadata['pattern']}"
 
 
 @functools.cache

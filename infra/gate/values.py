@@ -4,7 +4,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Rule:
 
     A value must satisfy those of `pattern`, `never`, `least`, `most`, `among` and `length` that are
     given; in a list, each item must. `advice` says what to do, and `source` is AWS's own page.
+    With `where`, the rule holds only if another attribute has a value like the pattern.
     """
 
     resource: str
@@ -34,6 +35,7 @@ class Rule:
     most: float | None = None
     among: Sequence[Any] = ()
     length: int | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
 
     def broken_by(self, value: Any) -> bool:
         """Whether AWS is known to refuse the value."""
@@ -73,7 +75,7 @@ def refused(plan: Plan) -> Iterator[Obstacle]:
 def refused_by_rules(resource: str, values: Values, kept: Values) -> Iterator[str]:
     """What the rule book says against the values of a type of resource, except those in `kept`."""
     for rule in rules():
-        if rule.resource != resource:
+        if rule.resource != resource or not _holds(rule, values):
             continue
         path = rule.attribute.split(".")
         accepted = (*_EMPTY, *_values(kept, path))
@@ -101,6 +103,14 @@ def refused_by_model(resource: str, values: Values, kept: Values) -> Iterator[st
             continue
         for where, why in refusals(members[member], value, attribute):
             yield f"{where}: {why} ({service} {operation}, {member})"
+
+
+def _holds(rule: Rule, values: Mapping[str, Any]) -> bool:
+    """Whether a rule is about such values."""
+    return all(
+        any(re.fullmatch(pattern, str(value)) for value in _values(values, attribute.split(".")))
+        for attribute, pattern in rule.where.items()
+    )
 
 
 def _is_nested(value: Any) -> bool:

@@ -8,6 +8,7 @@ from infra.gate.changes import Change, Plan, plan_changes
 from infra.gate.interruptions import interrupted
 from infra.gate.losses import lost
 from infra.gate.obstacles import CLUSTER, Obstacle, obstacles
+from infra.gate.quotas import exceeded
 from shared.cli.errors import UserError
 
 # The services' stacks that were released with each published value, by SSM parameter.
@@ -80,7 +81,7 @@ def judge(plan: Plan, consumers: Consumers, refused: Iterable[Obstacle] = ()) ->
         interruptions=tuple(
             sorted(Finding(change.address, text) for change in rest for text in interrupted(change))
         ),
-        notes=tuple(sorted(_notes(rest))),
+        notes=tuple(sorted([*_notes(rest), *(Finding(*found) for found in exceeded(plan))])),
         lost_clusters=tuple(
             change.before["cluster_identifier"]
             for change in rest

@@ -22,11 +22,10 @@ import defusedxml.ElementTree
 from botocore.model import ServiceModel
 from botocore.parsers import RpcV2CBORParser
 
-from infra.gate.models import input_shape, service_model
+from infra.gate.models import HIDDEN, input_shape, service_model
 
 # ministack's names of services that botocore calls otherwise.
 _NAMES = {"monitoring": "cloudwatch"}
-HIDDEN = "(hidden)"
 Parameters = dict[str, Any]
 
 
@@ -52,6 +51,8 @@ class Call:
 
     def shown(self) -> Parameters:
         """The parameters without what the model marks as sensitive, such as passwords."""
+        if not self.parameters:
+            return {}
         shape = input_shape(self.service, self.operation)
         return _shown(shape, self.parameters) if shape else {}
 
@@ -188,7 +189,8 @@ def _routes(model: ServiceModel) -> list[tuple[str, str, re.Pattern[str]]]:
     found = []
     for name in model.operation_names:
         http = model.operation_model(name).http
-        path = http.get("requestUri", "/").partition("?")[0]
+        # Some clients leave out a slash at the end.
+        path = http.get("requestUri", "/").partition("?")[0].rstrip("/")
         parts = re.split(r"(\{[^}]+\})", path)
         pattern = "".join(
             f"(?P<{_group(part)}>{'.+' if part.endswith('+}') else '[^/]+'})"

@@ -14,7 +14,7 @@ from certify.references import wrong_references
 from certify.template import refused_by_schemas
 from infra.config.environment import load_environment
 from infra.gate import values
-from infra.gate.models import input_shape, refusals
+from infra.gate.parameters import refused
 from infra.gate.principals import locked_out
 from shared.cli.errors import UserError
 
@@ -76,7 +76,7 @@ def call(text: str) -> Iterable[str]:
     found = []
     for name, parameters in json.loads(text).items():
         service, _, operation = name.partition(":")
-        for member, reason in refusals(input_shape(service, operation), parameters):
+        for member, reason in refused(service, operation, parameters):
             found.append(f"{member}: {reason}")
     return found
 

@@ -12,8 +12,10 @@ from infra.config.place import Place
 from infra.gate.acceptance import refused
 from infra.gate.calls import CALLS
 from infra.gate.models import compiled, input_shape, refusals
+from infra.gate.parameters import refused as parameter_refusals
 from infra.gate.permissions import denied
 from infra.gate.principals import lets_in
+from infra.gate.quotas import exceeded, quotas, taken
 from infra.gate.values import Rule, refused_by_model, refused_by_rules, rules
 from infra.gate.verdict import judge
 from infra.policies.evaluation import Access, decision
@@ -163,6 +165,17 @@ def test_a_value_that_the_rule_book_knows_is_refused_with_what_to_do_and_the_sou
         "to 256 units",
     ]
     assert all("(https://docs.aws.amazon.com/" in text for text in found)
+
+
+def test_a_rule_may_depend_on_another_value() -> None:
+    def found(version: str, **capacity: float) -> list[str]:
+        values = {"engine_version": version, "serverlessv2_scaling_configuration": [capacity]}
+        return list(refused_by_rules("aws_rds_cluster", values))
+
+    (text,) = found("8.0.mysql_aurora.3.07.1", min_capacity=0)
+    assert "a database pauses from version 8.0.mysql_aurora.3.08.0 on" in text
+    assert found("8.0.mysql_aurora.3.07.1", min_capacity=0.5) == []
+    assert found("8.0.mysql_aurora.3.08.0", min_capacity=0) == []
 
 
 def test_every_rule_has_a_source_and_says_what_to_do() -> None:
@@ -394,3 +407,53 @@ def test_a_service_is_let_in_by_its_name_or_as_everybody(principal: Any, lets: b
     statement = {"Effect": "Allow", "Action": "kms:*", "NotResource": "x", "Principal": principal}
     document = {"Statement": [statement]}
     assert lets_in(document, "logs.amazonaws.com", "kms:Decrypt", {}) == lets
+
+
+def test_more_than_a_new_account_may_have_is_noted_with_the_quota() -> None:
+    made = {"actions": ["create"], "after": {}}
+    gone = {"actions": ["delete"], "before": {}, "after": None}
+    addresses = [
+        {"address": f"aws_eip.a{number}", "type": "aws_eip", "change": change}
+        for number, change in enumerate([made] * 6 + [gone])
+    ]
+    (note,) = judge({"resource_changes": addresses}, {}).notes
+    assert note.address == "aws_eip"
+    assert "6 Elastic IP addresses, and a new account has 5 in a region" in note.text
+    assert "L-0263D0A3" in note.text
+    assert judge({"resource_changes": addresses[1:]}, {}).notes == ()
+
+
+@pytest.mark.parametrize("profile", VARIANTS)
+def test_a_new_account_has_room_for_each_profile(profile: str) -> None:
+    for stack in variant(profile).values():
+        plan = plan_of(stack.document, "create")
+        assert {quota.resource for quota in taken(plan)} >= {"aws_vpc", "aws_rds_cluster"}
+        assert list(exceeded(plan)) == []
+
+
+def test_every_quota_has_a_code_and_a_source() -> None:
+    assert len({quota.resource for quota in quotas()}) == len(quotas())
+    for quota in quotas():
+        assert quota.code.startswith("L-")
+        assert quota.source.startswith("https://docs.aws.amazon.com/")
+
+
+def test_the_parameters_of_a_call_are_judged_by_model_and_rule_book() -> None:
+    scaling = {"MinCapacity": 0.7, "MaxCapacity": 512}
+    parameters = {
+        "DBClusterIdentifier": "a--b",
+        "Engine": "aurora-mysql",
+        "ServerlessV2ScalingConfiguration": scaling,
+        "EnableCloudwatchLogsExports": ["audit", "binlog"],
+    }
+    found = dict(parameter_refusals("rds", "CreateDBCluster", parameters))
+    assert "single hyphens" in found["DBClusterIdentifier"]
+    assert "from 1 to 256" in found["serverlessv2scalingconfiguration.maxcapacity"]
+    assert "steps of 0.5" in found["serverlessv2scalingconfiguration.mincapacity"]
+    assert "'binlog'" in found["EnableCloudwatchLogsExports"]
+    assert list(parameter_refusals("lambda", "GetAccountSettings", {})) == []
+    assert list(parameter_refusals("lambda", "GetAlias", {"Name": "a"})) == [
+        ("FunctionName", "it is required")
+    ]
+    # It has no parameters.
+    assert list(parameter_refusals("iam", "GetAccountSummary", {})) == []
