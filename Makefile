@@ -206,7 +206,7 @@ check-migration: .venv/.installed ## Judge new migrations on a large table, unde
 	@PYTHONPATH=service/src BASE="$(BASE)" ROWS="$(ROWS)" $(PY) -m local.migration_trial
 
 .PHONY: certify
-certify: tools ## Judge all that the platform asks of AWS (ARGS=recordings of calls), and write docs/certificate.md
+certify: setup tools ## Run, record and judge all that the platform asks of AWS; write docs/certificate.md
 	@$(PY) -m certify $(ARGS)
 
 .PHONY: drift

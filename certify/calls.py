@@ -1,68 +1,51 @@
 """Recorded calls, judged one by one."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
-from certify.documents import Findings
-from certify.references import known_action
-from infra.gate.models import input_shape, refusals
-
-# What the recorder writes in place of passwords.
-HIDDEN = "(hidden)"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call that the emulator has recorded."""
-
-    caller: str
-    tool: str
-    region: str
-    service: str
-    operation: str
-    parameters: Mapping[str, Any]
-    action: str
-    resource: str
-    status: int
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Service and operation, by botocore's names."""
-        return f"{self.service}:{self.operation}"
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the emulator has done what was asked for."""
-        return self.status < 400  # noqa: PLR2004 - HTTP's first status of an error
-
-
-def recorded(file: Path) -> Iterator[Call]:
-    """The calls in a file of the recorder, in their order."""
-    with file.open() as lines:
-        for line in lines:
-            yield Call(**json.loads(line))
+from certify.authorization import Answer, answer
+from certify.recording import Call, Check, role_of
+from certify.references import arns, known_action
+from infra.gate import parameters
+from infra.gate.models import HIDDEN, input_shape
 
 
 def refused(call: Call) -> Iterator[str]:
-    """What AWS is known to refuse of a call."""
-    shape = input_shape(call.service, call.operation)
-    for member, reason in refusals(shape, call.parameters) if shape else ():
-        if HIDDEN not in reason:
-            yield f"{call.name} {member}: {reason}"
-    if not known_action(call.action):
-        yield f"{call.name}: there is no action {call.action}"
+    """What AWS is known to refuse of a call, whoever calls."""
+    if is_read(call):
+        for member, reason in parameters.refused(call.service, call.operation, call.parameters):
+            if HIDDEN not in reason:
+                yield f"{call.name} {member}: {reason}"
+    for check in call.checks:
+        if not known_action(check.action):
+            yield f"{call.name}: there is no action {check.action}"
 
 
-def findings(file: Path) -> Findings:
-    """The judgement on all calls of a recording that the emulator has answered well."""
-    found = Findings(f"recorded calls of {file}")
-    for call in recorded(file):
-        found.judged += 1
-        if call.succeeded:
-            found.refused += refused(call)
-    found.refused = sorted(set(found.refused))
-    return found
+def denied(call: Call) -> Iterator[str]:
+    """What the caller's own policies, their boundary and the resource's policy do not allow."""
+    for check in placed(call):
+        found = answer(check, call.identity, call.boundary)
+        if found is not Answer.ALLOWED:
+            who = role_of(call.caller)
+            yield f"{who} may not {check.action} on {check.resource}: {found.value}"
+
+
+def placed(call: Call) -> Iterator[Check]:
+    """The checks of a call, each on the resource that its parameters name.
+
+    The emulator asks about all resources, `*`, where it does not look for the one that is meant.
+    """
+    account = next((check.context.get("aws:principalaccount") for check in call.checks), None)
+    values = {"Partition": "aws", "Region": call.region, "Account": account, **call.parameters}
+    for check in call.checks:
+        found = arns(check.action, values) if check.resource == "*" else []
+        yield from [replace(check, resource=arn) for arn in found] or [check]
+
+
+def is_read(call: Call) -> bool:
+    """Whether botocore's models have the operation; otherwise only its permission is judged."""
+    try:
+        input_shape(call.service, call.operation)
+    except LookupError:
+        return False
+    return True

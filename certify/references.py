@@ -184,12 +184,21 @@ def _formats(action: tuple[str, str]) -> tuple[str, ...]:
     """The patterns of the ARNs that an action is for; `*` alone if it is for no resource."""
     if action[0] == "*":
         return ()
-    found = list(_MORE_FORMATS.get(action, ()))
-    for resource in _details(action)["resourceTypes"]:
-        kind = _DATA.resources.get_resource_type_details(action[0], resource["name"])
-        # Some kinds have several forms.
-        found += re.sub(r"\$\{[^}]*\}", "*", kind["arn"]).split(", ")
-    return tuple(found) or ("*",)
+    named = [re.sub(r"\$\{[^}]*\}", "*", pattern) for pattern in _named_formats(action)]
+    return (*_MORE_FORMATS.get(action, ()), *named) or ("*",)
+
+
+@functools.cache
+def _named_formats(action: tuple[str, str]) -> tuple[str, ...]:
+    """The ARNs that an action is for, with names such as `${SubnetId}` in braces."""
+    if action[0] == "*":
+        return ()
+    kinds = (
+        _DATA.resources.get_resource_type_details(action[0], resource["name"])
+        for resource in _details(action)["resourceTypes"]
+    )
+    # Some kinds have several forms.
+    return tuple(form for kind in kinds for form in kind["arn"].split(", "))
 
 
 def _kinds(actions: Sequence[tuple[str, str]]) -> str:
@@ -228,6 +237,26 @@ def known_action(action: str) -> bool:
 def resource_formats(action: str) -> tuple[str, ...]:
     """The patterns of the ARNs that an action is for; `*` if it is for no single resource."""
     return tuple(format_ for known in _actions(action) for format_ in _formats(known))
+
+
+def applies(action: str, resource: str) -> bool:
+    """Whether an action is for such a resource."""
+    return any(_may_be(resource, format_) for format_ in resource_formats(action))
+
+
+def arns(action: str, values: Mapping[str, Any]) -> list[str]:
+    """The ARNs that an action is for, as far as texts among the values fill all of their names.
+
+    The reference names most of them like the parameters of the calls: `${SubnetId}`.
+    """
+    known = {name.lower(): value for name, value in values.items() if isinstance(value, str)}
+    found = []
+    for one in _actions(action):
+        for pattern in _named_formats(one):
+            names = re.findall(r"\$\{([^}]*)\}", pattern)
+            if all(name.lower() in known for name in names):
+                found.append(re.sub(r"\$\{([^}]*)\}", lambda name: known[name[1].lower()], pattern))
+    return found
 
 
 def dependent_actions(action: str) -> frozenset[str]:

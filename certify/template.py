@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-sc
 import copy
 import functools
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -60,6 +61,49 @@ def with_values(template: Template, values: Mapping[str, str]) -> Template:
     return document
 
 
+def named(template: Template, values: Mapping[str, str]) -> Template:
+    """The template with texts in place of `Fn::Sub`, wherever all that they name has a value.
+
+    Names are then as long as AWS gets them. `values` are those of parameters and pseudo parameters.
+    What a preview, or the environment's own service, does not have stays as it is.
+    """
+    absent = "IsNoPreview" if values["ServiceStage"] else "IsPreview"
+    resources = {
+        name: resource if resource.get("Condition") == absent else _named(resource, values)
+        for name, resource in template["Resources"].items()
+    }
+    return {**template, "Resources": resources}
+
+
+def _named(node: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(node, list):
+        return [_named(item, values) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Fn::Sub"}:
+        text = node["Fn::Sub"]
+        pattern, own = (text, {}) if isinstance(text, str) else text
+        known = {**values, **{name: _value(value, values, name) for name, value in own.items()}}
+        for name in re.findall(r"\$\{([\w:]+)\}", pattern):
+            pattern = pattern.replace(f"${{{name}}}", known.get(name, f"${{{name}}}"))
+        return node if "${" in pattern else pattern
+    return {key: _named(value, values) for key, value in node.items()}
+
+
+def _value(node: Any, values: Mapping[str, str], name: str) -> str:
+    """The value of a variable of `Fn::Sub`, in which conditions are about previews.
+
+    One that is not known stays a variable.
+    """
+    if isinstance(node, dict) and "Fn::If" in node:
+        _condition, preview, own = node["Fn::If"]
+        return _value(preview if values["ServiceStage"] else own, values, name)
+    if isinstance(node, dict) and "Ref" in node:
+        node = values.get(node["Ref"])
+    found = _named(node, values)
+    return found if isinstance(found, str) else f"${{{name}}}"
+
+
 def refused_by_schemas(template: Template) -> Iterator[str]:
     """What cfn-lint's schemas refuse in a transformed template: the place, and why."""
     for match in lint(json.dumps(template), regions=["us-east-1"]):
@@ -69,12 +113,15 @@ def refused_by_schemas(template: Template) -> Iterator[str]:
             yield f"{place}: {match.message} ({match.rule.id}, {match.rule.source_url})"
 
 
-def handler_calls(type_: str) -> frozenset[str]:
-    """The actions that CloudFormation calls for a type of resource in its deployer's name."""
+def handler_calls(type_: str, *verbs: str) -> frozenset[str]:
+    """The actions that CloudFormation calls for a type of resource in its deployer's name.
+
+    `verbs` are those of the handlers, such as `create`; without any, all of them count.
+    """
     handlers = _schemas().get(type_, {})
     return frozenset(
         action
-        for handler in _HANDLERS
+        for handler in verbs or _HANDLERS
         for action in handlers.get(handler, {}).get("permissions", [])
     )
 

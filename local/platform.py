@@ -139,7 +139,7 @@ def up() -> None:
     _require_own_emulator(installation)
     with _alone(installation):
         with _step("emulator"):
-            _start_emulator(installation)
+            start_emulator(installation)
         for target in ("deploy-infra", "deploy-service"):
             with _step(target):
                 _make(target, installation)
@@ -265,7 +265,12 @@ def _search_path() -> str:
     return os.pathsep.join([os.environ["PATH"], "/usr/local/sbin", "/usr/sbin"])
 
 
-def _start_emulator(installation: Installation) -> None:
+def start_emulator(installation: Installation) -> None:
+    """Start the emulator, unless it runs already, and wait until it answers.
+
+    Raises:
+        UserError: it is not installed, or does not start; the text names the log.
+    """
     if _owner(installation) == installation.folder:
         return
     if not EMULATOR_PYTHON.exists():

@@ -209,6 +209,7 @@ def _operation(place: Place) -> list[Statement]:
                 "ec2:DescribeSubnets",
                 "ec2:DescribeVpcs",
                 "lambda:GetAccountSettings",
+                "logs:Describe*Policies",
                 "logs:DescribeLogGroups",
             ],
             ["*"],

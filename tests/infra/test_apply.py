@@ -18,6 +18,9 @@ from typing import Any
 import boto3
 import pytest
 
+from certify.calls import is_read, refused
+from certify.recording import Call, recorded
+from infra.gate.calls import CALLS, Action
 from local.emulator.installation import Installation
 from local.platform import aws_variables
 from tests.support.emulator import Emulator
@@ -26,6 +29,7 @@ from tests.support.synthesized import EVERYTHING, REGIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDED = EVERYTHING.read_text()
+_READS = re.compile("Describe|Get|Head|List")
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
 
 
@@ -121,7 +125,9 @@ LIVES: Mapping[str, Callable[[Life], None]] = {
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     emulator = Emulator(tmp_path_factory.mktemp("applied") / "local", free_port_base())
-    emulator.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_RECORD_CALLS", "1")
+        emulator.start()
     yield emulator
     emulator.stop()
     for pid in emulator.database_pids():
@@ -203,6 +209,34 @@ def test_what_is_protected_stays_until_that_is_lifted_by_a_reviewed_plan(
     assert "0 destroyed" in lifted
     stale = guarded.output("stale", succeeds=False).splitlines()[-1]
     assert stale.startswith("error: the saved plan of trading-platform-uswest2-guarded is out of")
+
+
+def test_every_call_of_the_environments_is_judged_and_none_is_refused(
+    lives: dict[str, Life], emulator: Emulator
+) -> None:
+    assert all("destroy" in life.steps for life in lives.values())
+    calls = [
+        call
+        for call in recorded(emulator.folder / "calls.jsonl")
+        if isinstance(call, Call) and call.succeeded
+    ]
+    assert {call.tool for call in calls} >= {"Terraform", "boto3"}
+    assert {call.name for call in calls if not is_read(call)} == set()
+    assert {reason for call in calls for reason in refused(call)} == set()
+    # What Terraform changes is in the table that plans are judged by.
+    known = {
+        action.name if isinstance(action, Action) else action
+        for found in CALLS.values()
+        for actions in (found.add, found.change, found.destroy)
+        for action in actions
+    }
+    changes = {
+        check.action
+        for call in calls
+        if call.tool == "Terraform" and not _READS.match(call.operation)
+        for check in call.checks
+    }
+    assert changes - known == set()
 
 
 def test_nothing_is_left_but_the_final_snapshot(lives: dict[str, Life], emulator: Emulator) -> None:

@@ -23,6 +23,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield running
 
 
+CODE_DEPLOY = "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda"
+
+
 def template(release: str, preference: str) -> str:
     """A stack whose alias points to a release's version. Versions stay, as with SAM.
 
@@ -32,6 +35,7 @@ def template(release: str, preference: str) -> str:
     group = {
         "ApplicationName": {"Ref": "Application"},
         "DeploymentConfigName": f"CodeDeployDefault.Lambda{preference}",
+        "ServiceRoleArn": {"Fn::GetAtt": ["CodeDeployRole", "Arn"]},
         "AlarmConfiguration": {"Enabled": True, "Alarms": [{"Name": {"Ref": "Alarm"}}]},
     }
     policy = {
@@ -40,6 +44,13 @@ def template(release: str, preference: str) -> str:
     }
     version = f"Version{release}"
     resources: dict[str, Any] = {
+        "CodeDeployRole": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+                "ManagedPolicyArns": [CODE_DEPLOY],
+            },
+        },
         "Role": {
             "Type": "AWS::IAM::Role",
             "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},

@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from certify.calls import Call, recorded, refused
+from certify.calls import refused
+from certify.recording import Call, recorded
 from tests.support.emulator import Emulator, running_emulator
 
 TAGS = [{"TagKey": "Project", "TagValue": "trading-platform"}]
@@ -20,7 +22,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
             ask(emulator)
     file = folder / "calls.jsonl"
     assert all("not for everybody" not in line for line in file.read_text().splitlines())
-    return {call.operation: call for call in recorded(file)}
+    return {call.operation: call for call in recorded(file) if isinstance(call, Call)}
 
 
 def ask(emulator: Emulator) -> None:
@@ -47,8 +49,13 @@ def ask(emulator: Emulator) -> None:
         Threshold=1.5,
     )
     emulator.client("sns").create_topic(Name="t", Attributes={"DisplayName": "d"})
-    emulator.client("backup").create_backup_vault(BackupVaultName="v")
+    emulator.client("backup").create_backup_vault(BackupVaultName="vault")
     emulator.client("lambda").get_account_settings()
+    # Terraform leaves out the slash at the end of such a path.
+    signature = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/backup/aws4_request"
+    requests.get(
+        f"{emulator.url}/backup/plans/none", headers={"Authorization": signature}, timeout=30
+    )
 
 
 def test_a_call_of_each_protocol_is_read_back(calls: dict[str, Call]) -> None:
@@ -64,21 +71,20 @@ def test_a_call_of_each_protocol_is_read_back(calls: dict[str, Call]) -> None:
     assert parameters["PutMetricAlarm"]["Threshold"] == 1.5
     assert parameters["PutMetricAlarm"]["EvaluationPeriods"] == 1
     assert parameters["CreateTopic"]["Attributes"] == {"DisplayName": "d"}
-    assert parameters["CreateBackupVault"]["BackupVaultName"] == "v"
+    assert parameters["CreateBackupVault"]["BackupVaultName"] == "vault"
     assert parameters["GetAccountSettings"] == {}
+    assert parameters["GetBackupPlan"] == {"BackupPlanId": "none"}
 
 
 def test_a_call_is_recorded_with_caller_tool_action_and_resource(calls: dict[str, Call]) -> None:
     call = calls["CreateBucket"]
     assert (call.caller, call.tool) == ("arn:aws:iam::000000000000:root", "boto3")
-    assert (call.action, call.resource) == ("s3:CreateBucket", "arn:aws:s3:::recorded")
+    (check,) = call.checks
+    assert (check.action, check.resource) == ("s3:CreateBucket", "arn:aws:s3:::recorded")
     assert call.succeeded
-    assert calls["GetAccountSettings"].action == "lambda:GetAccountSettings"
-    assert json.loads(json.dumps(calls["CreateKey"].context)) != {}
+    assert calls["GetAccountSettings"].checks[0].action == "lambda:GetAccountSettings"
+    assert json.loads(json.dumps(calls["CreateKey"].checks[0].context)) != {}
 
 
-def test_what_aws_refuses_of_a_recorded_call_is_named(calls: dict[str, Call]) -> None:
-    found = {name: list(refused(call)) for name, call in calls.items()}
-    bad = found.pop("CreateBackupVault")
-    assert "BackupVaultName: 'v' does not match" in str(bad)
-    assert {name: reasons for name, reasons in found.items() if reasons} == {}
+def test_no_call_that_succeeds_here_is_refused_by_the_judges(calls: dict[str, Call]) -> None:
+    assert {name: found for name, call in calls.items() if (found := list(refused(call)))} == {}

@@ -7,12 +7,14 @@ alarm rings or somebody stops the deployment.
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
 https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-create-alarms.html
 ministack: has no CodeDeploy and rejects templates with its resources.
-Here: all of this, but one minute of a deployment configuration takes one second. An alarm rings
-only if somebody sets its state. Remove once ministack has CodeDeploy.
+Here: all of this, with the rights of the deployment group's role. But one minute of a deployment
+configuration takes one second, and an alarm rings only if somebody sets its state. Remove once
+ministack has CodeDeploy.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,8 +27,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from ministack import app
-from ministack.core import router
-from ministack.core.responses import get_region
+from ministack.core import iam_actions, router
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam, sts
 from ministack.services.cloudformation import (
     _stacks,
     changesets,
@@ -43,6 +46,27 @@ _HOOK_SECONDS = 150
 _MINUTE_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _ALL = 100
+# What the managed policy of CodeDeploy's roles allows for a hook, alarms and an alias.
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambda.html
+_MANAGED_POLICY = "service-role/AWSCodeDeployRoleForLambda"
+_ALLOWED = [
+    {
+        "Effect": "Allow",
+        "Action": [
+            "cloudwatch:DescribeAlarms",
+            "lambda:GetAlias",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:UpdateAlias",
+            "sns:Publish",
+        ],
+        "Resource": "*",
+    },
+    {
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Resource": "arn:aws:lambda:*:*:function:CodeDeployHook_*",
+    },
+]
 
 # The status that hooks reported, by execution id.
 _reports: dict[str, str] = {}
@@ -50,8 +74,9 @@ _reports: dict[str, str] = {}
 _templates: dict[str, Properties] = {}
 # The properties of deployment groups, by name.
 _groups: dict[str, Properties] = {}
-# The status of deployments, by id.
+# The status of deployments, by id, and the ARNs of their groups.
 _deployments: dict[str, str] = {}
+_group_arns: dict[str, str] = {}
 
 
 def install() -> None:
@@ -64,7 +89,21 @@ def install() -> None:
         }
     router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": [_TARGET.rstrip(".")]}
     app.SERVICE_HANDLERS["codedeploy"] = _handle
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["codedeploy"] = "codedeploy"
+    extract = iam_actions.extract_resource_arn
+
+    def extract_group(service: str, *request: Any) -> Any:
+        if service != "codedeploy":
+            return extract(service, *request)
+        _method, _path, _headers, body, *_rest = request
+        return _group_arns.get(json.loads(body or b"{}").get("deploymentId", ""), "*")
+
+    iam_actions.extract_resource_arn = extract_group
     before_update(_ALIAS, _deploy)
+    managed = iam._make_aws_managed_record(
+        _MANAGED_POLICY, json.dumps({"Version": "2012-10-17", "Statement": _ALLOWED})
+    )
+    iam._aws_managed_policies[managed["Arn"]] = managed
     original = stacks._deploy_stack_async
 
     async def deploy_stack(
@@ -134,6 +173,11 @@ def _deploy(update: Update) -> Properties:
     if policy and update.new.get("FunctionVersion") != update.old.get("FunctionVersion"):
         deployment = f"d-{uuid.uuid4().hex[:9].upper()}"
         _deployments[deployment] = "InProgress"
+        name, group = _group(update.stack_name, policy["DeploymentGroupName"]["Ref"])
+        _group_arns[deployment] = (
+            f"arn:aws:codedeploy:{get_region()}:{get_account_id()}:"
+            f"deploymentgroup:{group['ApplicationName']}/{name}"
+        )
         try:
             _move(update, policy, deployment)
         except ValueError:
@@ -150,13 +194,14 @@ def _move(update: Update, policy: Properties, deployment: str) -> None:
     Raises:
         ValueError: an alarm rings, the hook does not report success, or the deployment was stopped.
     """
-    group = _group(update.stack_name, policy["DeploymentGroupName"]["Ref"])
+    _name, group = _group(update.stack_name, policy["DeploymentGroupName"]["Ref"])
     alarms = _alarm_names(group)
-    _check(deployment, alarms)
+    role = str(group["ServiceRoleArn"])
+    _check(deployment, alarms, role)
     if hook := policy.get("BeforeAllowTrafficHook"):
         resources = _stacks[update.stack_name]["_resources"]
-        _run(resources[hook["Ref"]]["PhysicalResourceId"], deployment)
-    lambda_ = _client("lambda")
+        _run(resources[hook["Ref"]]["PhysicalResourceId"], deployment, role)
+    lambda_ = _client("lambda", role)
     alias = {"FunctionName": update.new["FunctionName"], "Name": update.new["Name"]}
     new = str(update.new["FunctionVersion"])
     try:
@@ -165,9 +210,9 @@ def _move(update: Update, policy: Properties, deployment: str) -> None:
             lambda_.update_alias(**alias, RoutingConfig=weights)
             end = time.monotonic() + minutes * _MINUTE_SECONDS
             while time.monotonic() < end:
-                _check(deployment, alarms)
+                _check(deployment, alarms, role)
                 time.sleep(_POLL_SECONDS)
-        _check(deployment, alarms)
+        _check(deployment, alarms, role)
     finally:
         lambda_.update_alias(**alias, RoutingConfig={})
 
@@ -182,7 +227,7 @@ def _steps(configuration: str) -> Sequence[tuple[int, int]]:
     return []
 
 
-def _check(deployment: str, alarms: Sequence[str]) -> None:
+def _check(deployment: str, alarms: Sequence[str], role: str) -> None:
     """Do nothing if the deployment may go on.
 
     Raises:
@@ -192,7 +237,7 @@ def _check(deployment: str, alarms: Sequence[str]) -> None:
         raise ValueError(f"CodeDeploy: the deployment {deployment} was stopped")
     if not alarms:
         return
-    found = _client("cloudwatch").describe_alarms(AlarmNames=list(alarms), StateValue="ALARM")
+    found = _client("cloudwatch", role).describe_alarms(AlarmNames=list(alarms), StateValue="ALARM")
     for alarm in found["MetricAlarms"]:
         raise ValueError(
             f"CodeDeploy: the deployment {deployment} was stopped, because the alarm "
@@ -214,31 +259,47 @@ def _update_policy(stack_name: str, alias: str | None) -> Properties:
     return policy
 
 
-def _group(stack_name: str, logical_id: str) -> Properties:
-    """The properties of a stack's deployment group; the same update may create it."""
+def _group(stack_name: str, logical_id: str) -> tuple[str, Properties]:
+    """Name and properties of a stack's deployment group; the same update may create it."""
     start = f"{stack_name}-{logical_id}-"
     for name, group in _groups.items():
         if name.startswith(start):
-            return group
+            return name, group
     # It was created before the emulator started.
     record: Properties = _stacks[stack_name]["_resources"].get(logical_id, {})
-    return record.get("Properties") or {}
+    return record.get("PhysicalResourceId", ""), record.get("Properties") or {}
 
 
-def _client(service: str) -> Any:
+def _client(service: str, role: str) -> Any:
+    """A client with the rights of the deployment group's role."""
+    digest = hashlib.sha256(role.encode()).hexdigest()
+    key, secret, token = f"ASIA{digest[:16].upper()}", digest[16:56], digest
+    name, account = role.rpartition("/")[2], role.split(":")[4]
+    sts.register_session(
+        key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/CodeDeploy",
+            "UserId": f"{name}:CodeDeploy",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+        },
+    )
     connect: Any = boto3.client
     return connect(
         service,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
         region_name=get_region(),
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
         config=Config(read_timeout=_HOOK_SECONDS, retries={"total_max_attempts": 1}),
     )
 
 
-def _run(hook: str, deployment: str) -> None:
+def _run(hook: str, deployment: str, role: str) -> None:
     execution = uuid.uuid4().hex
     event = {"DeploymentId": deployment, "LifecycleEventHookExecutionId": execution}
-    _client("lambda").invoke(FunctionName=hook, Payload=json.dumps(event))
+    _client("lambda", role).invoke(FunctionName=hook, Payload=json.dumps(event))
     status = _reports.pop(execution, "no status")
     if status != "Succeeded":
         raise ValueError(

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from ministack.core import iam_actions
 from ministack.services import kms
+
+from local.emulator.requests import Request, read_call
 
 # Names the resource from the request's path, body and parameters, as in ARNs after the account.
 # A whole ARN is used as it is; an empty text means unknown.
@@ -29,12 +31,13 @@ _RDS_NAMES = {
     "DBSubnetGroupName": "subgrp:",
     "DBClusterParameterGroupName": "cluster-pg:",
     "DBParameterGroupName": "pg:",
+    "DBProxyEndpointName": "db-proxy-endpoint:",
     "DBProxyName": "db-proxy:",
 }
 
 
 # What has no region in its ARN.
-_GLOBAL = {"iam": "iam:", "monitoring": "cloudwatch:"}
+_GLOBAL = {"iam": "iam:"}
 
 
 def install() -> None:
@@ -46,6 +49,8 @@ def install() -> None:
         found = str(original(service, *request))
         if service == "kms":
             return _kms_arn(found, body, f"arn:aws:kms:{region}:{account}:")
+        if service == "monitoring" and found == "*":
+            return _metrics_arn(request)
         if found != "*" or service not in _NAMERS:
             return found
         name = _NAMERS[service](path, body, parameters)
@@ -82,9 +87,18 @@ def _backup_name(path: str, _body: bytes, _parameters: Mapping[str, Any]) -> str
     return "*"
 
 
-def _dashboard_name(_path: str, body: bytes, parameters: Mapping[str, Any]) -> str:
-    names = [iam_actions._query_param(parameters, "DashboardName"), _field(body, "DashboardName")]
-    return next((f"dashboard/{name}" for name in names if name), "*")
+def _metrics_arn(request: Sequence[Any]) -> str:
+    """The dashboard or alarm that a request names, in any of CloudWatch's protocols."""
+    *_, region, account = request
+    call = read_call(Request("monitoring", *request[:5]))
+    for prefix, names in (
+        (f"arn:aws:cloudwatch::{account}:dashboard/", ("DashboardName", "DashboardNames")),
+        (f"arn:aws:cloudwatch:{region}:{account}:alarm:", ("AlarmName", "AlarmNames")),
+    ):
+        for name in names:
+            if call and (found := call.parameters.get(name)):
+                return f"{prefix}{found[0] if isinstance(found, list) else found}"
+    return "*"
 
 
 def _iam_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
@@ -112,7 +126,6 @@ def _ssm_name(_path: str, body: bytes, _parameters: Mapping[str, Any]) -> str:
 _NAMERS: Mapping[str, Namer] = {
     "backup": _backup_name,
     "iam": _iam_name,
-    "monitoring": _dashboard_name,
     "rds": _rds_name,
     "sns": _sns_name,
     "ssm": _ssm_name,
