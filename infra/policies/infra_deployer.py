@@ -195,21 +195,28 @@ def _resources_by_name(place: Place) -> list[Statement]:
             ],
         ),
         *_backups(place),
-        # RDS names the master user's secret, and creates and rotates it for its caller. The rights
-        # do not include its value.
-        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
+        *_master_secrets(place),
+    ]
+
+
+def _master_secrets(place: Place) -> list[Statement]:
+    # RDS names the master user's secret, and creates and rotates it for its caller. The rights
+    # do not include its value.
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
+    secrets = place.arn("secretsmanager", "secret:rds!cluster-*")
+    return [
         allow(
             "MasterSecrets",
             [
                 f"secretsmanager:{verb}"
                 for verb in ("CreateSecret", "DescribeSecret", "RotateSecret", "TagResource")
             ],
-            [place.arn("secretsmanager", "secret:rds!cluster-*")],
+            [secrets],
         ),
         deny(
             "MasterSecretsOfOthers",
             ["secretsmanager:*"],
-            [place.arn("secretsmanager", "secret:rds!cluster-*")],
+            [secrets],
             {
                 "StringNotEquals": {
                     _CLUSTER: [
