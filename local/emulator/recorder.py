@@ -200,16 +200,14 @@ class Recording:
 
 
 def _stack_of(id_: str) -> str:
-    """The stack of an existing resource of CloudFormation."""
-    return next(
-        (
-            name
-            for name, stack in _stacks.items()
-            for resource in stack.get("_resources", {}).values()
-            if resource.get("PhysicalResourceId") == id_
-        ),
-        "",
-    )
+    """The stack at work that has a resource of CloudFormation; stages of APIs share their ids."""
+    names = [
+        (not str(stack.get("StackStatus")).endswith("IN_PROGRESS"), name)
+        for name, stack in _stacks.items()
+        for resource in stack.get("_resources", {}).values()
+        if resource.get("PhysicalResourceId") == id_
+    ]
+    return min(names)[1] if names else ""
 
 
 def _shown(properties: Mapping[str, Any]) -> Record:
