@@ -36,7 +36,8 @@ def judged(records: Iterable[Call | Work]) -> list[Findings]:
 
 def _refused(record: Call | Work) -> Iterator[str]:
     if isinstance(record, Work):
-        yield from handlers.denied(record)
+        if record.identity:
+            yield from handlers.denied(record)
         return
     # A call that failed has done no harm, but what a role tries it should be allowed.
     if record.succeeded:
@@ -67,15 +68,18 @@ def _denials() -> Sequence[Mapping[str, str]]:
 
 
 def _assumed(record: Call | Work) -> Iterator[str]:
-    if isinstance(record, Work):
-        for action in handlers.unknown(record):
-            yield f"{record.type}: the deployer may {action} on the resource that is meant"
-        return
-    if not calls.is_read(record):
-        yield f"{record.name}: no model has this operation, so its parameters are right"
     if role_of(record.caller) == _OWNER:
         yield "the account's own credentials may do everything"
-        return
+    elif isinstance(record, Work):
+        for action in handlers.unknown(record):
+            yield f"{record.type}: the deployer may {action} on the resource that is meant"
+    else:
+        yield from _assumed_of_call(record)
+
+
+def _assumed_of_call(record: Call) -> Iterator[str]:
+    if not calls.is_read(record):
+        yield f"{record.name}: no model has this operation, so its parameters are right"
     if reason := meant(record):
         yield f"{record.checks[0].action} is denied, as it is meant: {reason}"
         return

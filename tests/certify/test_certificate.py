@@ -312,6 +312,7 @@ def test_work_that_the_deployer_may_not_do_is_named(changed: dict[str, Any], say
 
 def test_every_caller_of_a_recording_has_findings() -> None:
     owner = call(caller="arn:aws:iam::000000000000:root", identity=[])
+    own = replace(FUNCTION, caller=owner.caller, identity=[])
     function = call(
         caller="arn:aws:sts::000000000000:assumed-role/x-TradeFunctionRole-A1B2C3D4E5F6/x",
         service="lambda",
@@ -327,11 +328,12 @@ def test_every_caller_of_a_recording_has_findings() -> None:
     failed = call(parameters={"KeySpec": "AES"}, status=400)
     found = {
         item.title: item
-        for item in judged_recording([owner, function, refusal, bad, failed, FUNCTION])
+        for item in judged_recording([owner, own, function, refusal, bad, failed, FUNCTION])
     }
     assert {title: (item.judged, len(item.refused)) for title, item in found.items()} == {
         "deployer": (3, 2),
         "owner": (1, 0),
+        "CloudFormation for owner": (1, 0),
         "CloudFormation for service-deployer": (1, 0),
         "x-TradeFunctionRole": (1, 0),
     }
