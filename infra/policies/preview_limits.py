@@ -2,6 +2,7 @@
 
 from infra.config.place import Place
 from infra.policies.statements import (
+    ACCESS_LOGS,
     Document,
     deny,
     deny_all_but,
@@ -9,6 +10,8 @@ from infra.policies.statements import (
     in_region,
     of_stacks,
     own_layers,
+    own_logs,
+    own_queue,
     own_roles,
     service_alarms,
 )
@@ -39,9 +42,17 @@ def preview_limits(place: Place) -> Document:
         # Their names have nothing of the stack's that would tell it from a preview's.
         deny(
             "EnvironmentsOwnFunctionsAndApi",
-            ["apigateway:*", "lambda:*", "sqs:*"],
+            ["apigateway:*", "lambda:*"],
             ["*"],
             of_stacks(place.service),
+        ),
+        deny("EnvironmentsOwnQueue", ["sqs:*"], [own_queue(place)]),
+        # The API of a preview does not write to it either.
+        deny(
+            "EnvironmentsOwnAccessLog",
+            ["apigateway:*"],
+            ["*"],
+            {"StringLike": {ACCESS_LOGS: own_logs(place)}},
         ),
         # Not even to give one of them to a function of a preview.
         deny("EnvironmentsOwnRoles", ["iam:*"], [own_roles(place)]),

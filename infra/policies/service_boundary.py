@@ -3,7 +3,6 @@
 from infra.config.naming import APP_USER
 from infra.config.place import Place
 from infra.policies.statements import (
-    SERVICE,
     Document,
     Statement,
     allow,
@@ -16,9 +15,11 @@ from infra.policies.statements import (
     of_stacks,
     own_deployments,
     own_logs,
+    own_queue,
     preview_folder,
     preview_roles,
     preview_secrets,
+    queues,
     service_deployments,
     service_functions,
     service_logs,
@@ -173,25 +174,27 @@ def _app_user(place: Place) -> str:
 
 def _invocation(place: Place) -> list[Statement]:
     return [
+        # CodeDeploy's role looks at an alias and moves it. What checks a release tells CodeDeploy
+        # what it has found. Failed runs of the archive go to its queue.
         allow(
-            "Functions",
-            # CodeDeploy's role looks at an alias and moves it.
-            ["lambda:Get*", "lambda:InvokeFunction", "lambda:UpdateAlias"],
-            [service_functions(place), hook(place), hook(place, f"{PREVIEW_MARK}*")],
+            "Calls",
+            [
+                "codedeploy:PutLifecycleEventHookExecutionStatus",
+                "lambda:Get*",
+                "lambda:InvokeFunction",
+                "lambda:UpdateAlias",
+                "sqs:SendMessage",
+            ],
+            [
+                service_functions(place),
+                hook(place),
+                hook(place, f"{PREVIEW_MARK}*"),
+                *queues(place),
+                *service_deployments(place, "deploymentgroup"),
+            ],
         ),
-        allow(
-            "Queues",
-            ["sqs:*Message", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
-            [place.arn("sqs", f"{SERVICE}-*")],
-        ),
-        # What checks a release tells CodeDeploy what it has found.
-        allow(
-            "Deployments",
-            ["codedeploy:PutLifecycleEventHookExecutionStatus"],
-            service_deployments(place, "deploymentgroup"),
-        ),
-        # What the names of functions and queues let in.
-        deny("OtherStacks", ["lambda:*", "sqs:*"], ["*"], of_other_stacks(place)),
+        # What the names of functions let in.
+        deny("OtherStacks", ["lambda:*"], ["*"], of_other_stacks(place)),
     ]
 
 
@@ -207,9 +210,10 @@ def _previews(place: Place) -> list[Statement]:
     return [
         deny(
             "NotTheService",
-            ["codedeploy:*", "logs:*", "rds-db:*", "secretsmanager:*"],
+            ["codedeploy:*", "logs:*", "rds-db:*", "secretsmanager:*", "sqs:*"],
             [
                 own_logs(place),
+                own_queue(place),
                 own_deployments(place, "deploymentgroup"),
                 _app_user(place),
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
@@ -225,7 +229,7 @@ def _previews(place: Place) -> list[Statement]:
         ),
         deny(
             "NotTheFunctions",
-            ["lambda:*", "sqs:*"],
+            ["lambda:*"],
             ["*"],
             {**by_previews, **of_stacks(place.service)},
         ),

@@ -3,7 +3,7 @@
 from infra.config.place import Place
 from infra.policies.service_boundary import boundary_arn
 from infra.policies.statements import (
-    SERVICE,
+    ACCESS_LOGS,
     Document,
     Statement,
     allow,
@@ -16,6 +16,7 @@ from infra.policies.statements import (
     of_other_stacks,
     of_stacks,
     preview_secrets,
+    queues,
     service_alarms,
     service_deployments,
     service_functions,
@@ -51,8 +52,8 @@ def service_deployer_access(place: Place) -> Document:
     """
     return document(
         *_roles(place),
-        # What the names of functions and queues let in.
-        deny("OtherStacks", ["lambda:*", "sqs:*"], ["*"], of_other_stacks(place)),
+        # What the names of functions let in.
+        deny("OtherStacks", ["lambda:*"], ["*"], of_other_stacks(place)),
         *_data_layer_denied(place),
         *_identity_denied(place),
     )
@@ -116,7 +117,12 @@ def _api(place: Place) -> list[Statement]:
             "Apis",
             ["apigateway:*"],
             [f"{api_gateway}/restapis/*", f"{api_gateway}/usageplans/*"],
-            of_stacks(place.service, place.previews),
+            # API Gateway writes access logs with a role of its own, to any log group.
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html
+            {
+                **of_stacks(place.service, place.previews),
+                "StringLikeIfExists": {ACCESS_LOGS: service_logs(place)},
+            },
         ),
         # Nobody can set or remove the tag above: AWS keeps the prefix to itself.
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
@@ -191,7 +197,7 @@ def _operation(place: Place) -> list[Statement]:
                 place.arn("cloudwatch", f"dashboard/{place.service}", region=""),
                 *service_deployments(place),
                 place.arn("scheduler", f"schedule/*/{place.service}-archive"),
-                place.arn("sqs", f"{SERVICE}-*"),
+                *queues(place),
             ],
         ),
         # These actions have no resource. CloudFormation stops a deployment to roll back.

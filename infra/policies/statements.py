@@ -10,8 +10,8 @@ from shared.naming import PLATFORM, PREVIEW_MARK
 Document = Mapping[str, object]
 Statement = dict[str, object]
 
-# CloudFormation cuts a stack's name to 24 characters when it names functions and queues, and this
-# is what remains. Tags tell the environments apart there.
+# CloudFormation cuts a stack's name to 24 characters when it names functions, and this is what
+# remains. Tags tell the environments apart there.
 SERVICE = f"{PLATFORM}-service"
 
 # How the logical names of the service's alarms and of its CodeDeploy application begin.
@@ -20,8 +20,11 @@ SERVICE = f"{PLATFORM}-service"
 _ALARMS = ("Api", "Archive", "Positions", "Trade")
 _APPLICATION = "Serverless"
 
-# CloudFormation tags what it creates.
+# CloudFormation tags functions and APIs. It does not tag roles and queues.
 _STACK = "aws:ResourceTag/aws:cloudformation:stack-name"
+
+# Where the stage of an API that a request creates or changes writes its access log.
+ACCESS_LOGS = "apigateway:Request/AccessLoggingDestination"
 
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -147,6 +150,21 @@ def hook(place: Place, preview: str = "") -> str:
     """The ARN of the function that checks a release before it takes calls."""
     name = load_contract().name("smoke_check", environment=f"{place.environment}{preview}")
     return place.arn("lambda", f"function:{name}")
+
+
+def queues(place: Place) -> list[str]:
+    """The ARNs of the queues of the environment's service and previews."""
+    return [own_queue(place), _queue(place, f"{PREVIEW_MARK}*")]
+
+
+def own_queue(place: Place) -> str:
+    """The ARN of the queue of the environment's own service."""
+    return _queue(place)
+
+
+def _queue(place: Place, preview: str = "") -> str:
+    environment = f"{place.environment}{preview}"
+    return place.arn("sqs", f"{load_contract().name('archive_failures', environment=environment)}*")
 
 
 def preview_folder(stage: str) -> str:

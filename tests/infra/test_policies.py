@@ -39,6 +39,7 @@ FUNCTION = f"arn:aws:lambda:{HERE}:function:{SERVICE}-TradeFunction-1"
 APPLICATION = f"arn:aws:codedeploy:{HERE}:application:{SERVICE}-ServerlessDeploymentApplication-1"
 GROUP = f"{APPLICATION.replace(':application:', ':deploymentgroup:')}/group"
 SCHEDULE = f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive"
+QUEUE = f"arn:aws:sqs:{HERE}:trade-failures_dev_1234567890ab"
 ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{SERVICE}-TradeErrorsAlarm-1"
 KEY = f"arn:aws:kms:{HERE}:key/1"
 LOCKS = f"arn:aws:dynamodb:{HERE}:table/trading-platform-state-locks-useast1"
@@ -282,7 +283,7 @@ def resources(stack_name: str, folder: str, secrets: str) -> Mapping[str, str]:
         "s3:ListBucket": bucket,
         "s3:ListBucketVersions": bucket,
         "secretsmanager": f"arn:aws:secretsmanager:{HERE}:secret:{secrets}/database/x",
-        "sqs": f"arn:aws:sqs:{HERE}:trading-platform-service-ArchiveFailures-1",
+        "sqs": QUEUE if stack_name == SERVICE else QUEUE.replace("_dev_", "_dev--pr-42_"),
     }
 
 
@@ -328,7 +329,7 @@ def test_the_roles_of_a_preview_reach_nothing_of_the_environments_own_service(
         ("logs:CreateLogStream", OWN_ACCESS_LOGS[0], {}),
         ("lambda:InvokeFunction", f"{FUNCTION}:live", {STACK: SERVICE}),
         ("lambda:UpdateAlias", FUNCTION, {STACK: SERVICE}),
-        ("sqs:SendMessage", OWN_QUEUE[0], {STACK: SERVICE}),
+        ("sqs:SendMessage", QUEUE, {}),
         ("codedeploy:PutLifecycleEventHookExecutionStatus", GROUP, {}),
         ("secretsmanager:GetSecretValue", platform, {}),
         ("secretsmanager:PutSecretValue", platform.replace("useast1", "global"), {}),
@@ -369,6 +370,8 @@ def test_what_another_environment_has_is_out_of_the_app_teams_reach(
 ) -> None:
     other = f"trading-platform-service-useast1-{environment}"
     for name in (other, f"{other}--pr-42"):
+        stage = name.removeprefix("trading-platform-service-useast1-")
+        queue = f"arn:aws:sqs:{HERE}:trade-failures_{stage}_1234567890ab"
         for action, resource in (
             ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{name}/1"),
             ("s3:DeleteObject", f"{PLACE.bucket('code')}/{name}/package"),
@@ -394,27 +397,33 @@ def test_what_another_environment_has_is_out_of_the_app_teams_reach(
             ),
             ("iam:DeleteRole", f"{ROLES}/{name}/trading-platform-service-TradeFunctionRole-1"),
             ("iam:PassRole", f"{ROLES}/{name}/trading-platform-service-MigrationFunctionRole-1"),
+            ("sqs:PurgeQueue", queue),
         ):
             context = {**BOUNDED, "iam:PassedToService": "lambda.amazonaws.com"}
             decision = decide(action, resource, *app_team(), context=context)
             assert decision == "implicitDeny", resource
-        lines = f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}/trade:log-stream:1"
         boundary = service_boundary(PLACE)
-        decision = decide("logs:PutLogEvents", lines, ADMINISTRATOR, boundary=boundary)
-        assert decision == "implicitDeny"
+        for action, resource in (
+            (
+                "logs:PutLogEvents",
+                f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}/trade:log-stream:1",
+            ),
+            ("sqs:SendMessage", queue),
+        ):
+            context = {**IN_A_FUNCTION, "aws:PrincipalArn": ROLE}
+            decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+            assert decision == "implicitDeny", resource
         # Their names do not tell whose they are.
-        theirs, queue = {STACK: name}, f"arn:aws:sqs:{HERE}:trading-platform-service-Archive-1"
+        theirs = {STACK: name}
         for action, resource in (
             ("lambda:UpdateFunctionCode", FUNCTION),
             ("lambda:AddPermission", FUNCTION),
             ("lambda:InvokeFunction", f"{FUNCTION}:live"),
-            ("sqs:PurgeQueue", queue),
         ):
             assert decide(action, resource, *app_team(), context=theirs) == "explicitDeny"
         for action, resource in (
             ("lambda:InvokeFunction", f"{FUNCTION}:live"),
             ("lambda:UpdateAlias", FUNCTION),
-            ("sqs:ReceiveMessage", queue),
         ):
             context = {**IN_A_FUNCTION, **theirs}
             decision = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
@@ -694,7 +703,7 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
         ("CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{SERVICE}/access"),
         ("AssociateKmsKey", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/trade"),
     ],
-    "AWS::SQS::Queue": [("CreateQueue", f"arn:aws:sqs:{HERE}:{SERVICE}-x")],
+    "AWS::SQS::Queue": [("CreateQueue", QUEUE), ("DeleteQueue", QUEUE)],
     "AWS::Scheduler::Schedule": [
         ("CreateSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/{SERVICE}-archive")
     ],
@@ -932,7 +941,7 @@ OWN_DASHBOARD = (f"arn:aws:cloudwatch::123456789012:dashboard/{SERVICE}", {})
 OWN_SCHEDULE = (SCHEDULE, {})
 OWN_ROLE = (ROLE, {**BOUNDED, "iam:PassedToService": "lambda.amazonaws.com"})
 OWN_LAYER = (f"arn:aws:lambda:{HERE}:layer:{SERVICE}-dependencies:1", {})
-OWN_QUEUE = (f"arn:aws:sqs:{HERE}:trading-platform-service-ArchiveFailures-1", {STACK: SERVICE})
+OWN_QUEUE = (QUEUE, {})
 OWN_DEPLOYMENTS = (GROUP, {})
 ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     **{
@@ -1008,6 +1017,35 @@ def test_who_previews_cannot_change_the_environments_own_service(decide: Decide)
     assert decide("cloudformation:DescribeStacks", own, *documents) == "allowed"
 
 
+def access_log(name: str) -> str:
+    """A log group for access logs, as CloudFormation hands it to API Gateway."""
+    return f"arn:aws:logs:{HERE}:log-group:/aws/apigateway/{name}/access:*"
+
+
+@pytest.mark.parametrize(
+    ("name", "of_the_team", "of_previewers"),
+    [
+        (SERVICE, "allowed", "explicitDeny"),
+        (PREVIEW, "allowed", "allowed"),
+        ("trading-platform-service-useast1-dev-2", "implicitDeny", "implicitDeny"),
+        ("payroll", "implicitDeny", "implicitDeny"),
+    ],
+)
+def test_no_api_writes_its_access_log_among_the_lines_of_another_service(
+    decide: Decide, name: str, of_the_team: str, of_previewers: str
+) -> None:
+    """API Gateway writes it with its own role, so that no policy of log groups counts."""
+    key = "apigateway:Request/AccessLoggingDestination"
+    context = {STACK: PREVIEW, key: access_log(name)}
+    for action, resource in (
+        ("apigateway:POST", f"{API}/stages"),
+        ("apigateway:PATCH", f"{API}/stages/dev"),
+    ):
+        assert decide(action, resource, *app_team(), context=context) == of_the_team
+        documents = [*app_team(), preview_limits(PLACE)]
+        assert decide(action, resource, *documents, context=context) == of_previewers
+
+
 def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> None:
     documents = [*app_team(), preview_limits(PLACE)]
     made = stack(ServiceStage="pr-42").resources.items()
@@ -1017,6 +1055,7 @@ def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> Non
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             context = {**BOUNDED, STACK: PREVIEW}
             of_preview = resource if PREVIEW in resource else resource.replace(SERVICE, PREVIEW)
+            of_preview = of_preview.replace("_dev_", "_dev--pr-42_")
             action = f"{service}:{name}"
             assert decide(action, of_preview, *documents, context=context) == "allowed", action
 

@@ -76,6 +76,21 @@ def test_no_trade_of_another_time_or_status_can_be_booked(
     assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
 
 
+def test_no_session_moves_the_clock_of_the_rules(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str]
+) -> None:
+    before = rows(schema, "SELECT * FROM trades ORDER BY trade_id")
+    eve.execute("SET timestamp = UNIX_TIMESTAMP('2026-01-31 12:00:00')")
+    for change in (
+        BOOK(**VALID),
+        "UPDATE trades SET status = 'VOID', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6) "
+        f"WHERE trade_id = '{trade_ids[0]}'",
+    ):
+        with pytest.raises(MySQLError, match="within 300 s"):
+            eve.execute(change)
+    assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
+
+
 @pytest.mark.parametrize(
     "change",
     [

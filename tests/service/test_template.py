@@ -477,6 +477,21 @@ def test_a_dead_archive_is_noticed() -> None:
     assert 3600 < missing["Period"] * missing["EvaluationPeriods"] <= 7 * 24 * 3600
 
 
+def test_the_name_of_the_queue_tells_whose_it_is() -> None:
+    """CloudFormation does not tag queues with their stack."""
+    for stage, environment in (
+        ("", {"Ref": "EnvironmentSuffix"}),
+        ("pr-42", {"Fn::Sub": "${EnvironmentSuffix}--${ServiceStage}"}),
+    ):
+        name = stack(ServiceStage=stage).properties("ArchiveFailures")["QueueName"]
+        form, names = name["Fn::Sub"]
+        assert form == "trade-failures_${Environment}_${Stack}"
+        assert names["Environment"] == environment
+        # SQS takes 80 characters. The stack's part is the end of its id, a UUID.
+        longest = f"{'x' * ENVIRONMENT_SUFFIX_MAX}--{'x' * SERVICE_STAGE_MAX}"
+        assert len(form.replace("${Environment}", longest).replace("${Stack}", "x" * 12)) <= 80
+
+
 def test_the_dashboard_is_json_that_shows_the_services_metrics() -> None:
     body = stack().properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     document = json.loads(body.replace("${LatencyAlarmMilliseconds}", "1000"))
