@@ -74,6 +74,14 @@ def service_stack_name(region: str, environment: str, stage: str = "") -> str:
     return f"{own}{PREVIEW_MARK}{stage}" if stage else own
 
 
+def failure_queue(environment: str) -> str:
+    """How the name of the queue of an environment's or a preview's failed runs begins.
+
+    No environment's name has an underscore, so no other one begins like this.
+    """
+    return f"trade-failures_{environment}_"
+
+
 def service_stage(stack: str, region: str, environment: str) -> str:
     """The stage of a preview's stack; empty for all other stacks."""
     start = service_stack_name(region, environment) + PREVIEW_MARK

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from infra.config.naming import state_key_alias
 from infra.config.place import Place
 from shared.contract.loader import load_contract
-from shared.naming import PLATFORM, PREVIEW_MARK
+from shared.naming import PLATFORM, PREVIEW_MARK, failure_queue
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -163,8 +163,7 @@ def own_queue(place: Place) -> str:
 
 
 def _queue(place: Place, preview: str = "") -> str:
-    environment = f"{place.environment}{preview}"
-    return place.arn("sqs", f"{load_contract().name('archive_failures', environment=environment)}*")
+    return place.arn("sqs", f"{failure_queue(place.environment + preview)}*")
 
 
 def preview_folder(stage: str) -> str:

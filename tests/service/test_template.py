@@ -13,7 +13,12 @@ import pytest
 from service.deploy.build import TEMPLATE, release_digest
 from service.deploy.parameters import release_parameters
 from shared.contract.template import declared_parameters
-from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX, service_stack_name
+from shared.naming import (
+    ENVIRONMENT_SUFFIX_MAX,
+    SERVICE_STAGE_MAX,
+    failure_queue,
+    service_stack_name,
+)
 from tests.support.transformed import Stack, stack
 from trading.telemetry import ARCHIVE_HEARTBEAT
 
@@ -485,7 +490,7 @@ def test_the_name_of_the_queue_tells_whose_it_is() -> None:
     ):
         name = stack(ServiceStage=stage).properties("ArchiveFailures")["QueueName"]
         form, names = name["Fn::Sub"]
-        assert form == "trade-failures_${Environment}_${Stack}"
+        assert form == failure_queue("${Environment}") + "${Stack}"
         assert names["Environment"] == environment
         # SQS takes 80 characters. The stack's part is the end of its id, a UUID.
         longest = f"{'x' * ENVIRONMENT_SUFFIX_MAX}--{'x' * SERVICE_STAGE_MAX}"
