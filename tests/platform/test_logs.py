@@ -62,6 +62,8 @@ def test_later_lines_are_followed_until_an_interrupt(platform: Platform) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # What runs in the background of a shell ignores interrupts, and so does what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert following.stdout is not None
     patience = threading.Timer(90, following.kill)
@@ -69,10 +71,10 @@ def test_later_lines_are_followed_until_an_interrupt(platform: Platform) -> None
     time.sleep(3)
     trade_id = book(platform)["trade_id"]
     seen = next((line for line in following.stdout if trade_id in line), "nothing")
-    patience.cancel()
     assert '"trade booked"' in seen
     os.kill(following.pid, signal.SIGINT)
     rest = following.stdout.read()
+    patience.cancel()
     assert trade_id not in rest
     assert "Traceback" not in rest
     assert following.wait(timeout=10) == 0
