@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pymysql.constants import ER
+from pymysql.err import OperationalError
+
 from tests.faults.cluster import Cluster
 from tests.faults.function import Doom, Function
 from tests.faults.secrets_manager import SecretsManager
@@ -115,9 +118,18 @@ def _lock_held(platform: Platform, chance: random.Random) -> None:
     table = "LOCK TABLES trades WRITE"
     rows = "SELECT * FROM trades ORDER BY trade_id DESC LIMIT 10 FOR UPDATE"
     cluster = platform.cluster
+    statement = chance.choice((table, rows))
     with cluster.connect(cluster.writer) as connection, connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute(chance.choice((table, rows)))
+        is_held = False
+        while not is_held:
+            cursor.execute("BEGIN")
+            try:
+                cursor.execute(statement)
+                is_held = True
+            except OperationalError as error:
+                # A booking may hold one of the rows and wait for another.
+                if error.args[0] != ER.LOCK_DEADLOCK:
+                    raise
         time.sleep(chance.uniform(0.5, 7))
 
 

@@ -170,7 +170,7 @@ def test_a_value_that_the_rule_book_knows_is_refused_with_what_to_do_and_the_sou
 def test_a_rule_may_depend_on_another_value() -> None:
     def found(version: str, **capacity: float) -> list[str]:
         values = {"engine_version": version, "serverlessv2_scaling_configuration": [capacity]}
-        return list(refused_by_rules("aws_rds_cluster", values))
+        return list(refused_by_rules("aws_rds_cluster", values, {}))
 
     (text,) = found("8.0.mysql_aurora.3.07.1", min_capacity=0)
     assert "a database pauses from version 8.0.mysql_aurora.3.08.0 on" in text
@@ -457,3 +457,7 @@ def test_the_parameters_of_a_call_are_judged_by_model_and_rule_book() -> None:
     ]
     # It has no parameters.
     assert list(parameter_refusals("iam", "GetAccountSummary", {})) == []
+    no_group = {"ServerlessV2ScalingConfiguration": "none"}
+    assert "ServerlessV2ScalingConfiguration" in dict(
+        parameter_refusals("rds", "CreateDBCluster", no_group)
+    )

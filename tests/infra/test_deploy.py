@@ -18,7 +18,7 @@ from infra.commands.holdings import holdings
 from infra.commands.planning import PlannedStack
 from infra.commands.preflight import check_unprotected
 from infra.commands.snapshots import take_snapshot
-from infra.commands.vaults import kept_vaults, recovery_points
+from infra.commands.vaults import full_vaults, kept_vaults, recovery_points
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.config.naming import resource_name
 from infra.gate.verdict import Finding, Verdict
@@ -410,6 +410,11 @@ def test_a_vault_with_recovery_points_stays_and_a_destroy_says_so_first(
     destroy.main()
     assert f"warning: the vault {vault} in {REGION} holds" in capfd.readouterr().out
     assert recovery_points(vault, REGION) == 0
+    empty = {"name": vault, "arn": f"arn:aws:backup:{REGION}:000000000000:backup-vault:{vault}"}
+    change = {"actions": ["delete"], "before": empty}
+    assert not [
+        *full_vaults({"resource_changes": [{"address": "aws_backup_vault.v", "change": change}]})
+    ]
 
 
 FRAMED = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: {}\x1b[0m\n\x1b[31m│\x1b[0m\n"

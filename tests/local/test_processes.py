@@ -22,8 +22,10 @@ def proc(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
     long = "x" * 200  # longer than a line of a terminal
-    command = (sys.executable, "-c", "input()", ARGUMENT, long)
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command = (sys.executable, "-c", "print(flush=True); input()", ARGUMENT, long)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()  # It runs, so the system has its arguments.
         yield process
         process.kill()
 
