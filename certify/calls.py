@@ -11,7 +11,7 @@ from infra.gate.models import HIDDEN, input_shape
 
 
 def refused(call: Call) -> Iterator[str]:
-    """What AWS is known to refuse of a call, whoever calls."""
+    """What AWS is known to refuse in a call of any caller."""
     if is_read(call):
         for member, reason in parameters.refused(call.service, call.operation, call.parameters):
             if HIDDEN not in reason:

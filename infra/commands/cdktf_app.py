@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 
 import boto3
-from botocore.config import Config
 
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
@@ -19,14 +18,14 @@ from infra.config.regions import RegionConfig
 from infra.gate.obstacles import CLUSTER_WAYS, GLOBAL_WAY, NETWORK_WAY
 from infra.main import synthesize
 from infra.terraform.backend import backend_settings, stack_folder
-from shared.cli.aws import AWS_ERRORS
+from infra.terraform.program import CONFIGURATION, read_configuration
+from shared.cli.aws import AWS_ERRORS, BRIEFLY
 from shared.cli.errors import UserError, exit_code
 from shared.contract.loader import load_contract
 from shared.contract.published import read_published
 from shared.naming import stack_name
 
 # `cdktf synth` works without AWS, and must not wait for it.
-_BRIEFLY = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
 
 
 def main(variables: Mapping[str, str] = os.environ) -> None:
@@ -58,7 +57,7 @@ def _conflicts(environment: EnvironmentConfig, region: RegionConfig) -> Iterator
     """Edits that would replace the region's database or network, and what to do instead."""
     stack = stack_name(region.region, environment.suffix)
     database = environment.settings.database
-    rds = boto3.client("rds", region_name=region.region, config=_BRIEFLY)
+    rds = boto3.client("rds", region_name=region.region, config=BRIEFLY)
     name = resource_name("cluster", region.region, environment.suffix)
     try:
         (cluster,) = rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
@@ -76,7 +75,7 @@ def _conflicts(environment: EnvironmentConfig, region: RegionConfig) -> Iterator
     ]
     if bool(database.global_regions) != (cluster["DBClusterArn"] in members):
         yield f"{stack}: {GLOBAL_WAY}"
-    ec2 = boto3.client("ec2", region_name=region.region, config=_BRIEFLY)
+    ec2 = boto3.client("ec2", region_name=region.region, config=BRIEFLY)
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Stack", "Values": [stack]}])["Vpcs"]
     if any(vpc["CidrBlock"] != str(region.network) for vpc in vpcs):
         yield f"{stack}: {NETWORK_WAY}"
@@ -107,10 +106,10 @@ def _complete_backend(environment: EnvironmentConfig, region: str) -> None:
     except UserError as error:
         print(f"note: {error}", file=sys.stderr)
         return
-    file = stack_folder(environment, region) / "cdk.tf.json"
-    document = json.loads(file.read_text())
+    folder = stack_folder(environment, region)
+    document = read_configuration(folder)
     document["terraform"]["backend"]["s3"].update(settings)
-    file.write_text(json.dumps(document, indent=2))
+    (folder / CONFIGURATION).write_text(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":

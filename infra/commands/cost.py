@@ -3,7 +3,6 @@
 `prices.toml` holds the prices and the assumed usage.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.config.profiles import PROFILES
 from infra.main import synthesize
+from infra.terraform.program import read_configuration
 from shared.cli.errors import exit_code
 
 PRICES_FILE = Path(__file__).parents[1] / "config" / "prices.toml"
@@ -171,8 +171,7 @@ def estimate_environment(environment: EnvironmentConfig, prices: Prices) -> Esti
     with tempfile.TemporaryDirectory() as folder:
         synthesize(replace(environment, out_dir=Path(folder)))
         stacks = [
-            json.loads((Path(folder) / "stacks" / name / "cdk.tf.json").read_text())
-            for name in environment.stack_names()
+            read_configuration(Path(folder) / "stacks" / name) for name in environment.stack_names()
         ]
     return estimate(stacks, prices)
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
-from botocore.config import Config
 
-from shared.cli.aws import AWS_ERRORS
+from shared.cli.aws import AWS_ERRORS, BRIEFLY
 from shared.naming import METRICS, TRADE_SERVICE, TRADES_BOOKED
 
 # CloudWatch keeps hourly values this long.
@@ -15,7 +14,6 @@ _KEPT_DAYS = 455
 _DAY_SECONDS = 86_400
 _GIB = 1024**3
 # A refusal must not wait for its details.
-_BRIEFLY = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
 
 
 def holdings(cluster: str, region: str, environment: str) -> str:
@@ -31,7 +29,7 @@ def holdings(cluster: str, region: str, environment: str) -> str:
 
 
 def _holdings(cluster: str, region: str, environment: str) -> Iterator[str]:
-    client = boto3.client("cloudwatch", region_name=region, config=_BRIEFLY)
+    client = boto3.client("cloudwatch", region_name=region, config=BRIEFLY)
     now = datetime.now(UTC)
     booked = client.get_metric_statistics(
         Namespace=METRICS,

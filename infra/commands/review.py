@@ -3,7 +3,6 @@
 It prints Markdown, short enough for GitHub. Progress goes to standard error.
 """
 
-import json
 import os
 import re
 import sys
@@ -24,7 +23,7 @@ from infra.gate.changes import ACTIONS, Change, Plan, deployed_resources, plan_c
 from infra.gate.verdict import Verdict, judge
 from infra.main import synthesize
 from infra.terraform.backend import backend_arguments, stack_folder
-from infra.terraform.program import CONFIGURATION, Terraform, installed_terraform
+from infra.terraform.program import Terraform, installed_terraform, read_configuration
 from infra.terraform.without_secrets import without_secrets
 from shared.cli.errors import exit_code
 
@@ -77,7 +76,7 @@ def review(
         ),
         plan=words.strip(),
         deployed=deployed_stack(plan, region),
-        planned=json.loads((folder / CONFIGURATION).read_text()),
+        planned=read_configuration(folder),
     )
 
 

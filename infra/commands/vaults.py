@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 
 import boto3
-from botocore.config import Config
 
 from infra.config.environment import EnvironmentConfig
 from infra.config.naming import resource_name
 from infra.gate.changes import Plan, plan_changes
 from infra.gate.obstacles import Obstacle
-from shared.cli.aws import AWS_ERRORS
+from shared.cli.aws import AWS_ERRORS, BRIEFLY
 
 _VAULT = "aws_backup_vault"
-_BRIEFLY = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
 
 
 def full_vaults(plan: Plan) -> Iterator[Obstacle]:
@@ -54,7 +52,7 @@ def kept_vaults(environment: EnvironmentConfig) -> Iterator[str]:
 
 def recovery_points(vault: str, region: str) -> int:
     """The number of recovery points in a vault; 0 if there is no vault, or AWS does not say."""
-    client = boto3.client("backup", region_name=region, config=_BRIEFLY)
+    client = boto3.client("backup", region_name=region, config=BRIEFLY)
     try:
         return int(client.describe_backup_vault(BackupVaultName=vault)["NumberOfRecoveryPoints"])
     except AWS_ERRORS:

@@ -72,7 +72,7 @@ class Terraform:
         stamp = self._stamp(folder, arguments)
         if quiet and stamp.current():
             return
-        if "required_providers" in _configuration(folder)["terraform"]:
+        if "required_providers" in read_configuration(folder)["terraform"]:
             shutil.copyfile(PROVIDER_LOCK, folder / _LOCK)
         # The configuration alone decides which state belongs to a stack, not the last use of the
         # folder.
@@ -159,7 +159,7 @@ class Terraform:
 
     def _stamp(self, folder: Path, arguments: Sequence[str]) -> Stamp:
         # Only these parts of the configuration decide what is prepared.
-        document = _configuration(folder)
+        document = read_configuration(folder)
         configuration = [document.get(key) for key in ("terraform", "provider", "module")]
         # The configuration file for a mirror is temporary and has another name each time.
         variables = sorted(
@@ -226,7 +226,8 @@ class Terraform:
         return [self.program, f"-chdir={folder}", *command]
 
 
-def _configuration(folder: Path) -> dict[str, Any]:
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """The synthesized configuration of a stack's folder."""
     document: dict[str, Any] = json.loads((folder / CONFIGURATION).read_text())
     return document
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from infra.terraform.program import CONFIGURATION, Terraform
+from infra.terraform.program import CONFIGURATION, Terraform, read_configuration
 
 _VERSION = "aws_secretsmanager_secret_version"
 _EPHEMERAL = "ephemeral."
@@ -27,7 +27,7 @@ def without_secrets(terraform: Terraform, folder: Path) -> Iterator[Path]:
     Raises:
         UserError: Terraform failed; it has said why.
     """
-    document = json.loads((folder / CONFIGURATION).read_text())
+    document = read_configuration(folder)
     if "ephemeral" not in document:
         yield folder
         return

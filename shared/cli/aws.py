@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # All that boto3 raises: AWS refused the call, or the call never reached AWS.
 AWS_ERRORS = (BotoCoreError, ClientError)
+# For what a command can do without: it does not wait long for an answer.
+BRIEFLY = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
 # boto3 finds no usable credentials, so it sends no request.
 _NO_CREDENTIALS = (
     CredentialRetrievalError,
