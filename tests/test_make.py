@@ -55,7 +55,7 @@ def test_lint_names_the_files_that_are_not_formatted_and_says_what_to_do(project
     assert "Would reformat: a.py" in finished.stderr
 
 
-def test_lint_says_how_to_mend_what_ruff_finds(project: Path) -> None:
+def test_lint_says_how_to_fix_what_ruff_finds(project: Path) -> None:
     finished = make(project, "lint-python", "check")
     assert finished.returncode != 0
     assert "`make format` mends those marked [*]" in finished.stderr

@@ -76,7 +76,7 @@ def test_an_apply_warns_of_the_services_whose_values_it_changes(
     assert goes in capfd.readouterr().err
 
 
-def test_who_asks_terraform_for_its_exit_code_gets_a_failure_for_changes(stack: Document) -> None:
+def test_the_detailed_exit_code_of_terraform_is_passed_on(stack: Document) -> None:
     with pytest.raises(UserError, match="plan failed"):
         plan.main(["--", "-detailed-exitcode"])
 

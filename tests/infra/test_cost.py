@@ -48,7 +48,7 @@ def test_nothing_that_a_profile_makes_is_without_a_price(name: str) -> None:
     assert not estimated(name).unpriced
 
 
-def test_a_total_is_the_sum_of_its_regions_and_of_what_is_fixed_and_assumed() -> None:
+def test_a_total_adds_up_regions_fixed_and_assumed_costs() -> None:
     found = estimated("production")
     regions = {item.region for item in found.items}
     assert regions == {"us-east-1", "us-east-2", "us-west-2"}
@@ -80,7 +80,7 @@ def test_a_resource_costs_what_the_table_says(document: Mapping[str, Any], dolla
         one_resource("aws_rds_cluster_instance", instance_class="db.x99.huge"),
     ],
 )
-def test_what_the_table_lacks_is_listed_and_not_taken_for_free(document: Mapping[str, Any]) -> None:
+def test_a_type_without_a_price_is_listed_and_not_free(document: Mapping[str, Any]) -> None:
     found = estimate([document], PRICES)
     (type_,) = document["resource"]
     assert found.unpriced == Counter({type_: 1})

@@ -439,7 +439,7 @@ def test_rds_manages_the_master_secret_and_iam_can_authenticate(stack: Stack) ->
     assert "aws_secretsmanager_secret_version" not in stack.counts()
 
 
-def test_exported_logs_go_to_groups_that_are_encrypted_and_forget(stack: Stack) -> None:
+def test_exported_logs_go_to_encrypted_groups_with_a_retention(stack: Stack) -> None:
     cluster = stack.only("aws_rds_cluster")
     names = {group["name"] for group in stack.resources("aws_cloudwatch_log_group").values()}
     for log in cluster["enabled_cloudwatch_logs_exports"]:
@@ -515,7 +515,7 @@ def test_the_log_group_of_a_proxy_exists_before_the_proxy_and_is_encrypted() -> 
     assert address in proxy["depends_on"]
 
 
-def test_without_readers_a_proxy_stands_for_them_itself(tmp_path: Path) -> None:
+def test_without_readers_a_proxy_is_the_reader_endpoint_too(tmp_path: Path) -> None:
     (stack,) = synthesized(tmp_path, "[database]\nreaders = 0\nproxy = true\n").values()
     assert "aws_db_proxy_endpoint" not in stack.counts()
     values = published(stack)

@@ -88,7 +88,7 @@ def test_a_variable_that_cannot_be_used_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_a_link_that_leads_nowhere_is_not_taken_for_no_file(tmp_path: Path) -> None:
+def test_a_dangling_link_is_not_the_same_as_no_file(tmp_path: Path) -> None:
     (tmp_path / "qa.toml").symlink_to(tmp_path / "gone.toml")
     with pytest.raises(UserError, match="it cannot be read: No such file"):
         load_environment({"ENVIRONMENT_FILE": str(tmp_path / "qa.toml")})
@@ -120,7 +120,7 @@ def test_a_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["prod", "prd2", "prod-eu", "trading-production", "live"])
-def test_what_sounds_like_production_needs_a_file(suffix: str, tmp_path: Path) -> None:
+def test_a_suffix_that_sounds_like_production_needs_a_file(suffix: str, tmp_path: Path) -> None:
     complaint = f"'{suffix}': it sounds like production .*{suffix}.toml.*: dev, production$"
     with pytest.raises(UserError, match=complaint):
         load_environment({"ENVIRONMENT_SUFFIX": suffix})
@@ -131,7 +131,7 @@ def test_what_sounds_like_production_needs_a_file(suffix: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", ["pre-prod", "non-prod", "products", "preprod", "alive"])
-def test_what_only_looks_like_production_needs_none(suffix: str) -> None:
+def test_a_suffix_that_only_resembles_production_needs_none(suffix: str) -> None:
     assert load_environment({"ENVIRONMENT_SUFFIX": suffix}).profile == "standard"
 
 
@@ -450,7 +450,7 @@ def test_whatever_a_file_says_is_used_or_refused_in_one_line(table: dict[str, An
             assert used == (tuple(value) if isinstance(value, list) else value)
 
 
-def test_a_database_that_pauses_can_be_told_when(tmp_path: Path) -> None:
+def test_the_pause_of_a_database_can_be_set(tmp_path: Path) -> None:
     environment = loaded(tmp_path, 'profile = "dev"\n[database]\nauto_pause_seconds = 900')
     assert environment.settings.database.auto_pause_seconds == 900
     back = loaded(tmp_path, 'profile = "dev"\n[database]\nserverless = false\nreaders = 1')

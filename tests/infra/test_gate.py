@@ -83,7 +83,7 @@ def test_backups_that_stop_are_a_loss_and_a_new_plan_for_them_is_none() -> None:
         ("aws_cloudwatch_log_group", "retention_in_days", 30, 0, ""),
     ],
 )
-def test_days_that_get_fewer_delete_what_is_older(
+def test_a_shorter_retention_deletes_what_is_older(
     type_: str, name: str, before: int, after: int, lost: str
 ) -> None:
     found = words(change(f"{type_}.it", "update", before={name: before}, after={name: after}))
@@ -167,7 +167,7 @@ def test_another_gateway_behind_a_route_ends_its_connections() -> None:
 PROTECTED = deployed(aws_rds_cluster={"database_cluster": {"deletion_protection": True}})
 
 
-def test_the_end_of_a_protection_is_told() -> None:
+def test_the_end_of_a_protection_is_reported() -> None:
     sides = {"before": {"deletion_protection": True}, "after": {"deletion_protection": False}}
     (line,) = words(change(CLUSTER, "update", **sides))
     assert line.startswith(f"interrupts: {CLUSTER}: its protection ends")
@@ -199,7 +199,7 @@ def test_what_is_deployed_with_protection_stays_whatever_the_file_says(
         ("master_username", "another database.master_username replaces the cluster"),
     ],
 )
-def test_a_name_of_the_cluster_cannot_change(forced_by: str, way: str) -> None:
+def test_a_cluster_cannot_change_its_names(forced_by: str, way: str) -> None:
     replaced = change(
         CLUSTER, "delete", "create", before={"cluster_identifier": "a"}, forced_by=forced_by
     )
@@ -278,7 +278,7 @@ def moved(arn_region: str, provider: Mapping[str, Any], *, refreshed: bool = Tru
     )
 
 
-def test_what_a_plan_looks_for_in_another_region_is_not_taken_for_deleted() -> None:
+def test_a_resource_that_a_plan_seeks_in_another_region_is_not_deleted() -> None:
     there = {"expressions": {"region": {"constant_value": "us-east-2"}}}
     (line,) = moved("us-west-2", there)
     assert line == (

@@ -166,7 +166,9 @@ def test_each_region_publishes_the_endpoints_of_its_own_cluster_and_its_own_secr
             assert published[region][secret].startswith("${data.aws_secretsmanager_secret.")
 
 
-def test_a_region_alone_keeps_its_part(tmp_path: Path, stacks: dict[str, Stack]) -> None:
+def test_a_region_that_is_synthesized_alone_stays_the_same(
+    tmp_path: Path, stacks: dict[str, Stack]
+) -> None:
     alone = synthesized(tmp_path, FILE.read_text(), ENVIRONMENT_SUFFIX="qa", REGIONS=SECONDARIES[0])
     assert differences(stacks[SECONDARIES[0]], alone["trading-platform-useast2-qa"]) == {}
 
@@ -193,7 +195,7 @@ def test_what_a_global_database_costs_on_top_is_estimated(stacks: dict[str, Stac
     assert "master user's secret" not in dollars
 
 
-def test_a_region_without_a_writer_is_no_alarm_and_one_without_a_sign_of_life_is(
+def test_a_region_without_a_writer_is_no_alarm_but_a_silent_one_is(
     stacks: dict[str, Stack],
 ) -> None:
     for stack in stacks.values():

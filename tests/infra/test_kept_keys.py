@@ -67,7 +67,7 @@ def test_the_keys_of_what_a_destroy_leaves_behind_stay_usable(
     assert all(key in said for key in keys.values())
 
 
-def test_a_destroy_that_fails_keeps_them_as_well(tmp_path: Path, keys: dict[str, str]) -> None:
+def test_a_failed_destroy_keeps_the_keys_too(tmp_path: Path, keys: dict[str, str]) -> None:
     settings = 'profile = "production"\n[protection]\nprevent_destroy = false\n'
 
     def destroy() -> None:

@@ -64,7 +64,7 @@ def contents(file: Path) -> dict[str, str]:
         return {name: file.read().decode() for name, file in files.items() if file is not None}
 
 
-def test_of_all_modules_those_in_use_are_left(tmp_path: Path) -> None:
+def test_only_the_modules_in_use_are_kept(tmp_path: Path) -> None:
     lean = lean_archive(archive(tmp_path, PACKAGE), ["vpc", "s3_bucket"], tmp_path / "new")
     assert lean is not None
     assert contents(lean) == {
@@ -79,13 +79,13 @@ def test_of_all_modules_those_in_use_are_left(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_left_is_valid_also_without_the_last_module(tmp_path: Path) -> None:
+def test_the_cut_package_is_valid_without_the_last_module(tmp_path: Path) -> None:
     lean = lean_archive(archive(tmp_path, PACKAGE), ["ecr_image"], tmp_path)
     assert lean is not None
     assert '"kind": "class"\n    }\n  },\n  "version"' in contents(lean)["package/.jsii"]
 
 
-def test_it_is_cut_once_and_the_same_everywhere(tmp_path: Path) -> None:
+def test_the_package_is_cut_once_and_reproducibly(tmp_path: Path) -> None:
     whole = archive(tmp_path, PACKAGE)
     one = lean_archive(whole, ["vpc"], tmp_path / "one")
     assert one is not None

@@ -30,7 +30,7 @@ def test_an_unchanged_environment_is_not_synthesized_again(tmp_path: Path) -> No
     assert not written(tmp_path)
 
 
-def test_to_leave_a_synthesis_out_cdktf_is_not_even_loaded(tmp_path: Path) -> None:
+def test_cdktf_is_not_loaded_if_nothing_is_synthesized(tmp_path: Path) -> None:
     program = "import sys; from infra.main import main; main(); print('jsii' in sys.modules)"
     command = [sys.executable, "-c", program]
     environment = {"PATH": os.environ["PATH"], "CDKTF_OUTDIR": str(tmp_path)}

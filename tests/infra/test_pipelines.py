@@ -140,7 +140,7 @@ def test_a_repository_is_named_as_tokens_name_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "acme", "acme/platform:*", "acme/*", "acme/a/b", "acme@/a"])
-def test_what_names_no_one_repository_is_refused_in_one_line(name: str) -> None:
+def test_a_name_that_is_no_single_repository_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(UserError, match="give the repository as tokens name it"):
         pipelines.repository_name({"GITHUB_REPOSITORY": name})
 

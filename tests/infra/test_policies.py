@@ -365,7 +365,7 @@ OTHERS = ["dev2", "dev-2", "de", "dev-pr-42", "dev-trade", "production"]
 
 
 @pytest.mark.parametrize("environment", OTHERS)
-def test_what_another_environment_has_is_out_of_the_app_teams_reach(
+def test_resources_of_another_environment_are_out_of_the_app_teams_reach(
     decide: Decide, environment: str
 ) -> None:
     other = f"trading-platform-service-useast1-{environment}"
@@ -433,7 +433,7 @@ def test_what_another_environment_has_is_out_of_the_app_teams_reach(
 
 
 @pytest.mark.parametrize("environment", OTHERS)
-def test_what_another_environment_has_is_out_of_the_platform_teams_reach(
+def test_resources_of_another_environment_are_out_of_the_platform_teams_reach(
     decide: Decide, environment: str
 ) -> None:
     other = Place("123456789012", "us-east-1", environment)
@@ -715,7 +715,7 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 }
 
 
-def test_the_service_deployer_may_make_each_resource_of_the_template(decide: Decide) -> None:
+def test_the_service_deployer_can_create_each_resource_of_the_template(decide: Decide) -> None:
     made = [*stack().resources.items(), *stack(ServiceStage="pr-42").resources.items()]
     for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:
         for name, named in DEPLOYS[type_]:
@@ -1003,7 +1003,7 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
 }
 
 
-def test_who_previews_cannot_change_the_environments_own_service(decide: Decide) -> None:
+def test_a_previewer_cannot_change_the_environments_own_service(decide: Decide) -> None:
     documents = [*app_team(), preview_limits(PLACE)]
     attempts = 0
     for action, targets in ATTEMPTS.items():
@@ -1046,7 +1046,7 @@ def test_no_api_writes_its_access_log_among_the_lines_of_another_service(
         assert decide(action, resource, *documents, context=context) == of_previewers
 
 
-def test_who_previews_may_make_each_resource_of_a_preview(decide: Decide) -> None:
+def test_a_previewer_can_create_each_resource_of_a_preview(decide: Decide) -> None:
     documents = [*app_team(), preview_limits(PLACE)]
     made = stack(ServiceStage="pr-42").resources.items()
     for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:

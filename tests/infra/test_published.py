@@ -242,7 +242,7 @@ def test_a_release_that_one_region_cannot_take_starts_in_none(
     assert capsys.readouterr().out == ""
 
 
-def test_where_there_is_no_platform_the_check_says_no_more_than_that(
+def test_without_a_platform_the_check_says_only_that(
     aws: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UserError, match="trading-platform-uswest2-tested: a service cannot"):

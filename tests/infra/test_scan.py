@@ -24,7 +24,7 @@ def test_every_acceptance_gives_a_reason() -> None:
             assert len(reason) > 20
 
 
-def test_findings_and_acceptances_in_vain_are_named_with_their_resource(
+def test_new_findings_and_unused_acceptances_are_named_with_their_resource(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def bad_stack(_folder: Path, _files: list[str]) -> list[Path]:

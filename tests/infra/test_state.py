@@ -91,7 +91,7 @@ def test_nothing_that_keeps_states_can_be_destroyed_by_terraform(
     assert state_stack.only(type_)["lifecycle"] == {"prevent_destroy": True}
 
 
-def test_api_gateway_may_write_logs_whatever_becomes_of_an_environment(
+def test_api_gateway_can_write_logs_after_an_environment_is_destroyed(
     state_stack: Stack,
 ) -> None:
     role = state_stack.only("aws_iam_role")
@@ -207,7 +207,7 @@ def stored(aws: Emulator, key: str) -> dict[str, Any]:
     return document
 
 
-def test_bootstrap_keeps_its_own_state_in_the_bucket_and_changes_nothing_the_second_time(
+def test_a_second_bootstrap_changes_nothing_and_the_state_is_in_the_bucket(
     aws: Emulator, remote: EnvironmentConfig, capfd: pytest.CaptureFixture[str]
 ) -> None:
     own = stored(aws, f"{STATE_STACK}/terraform.tfstate")

@@ -98,7 +98,7 @@ def test_regions_are_planned_side_by_side_before_anything_is_applied(
     assert "flag provided but not defined: -no-such-option" in printed
 
 
-def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
+def test_ctrl_c_lets_terraform_stop_gracefully(tmp_path: Path) -> None:
     """With a stand-in that takes a second to stop, like Terraform in the middle of a resource."""
     program, started = tmp_path / "terraform", tmp_path / "started"
     program.write_text(
@@ -126,7 +126,7 @@ def test_ctrl_c_lets_terraform_stop_in_order(tmp_path: Path) -> None:
     assert "terraform apply failed for stack" in said
 
 
-def test_a_users_limit_of_memory_goes_before_that_of_the_project() -> None:
+def test_the_users_memory_limit_overrides_the_projects() -> None:
     with program_module.cli_config({"GOMEMLIMIT": "2GiB"}) as variables:
         assert (variables["GOGC"], variables["GOMEMLIMIT"]) == ("off", "2GiB")
 
@@ -316,7 +316,7 @@ def small(tmp_path: Path) -> Small:
     return Small(tmp_path)
 
 
-def test_what_needs_no_other_preparation_is_not_initialized_again(
+def test_an_initialized_folder_is_not_initialized_again(
     small: Small, started: Callable[[], list[str]]
 ) -> None:
     small.init()
@@ -340,7 +340,7 @@ def test_another_backend_is_initialized(
     assert started() == []
 
 
-def test_a_folder_that_someone_has_led_to_another_state_is_initialized(
+def test_a_folder_that_points_to_another_state_is_initialized(
     small: Small, started: Callable[[], list[str]]
 ) -> None:
     small.init()
@@ -355,7 +355,7 @@ def test_a_folder_that_someone_has_led_to_another_state_is_initialized(
     assert started() == ["init"] * 3
 
 
-def test_a_failure_and_the_wish_to_see_it_lead_to_a_new_initialization(
+def test_init_runs_again_after_a_failure_and_on_request(
     small: Small, started: Callable[[], list[str]]
 ) -> None:
     small.init()

@@ -161,7 +161,7 @@ def released(emulator: Emulator) -> Iterator[Released]:
     )
 
 
-def test_callers_move_by_weight_and_at_the_end_all_of_them(released: Released) -> None:
+def test_callers_are_shifted_by_weight_until_all_have_moved(released: Released) -> None:
     old, _ = released.alias()
     seen = set()
     with ThreadPoolExecutor(1) as pool:

@@ -86,12 +86,14 @@ def test_the_administrators_password_is_for_its_user_only(server: MySQLServer) -
     ) == ("0\n")
 
 
-def test_an_error_of_the_server_is_told(server: MySQLServer) -> None:
+def test_a_server_error_is_reported(server: MySQLServer) -> None:
     with pytest.raises(MySQLError, match="Unknown database 'none'"):
         server.execute("USE none")
 
 
-def test_a_port_in_use_is_told_from_the_servers_log(server: MySQLServer, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_from_the_servers_log(
+    server: MySQLServer, tmp_path: Path
+) -> None:
     second = MySQLServer(tmp_path / "second", server.port)
     with pytest.raises(MySQLError, match="Do you already have another mysqld server running"):
         second.start()

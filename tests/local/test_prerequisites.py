@@ -121,7 +121,7 @@ def test_the_checksum_of_each_supported_system_is_pinned_with_the_version() -> N
     assert len({checksum for checksum, _ in pins}) == len(systems)
 
 
-def test_no_terraform_to_be_had_is_one_clear_line(
+def test_a_terraform_that_cannot_be_downloaded_is_one_clear_line(
     machine: Machine, downloads: tuple[str, Path]
 ) -> None:
     url, _ = downloads
@@ -139,7 +139,7 @@ def test_no_terraform_to_be_had_is_one_clear_line(
         ("shellcheck", None, "with your package manager"),
     ],
 )
-def test_what_is_missing_or_old_and_cannot_be_had_is_one_clear_line(
+def test_a_missing_or_old_program_that_cannot_be_installed_is_one_clear_line(
     machine: Machine, program: str, script: str | None, complaint: str
 ) -> None:
     if script:
@@ -159,7 +159,7 @@ def test_a_missing_program_is_installed_with_the_systems_package_manager(machine
     assert log[1].endswith("shellcheck")
 
 
-def test_what_is_there_and_new_enough_passes_silently(machine: Machine) -> None:
+def test_installed_and_recent_programs_pass_silently(machine: Machine) -> None:
     machine.add("node", "echo v22.1.0")
     machine.add("terraform", 'echo \'{"terraform_version": "1.11.4"}\'')
     done = machine.run("python", "node", "terraform")
@@ -172,7 +172,7 @@ def mysqld(version: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["8.0.46", "8.4.9", "9.7.4-2"])
-def test_a_mysql_that_is_there_and_new_enough_is_taken(machine: Machine, version: str) -> None:
+def test_an_installed_and_recent_mysql_is_used(machine: Machine, version: str) -> None:
     machine.add("mysqld", mysqld(version))
     for program in ("mysql", "mysqldump"):
         machine.add(program, f'echo "{program} $*"')
@@ -187,7 +187,7 @@ def test_a_mysql_that_is_there_and_new_enough_is_taken(machine: Machine, version
 
 
 @pytest.mark.parametrize("version", ["10.11.19-MariaDB", "5.7.44"])
-def test_another_or_an_older_server_is_not_taken(machine: Machine, version: str) -> None:
+def test_another_or_an_older_server_is_not_used(machine: Machine, version: str) -> None:
     machine.add("mysqld", mysqld(version))
     machine.add("mysql", "true")
     done = machine.run("mysql")
@@ -196,7 +196,7 @@ def test_another_or_an_older_server_is_not_taken(machine: Machine, version: str)
     assert not (machine.root / ".cache" / "mysql" / "bin").exists()
 
 
-def test_debian_that_cannot_be_reached_leaves_nothing_half_done(machine: Machine) -> None:
+def test_an_unreachable_debian_mirror_leaves_nothing_half_installed(machine: Machine) -> None:
     """A second try starts over, because the programs are moved into place last."""
     machine.add("apt-get", "echo 'no network' >&2; exit 100")
     for _ in range(2):

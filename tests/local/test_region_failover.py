@@ -150,7 +150,7 @@ def test_roles_and_data_outlive_the_emulator(database: Database) -> None:
     database.follows(WEST, before | {"after the restart"})
 
 
-def test_a_region_that_leaves_keeps_its_data_and_writes_by_itself(database: Database) -> None:
+def test_a_region_that_leaves_keeps_its_data_and_accepts_writes(database: Database) -> None:
     before = database.trades(OHIO)
     database.rds(EAST).remove_from_global_cluster(
         GlobalClusterIdentifier=global_name(ENVIRONMENT),

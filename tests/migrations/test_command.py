@@ -28,7 +28,7 @@ def test_a_commit_that_git_does_not_know_is_one_clear_error() -> None:
 
 
 @pytest.mark.usefixtures("trial_rig")
-def test_a_record_alone_makes_no_migration_good(
+def test_a_record_alone_does_not_accept_a_migration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command.check_record()

@@ -48,7 +48,7 @@ def tried(folder: Path, new: Version) -> tuple[Mapping[str, Verdict], list[str]]
 
 
 @pytest.mark.usefixtures("trial_rig")
-def test_what_stops_nobody_is_measured_under_load_and_breaks_neither_version(
+def test_a_harmless_migration_is_measured_under_load_and_breaks_neither_version(
     tmp_path: Path,
 ) -> None:
     new = with_migrations(tmp_path, ADD)
@@ -69,7 +69,7 @@ def test_what_stops_nobody_is_measured_under_load_and_breaks_neither_version(
 
 
 @pytest.mark.usefixtures("trial_rig")
-def test_what_breaks_the_released_code_is_refused(
+def test_a_migration_that_breaks_the_released_code_is_refused(
     tmp_path: Path,
 ) -> None:
     new = with_migrations(tmp_path, REFUSE)
@@ -91,7 +91,7 @@ def test_a_run_that_does_not_finish_what_a_killed_one_began_is_found(
         check_killed_runners(trial_rig, RELEASED.migrations, (change,))
 
 
-def test_what_the_server_refuses_is_one_clear_error(trial_rig: Rig) -> None:
+def test_a_statement_that_the_server_refuses_is_one_clear_error(trial_rig: Rig) -> None:
     wrong = Migration("0099_wrong", "ALTER TABLE trades DROP COLUMN nothing")
     with pytest.raises(UserError, match=r"0099_wrong: the server says .*nothing"):
         structural_verdicts(trial_rig, RELEASED.migrations, (wrong,))

@@ -139,7 +139,7 @@ def test_a_state_of_another_account(shops: Mapping[str, Shop], tally: Tally) -> 
     tally.check_not_stuck(shop)
 
 
-def test_a_workspace_that_nobody_meant(shops: Mapping[str, Shop], tally: Tally) -> None:
+def test_a_forgotten_workspace_is_recognised(shops: Mapping[str, Shop], tally: Tally) -> None:
     """It has no state. `make` leaves this variable of another project out."""
     with tally.mistake(shops[STANDARD]):
         ends_with(

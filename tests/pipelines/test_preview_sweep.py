@@ -53,7 +53,7 @@ def test_previews_of_closed_pull_requests_alone_are_removed(github: GitHub, tmp_
     ]
 
 
-def test_one_that_cannot_be_removed_fails_the_run_and_keeps_no_other(
+def test_a_preview_that_cannot_be_removed_fails_the_run_but_stops_no_other_removal(
     github: GitHub, tmp_path: Path
 ) -> None:
     github.pulls = {"8": "closed", "9": "closed"}
@@ -64,6 +64,6 @@ def test_one_that_cannot_be_removed_fails_the_run_and_keeps_no_other(
     ]
 
 
-def test_nothing_is_removed_where_github_does_not_answer(github: GitHub, tmp_path: Path) -> None:
+def test_nothing_is_removed_if_github_does_not_answer(github: GitHub, tmp_path: Path) -> None:
     github.pulls = {}
     assert sweep(github, tmp_path, "pr-8") == ["failed"]

@@ -164,7 +164,7 @@ def let_administrators_bypass_rules(github: Repository) -> None:
         (let_administrators_bypass_rules, "production-infra: administrators can bypass its rules"),
     ],
 )
-def test_what_somebody_weakens_is_named_and_applying_mends_all_that_the_api_can(
+def test_weakened_settings_are_named_and_restored_as_far_as_the_api_can(
     github: Repository, change: Callable[[Repository], None], said: str
 ) -> None:
     applied(github)
@@ -185,7 +185,7 @@ def test_what_somebody_weakens_is_named_and_applying_mends_all_that_the_api_can(
         ({"GITHUB_API_URL": "http://127.0.0.1:1"}, "error: GitHub does not answer"),
     ],
 )
-def test_what_is_missing_or_refused_is_one_line(
+def test_a_missing_or_refused_setting_is_one_line(
     github: Repository, env: dict[str, str], said: str
 ) -> None:
     for command in ("apply", "check"):
@@ -236,5 +236,5 @@ def owners(path: str) -> list[str]:
         "/requirements/infra.txt",
     ],
 )
-def test_what_runs_with_the_widest_role_is_the_platform_teams_to_review(path: str) -> None:
+def test_the_platform_team_reviews_what_runs_with_the_widest_role(path: str) -> None:
     assert owners(path) == ["@trading/platform-team"]

@@ -103,7 +103,7 @@ def test_nothing_but_a_plan_reaches_production_without_approval_and_after_dev() 
         assert job.chain[0].name == "deploy-dev"
 
 
-def test_what_a_fork_sends_gets_no_role() -> None:
+def test_a_pull_request_of_a_fork_gets_no_role() -> None:
     for workflow in workflows().values():
         assert not {"pull_request_target", "workflow_run"} & workflow.triggers.keys()
     for job in SIGNED_IN:
@@ -206,7 +206,7 @@ def test_every_file_of_a_half_and_of_the_contract_starts_its_workflow_and_no_oth
     assert f".github/workflows/{workflow}.yml" in patterns
 
 
-def test_what_is_required_runs_for_every_change() -> None:
+def test_every_required_check_runs_for_every_change() -> None:
     # A workflow that is left out for its paths would leave a required check waiting forever.
     # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#onpushpull_requestpull_request_targetpathspaths-ignore
     checks = workflows()["checks"]

@@ -121,7 +121,7 @@ def another_retention(platform: Platform, stack: str) -> int:
     return 14 if log_retention(platform, stack) == 60 else 60
 
 
-def test_a_second_release_is_refused_and_a_killed_one_ends_by_itself(
+def test_a_second_release_is_refused_and_cloudformation_ends_a_killed_one(
     platform: Platform, stack: str
 ) -> None:
     days = another_retention(platform, stack)
@@ -251,7 +251,7 @@ SOMETIMES = (
 )
 
 
-def test_a_release_that_aws_fails_for_good_fails_and_the_next_completes_through_throttling(
+def test_a_release_fails_if_aws_keeps_failing_and_the_next_one_completes_despite_throttling(
     aws: FailingAws, stack: str
 ) -> None:
     days = another_retention(aws.platform, stack)
@@ -276,7 +276,7 @@ def test_a_release_that_aws_fails_for_good_fails_and_the_next_completes_through_
     assert aws.fired()
 
 
-def test_terraform_goes_through_throttling_and_errors(aws: FailingAws) -> None:
+def test_terraform_completes_despite_throttling_and_errors(aws: FailingAws) -> None:
     aws.rules(*SOMETIMES)
     assert "No changes. Your infrastructure" in aws.platform.make("plan").stdout
     assert len(set(aws.fired())) == 4

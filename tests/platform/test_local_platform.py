@@ -167,9 +167,7 @@ def test_the_printed_variables_send_any_tool_to_the_platform(platform: Platform)
 
 
 @pytest.mark.parametrize("victim", ["local.emulator", "mysqld"])
-def test_up_mends_a_part_that_was_killed_and_keeps_the_trades(
-    platform: Platform, victim: str
-) -> None:
+def test_up_restarts_a_killed_part_and_keeps_the_trades(platform: Platform, victim: str) -> None:
     trade_id = book(platform)["trade_id"]
     printed = platform.make("status").stdout
     kind = {"local.emulator": "emulator", "mysqld": "database"}[victim]

@@ -158,7 +158,7 @@ def test_a_pull_request_gets_plan_and_cost_as_a_comment(runner: Runner, github: 
     assert "No changes. Your infrastructure matches the configuration." in comment
 
 
-def test_who_approves_for_production_finds_the_plan_on_the_page_of_the_run(
+def test_the_approver_of_production_sees_the_plan_on_the_page_of_the_run(
     runner: Runner,
 ) -> None:
     runner.run(JOBS["infra/plan-production"])

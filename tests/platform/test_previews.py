@@ -118,13 +118,13 @@ def previews(app_team: Platform, platform: Platform) -> Iterator[Platform]:
         assert delete_stack(platform, stage) == ""
 
 
-def test_nobody_sees_anybody_elses_trades_through_the_api(previews: Platform) -> None:
+def test_no_preview_shows_the_trades_of_another_through_the_api(previews: Platform) -> None:
     for stage in STAGES:
         assert symbols(previews, stage) == {SCHEMAS[stage].replace("-", "").upper()}
     assert not {symbol for symbol in symbols(previews, "") if symbol.startswith("PREVIEW")}
 
 
-def test_nobodys_database_user_reaches_anybody_elses_schema(previews: Platform) -> None:
+def test_no_database_user_reaches_the_schema_of_another(previews: Platform) -> None:
     app_secret = published(previews, "DatabaseAppSecretArn")
     for stage in SCHEMAS:
         secret = "" if stage else app_secret

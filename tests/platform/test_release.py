@@ -108,7 +108,7 @@ def opened_database(platform: Platform) -> Iterator[str]:
     ec2.revoke_security_group_ingress(**everybody)
 
 
-def test_a_changed_value_alone_reaches_callers_and_callers_must_sign_where_told(
+def test_a_changed_value_alone_is_released_and_signatures_can_be_required(
     platform: Platform, opened_database: str, moved_database: str
 ) -> None:
     url = platform.trade_url

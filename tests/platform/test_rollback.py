@@ -69,7 +69,7 @@ def set_alarms(platform: Platform, state: str) -> None:
         client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
 
 
-def test_a_rollback_brings_the_code_before_back_to_callers_until_the_next_release(
+def test_a_rollback_serves_the_previous_code_until_the_next_release(
     platform: Platform, app_team: Platform
 ) -> None:
     assert health(app_team) == "ok"
@@ -189,7 +189,7 @@ def other_code(content: bytes) -> bytes:
     return changed.getvalue()
 
 
-def test_no_bytes_that_somebody_else_puts_into_the_bucket_are_released(
+def test_replaced_bytes_in_the_bucket_are_not_released(
     platform: Platform, app_team: Platform
 ) -> None:
     s3: Any = platform.client("s3")
@@ -228,7 +228,7 @@ def test_no_bytes_that_somebody_else_puts_into_the_bucket_are_released(
     assert health(app_team) == "ok"
 
 
-def test_what_cannot_be_gone_back_to_is_one_clear_line(platform: Platform) -> None:
+def test_a_release_that_cannot_be_restored_is_one_clear_line(platform: Platform) -> None:
     refused = platform.make("rollback-service", "TO=999", check=False)
     assert refused.returncode != 0
     assert "TO '999': there is no such version; `make releases` lists them" in refused.stdout

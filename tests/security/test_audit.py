@@ -69,13 +69,13 @@ def test_a_vulnerable_package_is_named(tmp_path: Path, database: str) -> None:
     assert "vulnerable packages" in finished.stderr
 
 
-def test_packages_that_nothing_is_known_of_pass(tmp_path: Path, database: str) -> None:
+def test_packages_without_known_vulnerabilities_pass(tmp_path: Path, database: str) -> None:
     finished = audit(tmp_path, database, "wrapt==2.5.2")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "no known vulnerabilities" in finished.stdout
 
 
-def test_without_a_database_nothing_is_said_to_be_safe(tmp_path: Path) -> None:
+def test_without_a_vulnerability_database_nothing_passes(tmp_path: Path) -> None:
     finished = audit(tmp_path, "http://127.0.0.1:1/v1/query", "wrapt==2.5.2")
     assert finished.returncode == 1
     assert "was not audited" in finished.stderr

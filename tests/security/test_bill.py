@@ -106,13 +106,13 @@ def test_a_vulnerable_part_of_node_or_terraform_is_named(database: str) -> None:
     assert finished.stderr.startswith("error: vulnerable parts")
 
 
-def test_parts_that_nothing_is_known_of_pass(database: str) -> None:
+def test_parts_without_known_vulnerabilities_pass(database: str) -> None:
     finished = run("audit", PIP_AUDIT_OSV_URL=f"{database}/nothing")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "no known vulnerabilities" in finished.stdout
 
 
-def test_without_a_database_no_part_is_said_to_be_safe() -> None:
+def test_without_a_vulnerability_database_no_part_passes() -> None:
     finished = run("audit", PIP_AUDIT_OSV_URL="http://127.0.0.1:1/")
     assert finished.returncode == 1
     assert re.fullmatch("error: .* were not audited: .*\n", finished.stderr)

@@ -168,7 +168,7 @@ def test_a_days_trades_are_written_in_their_order_with_exact_values(
     assert described["SSEKMSKeyId"] == key_arn
 
 
-def test_a_run_makes_up_for_all_missing_days_and_the_next_finds_nothing_to_do(
+def test_a_run_archives_all_missing_days_and_the_next_has_nothing_to_do(
     run: Any, s3: Any, schema: Connection[Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book(schema, "2026-01-28 09:00:00")
@@ -216,7 +216,7 @@ def test_before_the_day_of_the_first_trade_is_over_there_is_nothing_to_archive(
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
 
 
-def test_a_run_out_of_time_leaves_the_rest_to_the_next(
+def test_a_run_that_is_out_of_time_leaves_the_rest_to_the_next(
     run: Any, schema: Connection[Cursor]
 ) -> None:
     book(schema, "2026-01-29 09:00:00")
@@ -353,7 +353,7 @@ def test_a_day_is_over_a_quarter_of_an_hour_after_midnight(now: datetime, last: 
     assert days.last_complete_day(now) == last
 
 
-def test_missing_days_are_made_up_for_as_far_back_as_the_window_reaches() -> None:
+def test_missing_days_are_archived_as_far_back_as_the_window_reaches() -> None:
     found = list(missing_days(date(2020, 1, 1), {YESTERDAY}, NOW))
     assert found[0] == YESTERDAY - timedelta(days=CATCH_UP_DAYS - 1)
     assert found[-1] == YESTERDAY - timedelta(days=1)

@@ -229,7 +229,7 @@ def test_keys_of_different_callers_are_different(call: Call, schema: Connection[
         (body(order(1)) + " " * MAX_BODY_BYTES, f"bytes; the most is {MAX_BODY_BYTES}"),
     ],
 )
-def test_a_body_that_is_no_batch_is_refused_as_a_whole(
+def test_a_body_that_is_not_a_batch_is_refused_as_a_whole(
     call: Call, schema: Connection[Cursor], sent: str, said: str
 ) -> None:
     status, problem, _ = call(sent, path="/trades")

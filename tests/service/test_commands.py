@@ -112,7 +112,7 @@ def test_what_is_not_built_is_not_deployed(built: Path, monkeypatch: pytest.Monk
         run("deploy", monkeypatch, {})
 
 
-def test_a_version_is_gone_back_to_in_one_region_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_goes_through_one_region_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="TO: each region counts its own versions"):
         run("rollback", monkeypatch, {"REGIONS": "us-east-1,us-west-2", "TO": "3"})
 

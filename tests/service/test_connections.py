@@ -14,16 +14,16 @@ from shared.cli.errors import UserError
 
 
 @pytest.mark.parametrize("reserved", [0, 1, 54])
-def test_functions_for_whom_there_are_connections_are_let_through(reserved: int) -> None:
+def test_a_reservation_within_the_connection_budget_passes(reserved: int) -> None:
     check_reserved_concurrency(reserved, budget=54)
 
 
-def test_more_functions_than_connections_are_refused_with_both_numbers() -> None:
+def test_a_reservation_above_the_connection_budget_is_refused_with_both_numbers() -> None:
     with pytest.raises(UserError, match=r"ReservedConcurrency 55: .* for 54 functions"):
         check_reserved_concurrency(55, budget=54)
 
 
-def test_what_others_have_reserved_is_not_given_twice() -> None:
+def test_connections_that_others_have_reserved_are_not_given_twice() -> None:
     check_reserved_concurrency(2, budget=54, beside=52)
     with pytest.raises(
         UserError, match=r"for 54 functions at a time, 53 of them reserved by other"
@@ -46,7 +46,7 @@ def test_the_templates_default_counts(tmp_path: Path, parameters: str, expected:
     assert reserved_concurrency(template, {"ReservedConcurrency": "7"}) == 7
 
 
-def test_what_is_no_number_of_functions_is_refused(tmp_path: Path) -> None:
+def test_a_reservation_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Parameters: {}\n")
     with pytest.raises(UserError, match="ReservedConcurrency '-1': use a whole number"):
@@ -101,7 +101,7 @@ def test_a_release_that_chooses_no_reservation_takes_no_more_than_there_are_conn
     check_reserved_concurrency(reserved, budget)
 
 
-def test_a_small_account_is_told_before_anything_is_uploaded(account: Stubber) -> None:
+def test_a_small_account_is_reported_before_anything_is_uploaded(account: Stubber) -> None:
     with pytest.raises(
         UserError,
         match=r"ReservedConcurrency 2: the account's limit in us-east-1 is 10 .* 0 can be reserved",
@@ -109,7 +109,7 @@ def test_a_small_account_is_told_before_anything_is_uploaded(account: Stubber) -
         check_account_concurrency(2, 0, "us-east-1")
 
 
-def test_what_is_reserved_already_can_stay(account: Stubber) -> None:
+def test_an_existing_reservation_can_stay(account: Stubber) -> None:
     check_account_concurrency(0, 0, "us-east-1")
     check_account_concurrency(2, 2, "us-east-1")
     # Neither had to ask.

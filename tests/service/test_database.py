@@ -119,7 +119,7 @@ def test_a_void_whose_answer_is_lost_keeps_its_first_time(
     assert (found.status, found.void.at) == ("VOID", at)
 
 
-def test_a_writer_that_became_read_only_is_left_for_the_new_one(
+def test_the_service_leaves_a_read_only_writer_for_the_new_one(
     server: MySQLServer, schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     store = store_at(address, secrets)
@@ -250,7 +250,7 @@ def test_a_rotation_that_ends_while_its_pending_password_is_in_use_is_followed(
     assert booked(schema) == 2
 
 
-def test_a_password_that_nobody_knows_is_a_clear_error_that_does_not_tell_it(
+def test_a_wrong_password_is_a_clear_error_that_does_not_show_it(
     server: MySQLServer,
     schema: Connection[Cursor],
     address: Address,
@@ -359,7 +359,7 @@ def test_a_read_that_takes_too_long_is_stopped_before_its_answer_and_not_repeate
     assert store_at(address, secrets).positions(None, consistent=True) == [Position("AAPL", 100)]
 
 
-def test_another_error_of_a_read_is_not_taken_for_a_time_out(
+def test_another_error_of_a_read_is_not_mistaken_for_a_time_out(
     schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     database = Database(address, CredentialStore(secrets.fetch))
@@ -423,7 +423,7 @@ def statements_of_the_app(cursor: Cursor) -> list[tuple[Any, ...]]:
     return list(cursor.fetchall())
 
 
-def test_a_connection_made_in_a_hurry_is_not_kept_for_requests_with_time(
+def test_a_connection_with_short_timeouts_is_not_kept_for_requests_with_more_time(
     schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     database = Database(address, CredentialStore(secrets.fetch))
@@ -493,9 +493,7 @@ def test_a_server_with_another_name_is_refused(server: MySQLServer, address: Add
             connect(elsewhere, ADMIN)
 
 
-def test_someone_in_between_who_takes_tls_away_is_told_nothing(
-    server: MySQLServer, address: Address
-) -> None:
+def test_a_proxy_that_strips_tls_gets_no_password(server: MySQLServer, address: Address) -> None:
     told = b""
 
     def strip(listener: socket.socket) -> None:

@@ -164,7 +164,7 @@ def test_keys_of_different_callers_are_different(call: Call, schema: Connection[
     assert booked(schema) == 3
 
 
-def test_a_role_that_is_assumed_anew_is_the_same_caller(
+def test_a_role_that_is_assumed_again_is_the_same_caller(
     call: Call, schema: Connection[Cursor]
 ) -> None:
     call(KEYED, identity=ALICE)

@@ -408,7 +408,7 @@ def test_numbers_that_are_taken_in_the_same_moment_are_not_given_up(
     assert rows(schema, "SELECT kind FROM trade_events") == [("BOOKED",)]
 
 
-def test_another_error_is_not_taken_for_a_lock(
+def test_another_error_is_not_mistaken_for_a_lock(
     store: TradeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trading.store._LOCK_NUMBERS", "SELECT no_such_column, %s, %s FROM trades")

@@ -115,7 +115,7 @@ def test_a_rollback_goes_to_any_release_that_is_named() -> None:
         ("2", "what is released now"),
     ],
 )
-def test_what_cannot_be_gone_back_to_is_refused(to: str, complaint: str) -> None:
+def test_a_release_that_cannot_be_restored_is_refused(to: str, complaint: str) -> None:
     releases = [release(4, restores=2, current=True), *HISTORY[1:]]
     with pytest.raises(UserError, match=f"TO '{to}': .*{complaint}"):
         release_to_restore(releases, KEPT - {1}, to)

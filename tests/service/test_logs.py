@@ -9,7 +9,7 @@ from service.deploy.target import Copy
 from shared.cli.errors import UserError
 
 
-def test_by_default_it_is_what_the_trade_function_said_in_the_last_ten_minutes() -> None:
+def test_by_default_the_last_ten_minutes_of_the_trade_function_are_shown() -> None:
     assert Wanted.from_environment({}) == Wanted(
         copy=Copy("us-east-1", "dev"),
         function="TradeFunction",
@@ -45,7 +45,7 @@ def test_one_request_in_the_access_log_of_a_preview_is_followed() -> None:
         ({"ENVIRONMENT_SUFFIX": "Not Valid"}, "ENVIRONMENT_SUFFIX"),
     ],
 )
-def test_what_cannot_be_asked_for_is_one_clear_line(
+def test_an_invalid_request_for_logs_is_one_clear_line(
     variables: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UserError) as refused:

@@ -184,7 +184,7 @@ def test_a_run_that_is_killed_in_any_of_the_services_files_is_finished_by_the_ne
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_users_whose_making_is_killed_at_any_statement_are_finished_by_the_next_run(
+def test_user_creation_that_is_killed_at_any_statement_is_finished_by_the_next_run(
     server: MySQLServer, database: Connection[Cursor], address: Address, before: bool
 ) -> None:
     """The secret is written last."""
@@ -236,7 +236,7 @@ def long_read(address: Address) -> Iterator[Connection[Cursor]]:
         yield reader
 
 
-def test_a_table_in_use_is_not_waited_for_until_nobody_can_trade(
+def test_a_wait_for_a_table_in_use_does_not_stop_trades(
     database: Connection[Cursor], address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "_TABLE_LOCK_TRIES", 1)
@@ -457,7 +457,7 @@ def test_a_secret_of_an_earlier_release_gets_a_cursor_key_and_keeps_its_password
     assert credentials.cursor_key
 
 
-def test_a_user_that_is_gone_is_made_again_with_the_stored_password(
+def test_a_dropped_user_is_recreated_with_the_stored_password(
     schema: Connection[Cursor], address: Address, secrets: Secrets
 ) -> None:
     schema.query("DROP USER trade_app@'%'")
@@ -565,7 +565,7 @@ def test_a_deploy_migrates_and_tells_cloudformation(
     assert ADMIN.password not in logs.getvalue()
 
 
-def test_cloudformation_hears_of_it_with_the_older_urllib3_that_boto3_may_bring(
+def test_cloudformation_gets_its_answer_with_urllib3_1_too(
     answers: tuple[str, list[dict[str, Any]]], deploy: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, received = answers

@@ -45,7 +45,7 @@ def test_what_goes_is_named(sql: str, lost: list[str]) -> None:
     assert unsaid(f"-- loses what nobody needs\n{sql}") == ""
 
 
-def test_a_loss_is_said_in_the_authors_words() -> None:
+def test_a_loss_is_described_in_the_authors_words() -> None:
     assert admitted("-- loses the notes\nDROP TABLE notes") == "the notes"
     assert admitted("DROP TABLE notes -- loses the notes") == ""
 

@@ -42,7 +42,7 @@ def judged(verdict: Verdict | None, text: str = TEXT) -> str:
         dataclasses.replace(GOOD, measured=dataclasses.replace(QUICK, gap_seconds=1.0)),
     ],
 )
-def test_what_stops_nobody_is_accepted(verdict: Verdict) -> None:
+def test_a_migration_that_stops_no_trade_is_accepted(verdict: Verdict) -> None:
     assert judged(verdict) == ""
 
 
@@ -69,7 +69,7 @@ def test_what_stops_nobody_is_accepted(verdict: Verdict) -> None:
         ),
     ],
 )
-def test_what_stops_trades_is_refused_unless_its_author_says_why_it_is_safe(
+def test_a_migration_that_stops_trades_is_refused_unless_its_author_says_why_it_is_safe(
     verdict: Verdict | None, complaint: str
 ) -> None:
     assert complaint in judged(verdict)
@@ -108,7 +108,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"0001_a": {"no": 1}}', '{"0001_a": 1}'])
-def test_a_record_that_is_none_is_one_clear_error(tmp_path: Path, text: str) -> None:
+def test_an_invalid_record_is_one_clear_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "verdicts.json"
     file.write_text(text)
     with pytest.raises(UserError, match="not a record of verdicts"):

@@ -39,7 +39,7 @@ def test_parameters_of_the_template_can_be_given() -> None:
         "DatabasePort=3306",
     ],
 )
-def test_what_is_no_choice_is_refused_in_one_line(text: str) -> None:
+def test_an_unknown_choice_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UserError, match="SERVICE_PARAMETERS") as error:
         command_parameters(text)
     assert "\n" not in str(error.value)
@@ -90,12 +90,12 @@ def test_a_value_that_the_template_does_not_allow_is_refused_before_a_build(
         chosen_parameters("qa", variables)
 
 
-def test_what_the_template_allows_is_taken() -> None:
+def test_a_value_that_the_template_allows_is_accepted() -> None:
     text = "ApiKeys= DailyQuota=5 CallerAccounts=111122223333,444455556666 WebAclArn=arn:x"
     assert chosen_parameters("qa", {"SERVICE_PARAMETERS": text})["CallerAccounts"].endswith("666")
 
 
-def test_the_command_outdoes_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_command_overrides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment_parameters, "__defaults__", (tmp_path,))
     (tmp_path / "qa.toml").write_text('Tracing = "Active"\nLogRetentionDays = 90\n')
     chosen = chosen_parameters(
@@ -129,7 +129,7 @@ def test_production_moves_callers_step_by_step_and_shows_no_documentation() -> N
     assert [other[name] for name in how] == ["AllAtOnce", "Enabled"]
 
 
-def test_a_preview_is_cheap_unless_it_is_told_otherwise() -> None:
+def test_a_preview_is_cheap_by_default() -> None:
     preview = release_parameters({"LogRetentionDays": "5"}, "dev", "pr-42", production=False)
     assert preview["ServiceStage"] == "pr-42"
     assert preview["ReservedConcurrency"] == "2"

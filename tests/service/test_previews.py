@@ -28,7 +28,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
         (timedelta(days=40), "40 d"),
     ],
 )
-def test_a_duration_is_told_in_its_largest_whole_unit(time: timedelta, text: str) -> None:
+def test_a_duration_is_shown_in_its_largest_whole_unit(time: timedelta, text: str) -> None:
     assert duration(time) == text
 
 
@@ -69,7 +69,7 @@ def test_an_attempt_that_deployed_nothing_has_reserved_nothing(
     assert reserved_beside("another", REGION, "attempts") == 0
 
 
-def test_a_preview_is_a_line_also_if_it_never_got_an_api() -> None:
+def test_a_preview_without_an_api_is_listed() -> None:
     preview = Preview(
         stage="pr-42",
         region="us-east-1",

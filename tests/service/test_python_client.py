@@ -248,7 +248,7 @@ def test_the_feed_is_followed(client: Client) -> None:
     assert seen == [("BOOKED", trade_id), ("VOIDED", trade_id)]
 
 
-def test_who_follows_the_feed_waits_for_the_next_event(api: Api, client: Client) -> None:
+def test_a_follower_of_the_feed_waits_for_the_next_event(api: Api, client: Client) -> None:
     end = end_of_feed(client)
     events = client.follow_events(cursor=end, pause_seconds=0.01, consistent=True)
     # The second page is asked for once the first one was empty.

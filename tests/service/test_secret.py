@@ -137,7 +137,7 @@ def test_a_refusal_is_reported_without_what_aws_said_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("failure", [(500, {}), (503, b"<html>"), (200, b"")])
-def test_a_failure_of_secrets_manager_is_made_up_for_once(failure: tuple[int, object]) -> None:
+def test_one_failure_of_secrets_manager_is_retried(failure: tuple[int, object]) -> None:
     with secrets_manager(failure, (200, SECRET)) as server:
         assert ask(server) == FOUND
     with secrets_manager(failure, failure, (200, SECRET)) as server:

@@ -27,7 +27,9 @@ def restore() -> None:
         function(*arguments, **options)
 
 
-def test_a_restored_environment_connects_anew(call: Call, schema: Connection[Cursor]) -> None:
+def test_a_restored_environment_opens_a_new_connection(
+    call: Call, schema: Connection[Cursor]
+) -> None:
     assert call(ORDER)[0] == 200
     before = connections(schema)
     restore()

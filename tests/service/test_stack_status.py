@@ -38,7 +38,7 @@ def test_a_release_begins_in_a_state_that_is_final_and_good(status: str | None) 
         ),
     ],
 )
-def test_in_any_other_state_it_is_said_what_helps(status: str, remedy: str) -> None:
+def test_any_other_state_is_refused_with_the_command_that_helps(status: str, remedy: str) -> None:
     refusal = why_not("trades", "us-east-1", status)
     assert refusal is not None
     assert status in refusal
@@ -46,7 +46,7 @@ def test_in_any_other_state_it_is_said_what_helps(status: str, remedy: str) -> N
     assert "\n" not in refusal
 
 
-def test_what_helps_a_preview_leaves_the_service_beside_it_alone() -> None:
+def test_the_command_that_helps_a_preview_leaves_the_environments_service_alone() -> None:
     refusal = why_not("trades--pr-42", "us-west-2", "ROLLBACK_FAILED")
     assert refusal is not None
     assert "REGIONS=us-west-2 SERVICE_STAGE=pr-42`, which deletes its data" in refusal
@@ -70,7 +70,7 @@ def test_without_credentials_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         ("AccessDenied", "not authorized to perform: cloudformation:DescribeStacks", True),
     ],
 )
-def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
+def test_a_missing_stack_is_no_obstacle_but_a_missing_right_is(
     monkeypatch: pytest.MonkeyPatch, code: str, message: str, refused: bool
 ) -> None:
     client = aws.boto3.client(
@@ -86,7 +86,7 @@ def test_no_stack_is_no_obstacle_and_no_right_to_look_is(
             stack_status.check_releasable("trades", "us-east-1")
 
 
-def test_the_status_that_cloudformation_tells_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_that_cloudformation_reports_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     client = aws.boto3.client(
         "cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )

@@ -123,7 +123,7 @@ def test_a_release_waits_for_the_one_that_began_at_the_same_time(
     other.join()
 
 
-def test_what_does_not_come_fails_the_release_with_the_reason(
+def test_a_replica_that_does_not_arrive_fails_the_release_with_the_reason(
     database: Connection[Cursor], address: Address, region: Secrets
 ) -> None:
     with pytest.raises(standby.MigrationError, match=r"takes no writes, and it lacks 0001_.*first"):
@@ -154,7 +154,7 @@ def test_a_secret_of_an_older_release_fails_the_release_with_the_reason(
         handler.provide_schema()
 
 
-def test_without_the_master_users_password_nothing_can_be_said(
+def test_without_the_master_password_the_standby_is_unknown(
     region: Secrets, master: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     functions = iter([ADMIN, None])

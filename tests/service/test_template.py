@@ -60,7 +60,7 @@ def test_the_api_calls_the_alias_and_never_the_newest_code() -> None:
         assert f"${{{alias}}}/invocations" in uri
 
 
-def test_every_operation_wants_a_signature_unless_told_otherwise() -> None:
+def test_every_operation_requires_a_signature_by_default() -> None:
     for operation in operations(stack()).values():
         assert operation["security"] == [{"AWS_IAM": []}]
         # The function is called in API Gateway's name: callers need no right to call it.
@@ -110,7 +110,7 @@ def test_the_same_release_again_is_the_same_deployment() -> None:
     )
 
 
-def test_api_keys_are_wanted_besides_the_signature_where_required() -> None:
+def test_api_keys_can_be_required_besides_the_signature() -> None:
     for operation in operations(stack(ApiKeys="required")).values():
         assert {"AWS_IAM", "api_key"} == {
             name for scheme in operation["security"] for name in scheme
@@ -158,7 +158,7 @@ def test_the_resource_policy_lets_no_principal_of_the_own_account_in(
     assert allowed == ([named] if "CallerAccounts" in parameters else [])
 
 
-def test_without_signatures_everybody_is_let_in() -> None:
+def test_without_signatures_everybody_may_call() -> None:
     (allowed,) = (e for e in resource_policy(ApiAuthorization="NONE") if e["Effect"] == "Allow")
     assert allowed["Principal"] == "*"
 
@@ -229,7 +229,7 @@ def test_requests_are_limited_and_logged_without_their_content() -> None:
     assert line["principal"] == "$context.identity.userArn"
 
 
-def test_whoever_lists_trades_cannot_take_the_requests_of_those_who_book_them() -> None:
+def test_listing_trades_cannot_use_up_the_request_limit_of_booking() -> None:
     every, _, *routes = stack().properties("TradeApiStage")["MethodSettings"]
     reading = ("/~1trades", "/~1positions")
     assert [(each["HttpMethod"], each["ResourcePath"]) for each in routes] == [
@@ -439,7 +439,7 @@ def test_snapshots_and_concurrency_are_options() -> None:
     assert alias["ProvisionedConcurrencyConfig"]["Fn::If"][0] == "ProvisionsConcurrency"
 
 
-def test_functions_run_on_arm_unless_told_otherwise() -> None:
+def test_functions_run_on_arm_by_default() -> None:
     assert declared_parameters(TEMPLATE)["LambdaArchitecture"]["Default"] == "arm64"
     for name in FUNCTIONS:
         assert stack().properties(name)["Architectures"] == [{"Ref": "LambdaArchitecture"}]
@@ -505,7 +505,7 @@ def test_the_dashboard_is_json_that_shows_the_services_metrics() -> None:
         assert name in body
 
 
-def test_the_documentation_is_off_unless_told_otherwise() -> None:
+def test_the_documentation_is_off_by_default() -> None:
     assert declared_parameters(TEMPLATE)["Documentation"]["Default"] == "Disabled"
     assert stack().resources["DocumentationFunction"]["Condition"] == "ServesDocumentation"
 

@@ -53,7 +53,7 @@ def test_symbols_are_those_that_exchanges_use(symbol: str) -> None:
     "symbol",
     ["A B", " AAPL", "AAPL ", "BTC//USD", "/USD", "USD/", "SPXW  260116X06900000", "AAPL  260116"],
 )
-def test_no_other_text_with_such_signs_is_a_symbol(symbol: str) -> None:
+def test_other_text_with_such_characters_is_not_a_symbol(symbol: str) -> None:
     with pytest.raises(InvalidTrade, match="'symbol' must be 1 to 32"):
         order(json.dumps({"symbol": symbol, "quantity": 1}).encode())
 
@@ -102,12 +102,12 @@ def test_prices_are_written_without_trailing_zeros_and_without_an_exponent(
 
 
 @pytest.mark.parametrize("symbol", ["A", "BRK.B", "BF-B", "SPY240621", "X" * 16])
-def test_usual_symbols_are_taken(symbol: str) -> None:
+def test_usual_symbols_are_accepted(symbol: str) -> None:
     assert order(json.dumps({"symbol": symbol, "quantity": 1}).encode()).symbol == symbol
 
 
 @pytest.mark.parametrize("quantity", ["1", "100.0", "1e2", str(MAX_QUANTITY)])
-def test_a_whole_number_is_taken_however_it_is_written(quantity: str) -> None:
+def test_a_whole_number_is_accepted_however_it_is_written(quantity: str) -> None:
     taken = order(f'{{"symbol":"AAPL","quantity":{quantity}}}'.encode()).quantity
     assert taken == int(Decimal(quantity))
     assert type(taken) is int
@@ -173,7 +173,7 @@ def test_what_cannot_be_a_trade_is_refused_with_the_reason(body: bytes, complain
 
 
 @given(st.binary(max_size=200))
-def test_no_body_at_all_causes_another_error(body: bytes) -> None:
+def test_any_body_is_an_order_or_a_validation_error(body: bytes) -> None:
     with contextlib.suppress(InvalidTrade):
         assert order(body).quantity > 0
 
@@ -186,7 +186,7 @@ json_values = st.recursive(
 
 
 @given(json_values, json_values)
-def test_whatever_is_taken_is_a_valid_order(symbol: object, quantity: object) -> None:
+def test_every_accepted_body_is_a_valid_order(symbol: object, quantity: object) -> None:
     try:
         taken = order(json.dumps({"symbol": symbol, "quantity": quantity}).encode())
     except InvalidTrade:

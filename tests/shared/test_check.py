@@ -113,7 +113,7 @@ def raised(version: str) -> tuple[str, str]:
     return ('version = "1.1.0"', f'version = "{version}"')
 
 
-def test_what_has_not_changed_passes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_contract_passes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.check()
     assert capsys.readouterr().out == "Contract 1.1.0, compared with 1.1.0 of HEAD\n"
 
@@ -288,7 +288,7 @@ def test_a_major_version_may_break_once_the_templates_follow(
         (">=1.1.0", ">=1.0.5", "SubnetIds published since 1.1.0, but 1.0.5 is allowed"),
     ],
 )
-def test_a_template_that_asks_for_what_is_not_promised_is_refused(
+def test_a_template_that_uses_an_unpublished_value_is_refused(
     project: Project, refused: Callable[[], list[str]], old: str, new: str, row: str
 ) -> None:
     project.edit(project.template, (old, new))

@@ -35,7 +35,7 @@ def test_an_interrupt_ends_in_one_word_and_a_fault_in_its_traceback(
 
 @pytest.mark.parametrize("package", ["infra.commands", "service.deploy"])
 @pytest.mark.parametrize(("error", "is_shown"), [("BrokenPipeError", False), ("OSError", True)])
-def test_a_helper_process_that_ctrl_c_has_ended_as_well_is_no_fault(
+def test_a_helper_process_that_ctrl_c_ended_too_is_no_fault(
     package: str, error: str, is_shown: bool
 ) -> None:
     script = f"""
@@ -51,7 +51,7 @@ raise KeyboardInterrupt"""
     assert ("Traceback" in finished.stderr) is is_shown
 
 
-def test_both_are_told_in_this_process_as_well(
+def test_both_are_reported_in_this_process_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -83,7 +83,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert process.returncode == 0
 
 
-def test_what_a_closed_pipe_did_not_take_is_dropped(
+def test_output_that_a_closed_pipe_did_not_accept_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def print_to_a_closed_pipe() -> None:

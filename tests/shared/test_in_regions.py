@@ -142,7 +142,7 @@ def test_an_interrupt_is_passed_on_once_and_what_runs_may_finish(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_takes_long_shows_now_and_then_how_far_it_is(
+def test_long_runs_show_their_progress_now_and_then(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(regions, "_NEWS_SECONDS", 0.1)
