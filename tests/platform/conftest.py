@@ -10,6 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
+from certify.recording import Call, Work, recorded
+from certify.recordings import judged
 from infra.config.place import Place
 from infra.policies.service_deployer import SERVICE_DEPLOYER, SERVICE_DEPLOYER_ACCESS
 from local.emulator.installation import Installation
@@ -81,16 +83,31 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "LOCAL_DIR": str(folder),
         "LOCAL_PORT_BASE": str(settings.port),
         "LOCAL_ENFORCE_IAM": "1",
+        "LOCAL_RECORD_CALLS": "1",
     }
     platform = Platform(settings, "test", aws_variables(settings, variables))
     try:
         platform.make("up")
         yield platform
+        check_calls(settings)
     finally:
         # Also after a failed `up`: its processes are still running.
         platform.make("down", "PURGE=1")
     assert not folder.exists()
     assert not processes_naming(folder)
+
+
+def check_calls(settings: Installation) -> None:
+    """Judge everything that the tests had AWS do, by the judges of the certificate."""
+    # Tests try what is denied, or is nobody's way to work.
+    done = [
+        record
+        for record in recorded(settings.recorded_calls)
+        if not isinstance(record, Call) or record.succeeded
+    ]
+    assert {type(record) for record in done} == {Call, Work}
+    found = judged(done)
+    assert [reason for findings in found for reason in findings.refused] == []
 
 
 def as_user(
