@@ -15,9 +15,8 @@ export ENVIRONMENT_SUFFIX REGIONS SERVICE_STAGE LAMBDA_ARCHITECTURE BUILD_DIR
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.venv-checks/bin
 # Relative, because the checkout's path may have a space in it.
 PY := .venv/bin/python
-# This make's options must not reach the makes that tests start. Four processes use two cores well,
-# because some of them always wait for Terraform.
-PYTEST := env -u MAKEFLAGS -u ARGS $(PY) -m pytest --numprocesses=4 --no-loadscope-reorder
+# Four processes use two cores well, because some of them always wait for Terraform.
+PYTEST := $(PY) -m pytest --numprocesses=4 --no-loadscope-reorder
 
 # Turn off telemetry, update checks, and jsii's warning about old Node releases.
 export SAM_CLI_TELEMETRY := 0
@@ -40,6 +39,8 @@ export HOME := $(CURDIR)/.cache/home
 $(shell mkdir -p "$(HOME)")
 $(warning HOME cannot be written to: $(HOME) is used instead)
 endif
+# Tests, campaigns and the certificate start makes of their own, which these are not for.
+unexport MAKEFLAGS ARGS
 # CDKTF's provider package is large. Without compiled files, each start takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 

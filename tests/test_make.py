@@ -33,10 +33,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def make(
-    project: Path, target: str, fails: str = "", **variables: str | None
+    project: Path, *arguments: str, fails: str = "", **variables: str | None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "--silent", "-C", project, "-f", ROOT / "Makefile", target],
+        ["make", "--silent", "-C", project, "-f", ROOT / "Makefile", *arguments],
         env={
             name: value
             for name, value in {**os.environ, "FAILS": fails, **variables}.items()
@@ -49,20 +49,20 @@ def make(
 
 
 def test_lint_names_the_files_that_are_not_formatted_and_says_what_to_do(project: Path) -> None:
-    finished = make(project, "lint-python", "format")
+    finished = make(project, "lint-python", fails="format")
     assert finished.returncode != 0
     assert "these files are not formatted: run `make format`" in finished.stderr
     assert "Would reformat: a.py" in finished.stderr
 
 
 def test_lint_says_how_to_fix_what_ruff_finds(project: Path) -> None:
-    finished = make(project, "lint-python", "check")
+    finished = make(project, "lint-python", fails="check")
     assert finished.returncode != 0
     assert "`make format` mends those marked [*]" in finished.stderr
 
 
 def test_lint_passes_what_is_clean(project: Path) -> None:
-    assert make(project, "lint-python", "").returncode == 0
+    assert make(project, "lint-python").returncode == 0
 
 
 def test_settings_of_other_projects_do_not_reach_the_commands(project: Path) -> None:
@@ -90,6 +90,16 @@ def test_settings_of_the_shell_do_not_reach_the_commands(project: Path) -> None:
     assert not shell.keys() & {line.partition("=")[0] for line in lines}
     assert {f"{name}={value}" for name, value in kept.items()} <= lines
     assert "ignored" not in finished.stderr
+
+
+def test_the_arguments_of_make_do_not_reach_the_makes_that_its_commands_start(
+    project: Path,
+) -> None:
+    """A campaign starts `make plan`, and its own `ARGS` would go to Terraform."""
+    finished = make(project, "releases", "ARGS=--quiet", "REGIONS=us-west-2")
+    lines = finished.stdout.splitlines()
+    assert not {"ARGS", "MAKEFLAGS"} & {line.partition("=")[0] for line in lines}
+    assert "REGIONS=us-west-2" in lines
 
 
 @pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])
