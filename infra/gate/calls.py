@@ -6,7 +6,7 @@ certificate compares it with the calls that the provider makes on the local plat
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,18 @@ Actions = Sequence[str | Action]
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """The call that takes the blocks of one name in its parameter `member`.
+
+    `names` has the members of an item by the attributes of a block.
+    """
+
+    operation: str
+    member: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Calls:
     """The calls that create, change and destroy a type of resource.
 
@@ -35,7 +47,8 @@ class Calls:
     be a whole ARN. `{region}` and `{account}` are those of the resource. An id that is not known
     before the apply is `1`.
     `operation` is the service and operation, by botocore's names, that take the attributes as
-    parameters; `names` has the parameters whose names differ.
+    parameters; `names` has the parameters whose names differ. `blocks` are those of its blocks that
+    a further call takes.
     """
 
     on: str
@@ -44,6 +57,7 @@ class Calls:
     destroy: Actions
     change: Actions = ()
     names: Mapping[str, str] | None = None
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
 
 
 def _ec2(kind: str, name: str, *, more: Actions = (), destroy: Actions = ()) -> Calls:
@@ -79,7 +93,16 @@ def _grant(when: str) -> list[Action]:
     ]
 
 
-def _rds(kind: str, name: str, attribute: str, /, *, further: Actions = (), **names: str) -> Calls:
+def _rds(
+    kind: str,
+    name: str,
+    attribute: str,
+    /,
+    *,
+    further: Actions = (),
+    blocks: Mapping[str, Blocks] | None = None,
+    **names: str,
+) -> Calls:
     return Calls(
         on=f"rds:{{region}}:{{account}}:{kind}:{{{attribute}}}",
         operation=f"rds:Create{name}",
@@ -87,7 +110,14 @@ def _rds(kind: str, name: str, attribute: str, /, *, further: Actions = (), **na
         change=[f"rds:Modify{name}", "rds:AddTagsToResource", "rds:RemoveTagsFromResource"],
         destroy=[f"rds:Delete{name}"],
         names=names,
+        blocks=blocks or {},
     )
+
+
+def _parameters(operation: str) -> Mapping[str, Blocks]:
+    """The blocks of a parameter group."""
+    names = {"name": "ParameterName", "value": "ParameterValue", "apply_method": "ApplyMethod"}
+    return {"parameter": Blocks(operation, "Parameters", names)}
 
 
 def _bucket(name: str, action: str = "", delete: str = "") -> Calls:
@@ -176,6 +206,7 @@ CALLS: Mapping[str, Calls] = {
         "DBParameterGroup",
         "name",
         further=["rds:ModifyDBParameterGroup"],
+        blocks=_parameters("rds:ModifyDBParameterGroup"),
         name="DBParameterGroupName",
         family="DBParameterGroupFamily",
     ),
@@ -373,6 +404,7 @@ CALLS: Mapping[str, Calls] = {
         "DBClusterParameterGroup",
         "name",
         further=["rds:ModifyDBClusterParameterGroup"],
+        blocks=_parameters("rds:ModifyDBClusterParameterGroup"),
         name="DBClusterParameterGroupName",
         family="DBParameterGroupFamily",
     ),

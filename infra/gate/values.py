@@ -22,7 +22,8 @@ class Rule:
 
     A value must satisfy those of `pattern`, `never`, `least`, `most`, `among` and `length` that are
     given; in a list, each item must. `advice` says what to do, and `source` is AWS's own page.
-    With `where`, the rule holds only if another attribute has a value like the pattern.
+    With `where`, the rule holds only if another attribute has a value like the pattern. With
+    `block`, the rule is for each of these blocks, and `attribute` and `where` are in the block.
     """
 
     resource: str
@@ -36,6 +37,7 @@ class Rule:
     among: Sequence[Any] = ()
     length: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
+    block: str = ""
 
     def broken_by(self, value: Any) -> bool:
         """Whether AWS is known to refuse the value."""
@@ -75,13 +77,33 @@ def refused(plan: Plan) -> Iterator[Obstacle]:
 def refused_by_rules(resource: str, values: Values, kept: Values) -> Iterator[str]:
     """What the rule book says against the values of a type of resource, except those in `kept`."""
     for rule in rules():
-        if rule.resource != resource or not _holds(rule, values):
+        if rule.resource != resource:
             continue
-        path = rule.attribute.split(".")
-        accepted = (*_EMPTY, *_values(kept, path))
-        for value in _values(values, path):
-            if value not in accepted and rule.broken_by(value):
-                yield f"{rule.attribute} is {value!r}: {rule.advice} ({rule.source})"
+        before = list(_parts(rule, kept))
+        for part in _parts(rule, values):
+            # A block that stays as it is stands anywhere among the others.
+            if not rule.block or part not in before:
+                yield from broken(rule, part, {} if rule.block else kept)
+
+
+def _parts(rule: Rule, values: Values) -> Iterator[Values]:
+    """What a rule is about: each block of its kind, or the resource."""
+    if not rule.block:
+        yield values
+    for blocks in _values(values, [rule.block]):
+        yield from blocks or ()
+
+
+def broken(rule: Rule, values: Values, kept: Values) -> Iterator[str]:
+    """What a rule says against values, except those in `kept`."""
+    if not _holds(rule, values):
+        return
+    path = rule.attribute.split(".")
+    accepted = (*_EMPTY, *_values(kept, path))
+    name = f"{rule.block}.{rule.attribute}" if rule.block else rule.attribute
+    for value in _values(values, path):
+        if value not in accepted and rule.broken_by(value):
+            yield f"{name} is {value!r}: {rule.advice} ({rule.source})"
 
 
 def refused_by_model(resource: str, values: Values, kept: Values) -> Iterator[str]:

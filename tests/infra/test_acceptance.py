@@ -178,9 +178,25 @@ def test_a_rule_may_depend_on_another_value() -> None:
     assert found("8.0.mysql_aurora.3.08.0", min_capacity=0) == []
 
 
+def test_a_rule_may_be_about_each_block_of_a_kind() -> None:
+    resource = "aws_rds_cluster_parameter_group"
+    static = {"name": "binlog_format", "value": "ROW", "apply_method": "immediate"}
+    dynamic = {"name": "time_zone", "value": "UTC", "apply_method": "immediate"}
+
+    def found(before: list[Any], after: list[Any]) -> list[str]:
+        return list(refused_by_rules(resource, {"parameter": after}, {"parameter": before}))
+
+    (text,) = found([], [dynamic, static])
+    assert text.startswith("parameter.apply_method is 'immediate': the parameter is static")
+    assert found([static], [dynamic, static]) == []
+    assert found([], [dynamic, {**static, "apply_method": "pending-reboot"}]) == []
+
+
 def test_every_rule_has_a_source_and_says_what_to_do() -> None:
     for rule in rules():
-        assert rule.source.startswith("https://docs.aws.amazon.com/"), rule
+        assert rule.source.startswith(("https://docs.aws.amazon.com/", "https://dev.mysql.com/")), (
+            rule
+        )
         assert rule.advice, rule
         assert rule.resource in CALLS or rule.resource.startswith("AWS::"), rule
 
@@ -457,6 +473,16 @@ def test_the_parameters_of_a_call_are_judged_by_model_and_rule_book() -> None:
     ]
     # It has no parameters.
     assert list(parameter_refusals("iam", "GetAccountSummary", {})) == []
+    group = {
+        "DBParameterGroupName": "a",
+        "Parameters": [
+            {"ParameterName": "sql_mode", "ParameterValue": "ANSI", "ApplyMethod": "immediate"},
+            {"ParameterName": "tls_version"},
+        ],
+    }
+    ((member, reason),) = parameter_refusals("rds", "ModifyDBParameterGroup", group)
+    assert member == "Parameters"
+    assert reason.startswith("parameter.name is 'tls_version': the parameter is one of the whole")
     no_group = {"ServerlessV2ScalingConfiguration": "none"}
     assert "ServerlessV2ScalingConfiguration" in dict(
         parameter_refusals("rds", "CreateDBCluster", no_group)

@@ -43,6 +43,22 @@ BAD: list[tuple[str, str, dict[str, Any], str, str]] = [
         "InvalidParameterValue",
         "from 1 to 256 units",
     ),
+    (
+        "rds",
+        "modify_db_cluster_parameter_group",
+        {
+            "DBClusterParameterGroupName": "a",
+            "Parameters": [
+                {
+                    "ParameterName": "binlog_format",
+                    "ParameterValue": "ROW",
+                    "ApplyMethod": "immediate",
+                }
+            ],
+        },
+        "InvalidParameterValue",
+        "the parameter is static",
+    ),
 ]
 
 
