@@ -69,12 +69,8 @@ def preview_limits(place: Place) -> Document:
             [place.arn("logs", f"log-group:/aws/*/{place.previews}/*")],
             in_region(place),
         ),
-        deny_all_but(
-            "DeploymentsOfOthers",
-            [f"codedeploy:{verb}*" for verb in ("Create", "Delete", "Put", "Update")],
-            [place.arn("codedeploy", f"*:{place.previews}")],
-            in_region(place),
-        ),
+        # A preview is released without CodeDeploy. `StopDeployment` has no resource.
+        deny("EnvironmentsOwnDeployments", ["codedeploy:*"], ["*"]),
         # A preview has no alarm, no dashboard and no schedule.
         deny(
             "OperationOfOthers",

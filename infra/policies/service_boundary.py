@@ -13,7 +13,6 @@ from infra.policies.statements import (
     hook,
     of_other_stacks,
     of_stacks,
-    own_deployments,
     own_logs,
     own_queue,
     preview_folder,
@@ -190,7 +189,7 @@ def _invocation(place: Place) -> list[Statement]:
                 hook(place),
                 hook(place, f"{PREVIEW_MARK}*"),
                 *queues(place),
-                *service_deployments(place, "deploymentgroup"),
+                service_deployments(place, "deploymentgroup"),
             ],
         ),
         # What the names of functions let in.
@@ -214,7 +213,7 @@ def _previews(place: Place) -> list[Statement]:
             [
                 own_logs(place),
                 own_queue(place),
-                own_deployments(place, "deploymentgroup"),
+                service_deployments(place, "deploymentgroup"),
                 _app_user(place),
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 place.arn("secretsmanager", f"secret:{place.global_name}/*/{APP_USER}*"),

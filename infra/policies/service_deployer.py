@@ -195,7 +195,7 @@ def _operation(place: Place) -> list[Statement]:
             [
                 *service_alarms(place),
                 place.arn("cloudwatch", f"dashboard/{place.service}", region=""),
-                *service_deployments(place),
+                service_deployments(place),
                 place.arn("scheduler", f"schedule/*/{place.service}-archive"),
                 *queues(place),
             ],

@@ -125,13 +125,8 @@ def service_alarms(place: Place) -> list[str]:
     return [place.arn("cloudwatch", f"alarm:{place.service}-{alarm}*") for alarm in _ALARMS]
 
 
-def service_deployments(place: Place, kind: str = "*") -> list[str]:
-    """The ARNs of CodeDeploy's applications and deployment groups of the service and previews."""
-    return [own_deployments(place, kind), place.arn("codedeploy", f"{kind}:{place.previews}")]
-
-
-def own_deployments(place: Place, kind: str = "*") -> str:
-    """The ARN of those of the environment's own service."""
+def service_deployments(place: Place, kind: str = "*") -> str:
+    """The ARN of CodeDeploy's application and deployment groups; a preview has none."""
     return place.arn("codedeploy", f"{kind}:{place.service}-{_APPLICATION}*")
 
 

@@ -18,6 +18,7 @@ ENVIRONMENTS = Path(__file__).parents[1] / "environments"
 DIGEST = "ReleaseDigest"
 DESCRIPTION = "ReleaseDescription"
 HOW_CALLERS_MOVE = "DeploymentPreferenceType"
+WITHOUT_CODEDEPLOY = "Disabled"
 # What each release computes.
 COMPUTED = frozenset({DIGEST, DESCRIPTION})
 # What says which copy of the service this is.
@@ -26,24 +27,33 @@ _IDENTITY = frozenset({"EnvironmentSuffix", "ServiceStage"})
 _PRODUCTION = {HOW_CALLERS_MOVE: "Canary10Percent5Minutes", "Documentation": "Disabled"}
 _NO_PRODUCTION = {HOW_CALLERS_MOVE: "AllAtOnce", "Documentation": "Enabled"}
 # A preview is cheap: it takes few of the database's connections and keeps logs for a short time.
-# Nobody but its author calls it, so that CodeDeploy has no callers to move. Without CodeDeploy, no
-# name grows beyond the 100 characters that an application of CodeDeploy may have.
-# https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
-_PREVIEW = {HOW_CALLERS_MOVE: "Disabled", "ReservedConcurrency": "2", "LogRetentionDays": "3"}
+_PREVIEW = {"ReservedConcurrency": "2", "LogRetentionDays": "3"}
+# Only its author calls a preview, so that CodeDeploy has no callers to move. CloudFormation would
+# also give CodeDeploy's application a name that no policy could tell from the environment's own: it
+# makes one hyphen of two and cuts what is too long.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
+_OF_EACH_PREVIEW = {HOW_CALLERS_MOVE: WITHOUT_CODEDEPLOY}
 
 
 def chosen_parameters(environment: str, variables: Mapping[str, str]) -> dict[str, str]:
     """The parameters that the environment's file sets, then `SERVICE_PARAMETERS`; the last counts.
 
     Raises:
-        UserError: one of them is malformed, or the template has no such parameter or does not allow
-            the value.
+        UserError: one of them is malformed, the template has no such parameter or does not allow
+            the value, or the command asks for a preview with CodeDeploy.
     """
     architecture = {"LambdaArchitecture": variables.get("LAMBDA_ARCHITECTURE") or "arm64"}
+    command = command_parameters(variables.get("SERVICE_PARAMETERS", ""))
+    how = command.get(HOW_CALLERS_MOVE, WITHOUT_CODEDEPLOY)
+    if variables.get("SERVICE_STAGE") and how != WITHOUT_CODEDEPLOY:
+        raise UserError(
+            f"SERVICE_PARAMETERS: {HOW_CALLERS_MOVE} {how!r}: remove it; a preview is released "
+            "without CodeDeploy"
+        )
     return {
         **_known("LAMBDA_ARCHITECTURE", architecture),
         **environment_parameters(environment),
-        **command_parameters(variables.get("SERVICE_PARAMETERS", "")),
+        **command,
     }
 
 
@@ -101,6 +111,7 @@ def release_parameters(
         **(_PRODUCTION if production else _NO_PRODUCTION),
         **(_PREVIEW if stage else {}),
         **chosen,
+        **(_OF_EACH_PREVIEW if stage else {}),
         "EnvironmentSuffix": environment,
         "ServiceStage": stage,
     }

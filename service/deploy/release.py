@@ -38,6 +38,7 @@ from service.deploy.parameters import (
     DESCRIPTION,
     DIGEST,
     HOW_CALLERS_MOVE,
+    WITHOUT_CODEDEPLOY,
     changed_parameters,
     release_parameters,
 )
@@ -60,8 +61,6 @@ from shared.cli.table import table
 from shared.contract.loader import load_contract
 from shared.contract.template import declared_parameters
 
-# How callers move in a release that CodeDeploy does not take part in.
-_AT_ONCE = "Disabled"
 _NONCE_BYTES = 4
 
 
@@ -160,7 +159,10 @@ def kept_candidate(copy: Copy, to: str) -> Iterator[Candidate]:
             template,
             package.build,
             release.origin.commit,
-            {**{name: package.parameters[name] for name in own}, HOW_CALLERS_MOVE: _AT_ONCE},
+            {
+                **{name: package.parameters[name] for name in own},
+                HOW_CALLERS_MOVE: WITHOUT_CODEDEPLOY,
+            },
             platform,
             Schema(package.migrations, package.words),
             release.first,
@@ -203,7 +205,7 @@ def release(candidate: Candidate) -> None:
             print("\n".join(reasons), flush=True)
             raise UserError("; ".join([f"{copy.stack}: {error}", *reasons[:1]])) from None
     # CodeDeploy checks neither the first version nor one that it does not move callers to.
-    if before is None or parameters[HOW_CALLERS_MOVE] == _AT_ONCE:
+    if before is None or parameters[HOW_CALLERS_MOVE] == WITHOUT_CODEDEPLOY:
         check_release(copy)
     stack, bucket = service_stack(copy)
     current = current_release(list_releases(stack, copy.region))

@@ -24,10 +24,11 @@ from infra.policies.service_deployer import (
     service_deployer_access,
 )
 from infra.policies.statements import MAX_CHARACTERS, Document
+from service.deploy.parameters import release_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, REGION_CODES
 from tests.support.emulator import Emulator
 from tests.support.synthesized import synthesized
-from tests.support.transformed import stack
+from tests.support.transformed import Stack, stack
 
 PLACE = Place("123456789012", "us-east-1", "dev")
 SERVICE = "trading-platform-service-useast1-dev"
@@ -66,6 +67,11 @@ def app_team(place: Place = PLACE) -> list[Document]:
 def platform_team(place: Place = PLACE) -> list[Document]:
     """The policies of those who deploy the data platform."""
     return [infra_deployer(place), infra_deployer_access(place)]
+
+
+def preview_stack() -> Stack:
+    """The stack of a preview, with the parameters of its release."""
+    return stack(**release_parameters({}, "dev", "pr-42", production=False))
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +303,7 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(
     boundary, name = service_boundary(PLACE), PREVIEW if stage else SERVICE
     statements = [
         statement
-        for role in stack(ServiceStage=stage).of_type("AWS::IAM::Role").values()
+        for role in (preview_stack() if stage else stack()).of_type("AWS::IAM::Role").values()
         for policy in role["Properties"].get("Policies", [])
         for statement in policy["PolicyDocument"]["Statement"]
     ]
@@ -586,7 +592,7 @@ def test_every_log_group_of_the_template_is_within_reach(decide: Decide) -> None
 
 
 def test_every_role_of_the_service_has_the_boundary() -> None:
-    for made in (stack(), stack(ServiceStage="pr-42")):
+    for made in (stack(), preview_stack()):
         for name, role in made.of_type("AWS::IAM::Role").items():
             boundary = role["Properties"].get("PermissionsBoundary")
             assert boundary == {"Ref": "ServiceBoundaryArn"}, name
@@ -716,7 +722,7 @@ DEPLOYS: Mapping[str, list[tuple[str, str]]] = {
 
 
 def test_the_service_deployer_can_create_each_resource_of_the_template(decide: Decide) -> None:
-    made = [*stack().resources.items(), *stack(ServiceStage="pr-42").resources.items()]
+    made = [*stack().resources.items(), *preview_stack().resources.items()]
     for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:
         for name, named in DEPLOYS[type_]:
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
@@ -1000,6 +1006,8 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     "codedeploy:CreateDeployment": [OWN_DEPLOYMENTS],
     "codedeploy:DeleteDeploymentGroup": [OWN_DEPLOYMENTS],
     "codedeploy:UpdateDeploymentGroup": [OWN_DEPLOYMENTS],
+    # They have no resource, so that only a denial of all of them helps.
+    "codedeploy:StopDeployment": [("*", {})],
 }
 
 
@@ -1048,7 +1056,7 @@ def test_no_api_writes_its_access_log_among_the_lines_of_another_service(
 
 def test_a_previewer_can_create_each_resource_of_a_preview(decide: Decide) -> None:
     documents = [*app_team(), preview_limits(PLACE)]
-    made = stack(ServiceStage="pr-42").resources.items()
+    made = preview_stack().resources.items()
     for logical, type_ in {(logical, resource["Type"]) for logical, resource in made}:
         for name, named in DEPLOYS[type_]:
             resource = named.replace("LogicalName", logical)
@@ -1058,6 +1066,45 @@ def test_a_previewer_can_create_each_resource_of_a_preview(decide: Decide) -> No
             of_preview = of_preview.replace("_dev_", "_dev--pr-42_")
             action = f"{service}:{name}"
             assert decide(action, of_preview, *documents, context=context) == "allowed", action
+
+
+@pytest.mark.parametrize("region", REGION_CODES)
+def test_codedeploys_application_is_within_reach_with_the_longest_names(region: str) -> None:
+    place = Place("1" * 12, region, "x" * ENVIRONMENT_SUFFIX_MAX)
+    (application,) = stack().of_type("AWS::CodeDeploy::Application")
+    name = generated_name(place.service, application, longest=100)
+    group = place.arn("codedeploy", f"deploymentgroup:{name}/TradeFunctionDeploymentGroup-1")
+    access = Access("codedeploy:CreateDeployment", group)
+    assert evaluated(access, app_team(place)) == "allowed"
+    assert evaluated(access, [*app_team(place), preview_limits(place)]) == "explicitDeny"
+    (reports,) = (
+        statement
+        for statement in stack().statements("SmokeCheckFunction")
+        if str(statement["Action"]).startswith("codedeploy:")
+    )
+    pattern = reports["Resource"]["Fn::Sub"]
+    for reference, value in (
+        ("Partition", "aws"),
+        ("Region", region),
+        ("AccountId", place.account),
+        ("StackName", place.service),
+    ):
+        pattern = pattern.replace(f"${{AWS::{reference}}}", value)
+    own = {"Statement": [{**reports, "Resource": pattern}]}
+    report = Access(reports["Action"], group, {STACK: place.service})
+    assert evaluated(report, [own], service_boundary(place)) == "allowed"
+
+
+def generated_name(stack_name: str, logical: str, *, longest: int) -> str:
+    """The name that CloudFormation gives to a resource that has none of its own.
+
+    It makes one hyphen of several, and keeps 14 characters for the second hyphen and the rest. If
+    the stack's name and the logical name do not fit besides, it cuts both.
+    https://github.com/aws-cloudformation/cloudformation-cli-java-plugin/blob/master/src/main/java/software/amazon/cloudformation/resource/IdentifierUtils.java
+    """
+    name = re.sub("-{2,}", "-", stack_name)
+    assert len(name) + len(logical) <= longest - 14, "CloudFormation cuts it"
+    return f"{name}-{logical}-{'R' * 12}"
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
@@ -1074,10 +1121,6 @@ def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
     for action, resource in (
         ("secretsmanager:CreateSecret", f"arn:aws:secretsmanager:{there}:secret:{preview}/db-1"),
         ("logs:CreateLogGroup", f"arn:aws:logs:{there}:log-group:/aws/lambda/{preview}/trade"),
-        (
-            "codedeploy:CreateDeployment",
-            f"arn:aws:codedeploy:{there}:deploymentgroup:{preview}-Serverless-1/group",
-        ),
     ):
         assert decide(action, resource, *both, region=region) == "allowed", action
 

@@ -136,6 +136,33 @@ def test_a_preview_is_cheap_by_default() -> None:
     assert preview["LogRetentionDays"] == "5"
 
 
+def test_a_preview_is_released_without_codedeploy_whatever_the_environment_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment_parameters, "__defaults__", (tmp_path,))
+    (tmp_path / "qa.toml").write_text('DeploymentPreferenceType = "Canary10Percent5Minutes"\n')
+    chosen = chosen_parameters("qa", {"SERVICE_STAGE": "pr-42"})
+    preview = release_parameters(chosen, "qa", "pr-42", production=False)
+    assert preview["DeploymentPreferenceType"] == "Disabled"
+    own = release_parameters(chosen, "qa", "", production=False)
+    assert own["DeploymentPreferenceType"] == "Canary10Percent5Minutes"
+
+
+@pytest.mark.parametrize(
+    ("stage", "how"), [("pr-42", "Disabled"), ("", "AllAtOnce"), ("", "Disabled")]
+)
+def test_a_command_may_choose_how_callers_move(stage: str, how: str) -> None:
+    text = f"DeploymentPreferenceType={how}"
+    chosen = chosen_parameters("qa", {"SERVICE_STAGE": stage, "SERVICE_PARAMETERS": text})
+    assert chosen["DeploymentPreferenceType"] == how
+
+
+def test_a_command_that_asks_for_a_preview_with_codedeploy_is_refused() -> None:
+    text = "DeploymentPreferenceType=AllAtOnce"
+    with pytest.raises(UserError, match="DeploymentPreferenceType 'AllAtOnce': remove it; a prev"):
+        chosen_parameters("qa", {"SERVICE_STAGE": "pr-42", "SERVICE_PARAMETERS": text})
+
+
 def test_a_difference_to_what_is_deployed_is_found() -> None:
     deployed = {"Tracing": "Active", "WebAclArn": "", "ReleaseDigest": "old"}
     wanted = {"Tracing": "PassThrough", "WebAclArn": "", "ReleaseDigest": "new", "ApiKeys": ""}
