@@ -43,13 +43,20 @@ _FILES = {
     "tests/security/test_audit.py": ("checks",),
     "tests/security/test_bill.py": ("checks",),
 }
-# These take minutes: they apply, restore or break whole environments, or load all of CDKTF.
+# These take minutes, or seconds where others take none: they apply, restore or break whole
+# environments, load all of CDKTF, judge all profiles, or start pytest.
 _SLOW = (
     "tests/platform",
+    "tests/certify/test_certificate.py::test_names_are_judged_as_long_as_aws_gets_them",
+    "tests/certify/test_certificate.py::test_nothing_of_all_profiles_and_of_the_service_is_refused",
     "tests/infra/test_apply.py",
+    "tests/infra/test_main.py::test_a_changed_source_is_synthesized",
+    "tests/infra/test_main.py::test_cdktf_is_not_loaded_if_nothing_is_synthesized",
+    "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
     "tests/local/test_restore.py",
     "tests/faults",
-    "tests/infra/test_lean.py::test_the_lean_package_synthesizes_what_the_whole_one_does",
+    "tests/security/test_threat_model.py::test_every_test_that_shows_a_control_exists",
+    "tests/test_needs.py",
 )
 # These use a second platform. The files of each platform take about the same time.
 _SECOND_PLATFORM = (
@@ -139,7 +146,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in NEEDS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.addinivalue_line("markers", "pure: needs nothing but .venv and Node.js")
-    config.addinivalue_line("markers", "slow: takes minutes; only `make test` runs it")
+    config.addinivalue_line("markers", "slow: takes longer than most; only `make test` runs it")
     sys.addaudithook(_watch)
 
 
