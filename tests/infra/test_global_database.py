@@ -1,5 +1,6 @@
 """The synthesized Aurora Global Database for several regions."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,17 @@ import pytest
 from infra.commands.cost import estimate, load_prices
 from infra.config.environment import load_environment
 from infra.config.naming import global_name
-from tests.support.synthesized import REGIONS, Stack, differences, statements, synthesized
+from infra.config.place import Place
+from infra.policies.evaluation import Access, decision
+from infra.policies.planner import planner
+from tests.support.synthesized import (
+    REGIONS,
+    Stack,
+    differences,
+    statements,
+    synthesized,
+    variant,
+)
 
 FILE = Path(__file__).parent / "environments" / "global.toml"
 PRIMARY, *SECONDARIES = REGIONS
@@ -213,3 +224,149 @@ def test_a_region_without_a_writer_is_no_alarm_but_a_silent_one_is(
         assert set(lag["dimensions"]) == {"DBClusterIdentifier"}
         assert lag["threshold"] == 5000
         assert {alarm["dimensions"]["Role"] for alarm in alarms.values()} == {"WRITER", "READER"}
+
+
+# The actions of the requests by which Terraform's provider reads a resource in each plan. A type
+# that is not here is one that nobody has thought of yet.
+# https://github.com/hashicorp/terraform-provider-aws/tree/v5.100.0/internal/service
+OF_TAGS = "ListTagsForResource"
+READS: dict[str, tuple[str, ...]] = {
+    "aws_backup_plan": ("backup:GetBackupPlan", "backup:ListTags"),
+    "aws_backup_selection": ("backup:GetBackupSelection",),
+    "aws_backup_vault": ("backup:DescribeBackupVault", "backup:ListTags"),
+    "aws_caller_identity": (),  # nobody needs a right for it
+    "aws_cloudwatch_dashboard": ("cloudwatch:GetDashboard",),
+    "aws_cloudwatch_log_group": ("logs:DescribeLogGroups", f"logs:{OF_TAGS}"),
+    "aws_cloudwatch_metric_alarm": ("cloudwatch:DescribeAlarms", f"cloudwatch:{OF_TAGS}"),
+    "aws_db_parameter_group": (
+        "rds:DescribeDBParameterGroups",
+        "rds:DescribeDBParameters",
+        f"rds:{OF_TAGS}",
+    ),
+    "aws_db_proxy": ("rds:DescribeDBProxies", f"rds:{OF_TAGS}"),
+    "aws_db_proxy_default_target_group": ("rds:DescribeDBProxyTargetGroups",),
+    "aws_db_proxy_endpoint": ("rds:DescribeDBProxyEndpoints", f"rds:{OF_TAGS}"),
+    "aws_db_proxy_target": ("rds:DescribeDBProxyTargets",),
+    "aws_db_subnet_group": ("rds:DescribeDBSubnetGroups", f"rds:{OF_TAGS}"),
+    "aws_default_security_group": ("ec2:DescribeSecurityGroups",),
+    "aws_eip": ("ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute"),
+    "aws_flow_log": ("ec2:DescribeFlowLogs",),
+    "aws_iam_policy": ("iam:GetPolicy", "iam:GetPolicyVersion"),
+    "aws_iam_role": (
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListRolePolicies",
+    ),
+    "aws_iam_role_policy": ("iam:GetRolePolicy",),
+    "aws_iam_role_policy_attachment": ("iam:ListAttachedRolePolicies",),
+    "aws_internet_gateway": ("ec2:DescribeInternetGateways",),
+    "aws_kms_alias": ("kms:DescribeKey", "kms:ListAliases"),
+    "aws_kms_key": (
+        "kms:DescribeKey",
+        "kms:GetKeyPolicy",
+        "kms:GetKeyRotationStatus",
+        "kms:ListResourceTags",
+    ),
+    "aws_nat_gateway": ("ec2:DescribeNatGateways",),
+    "aws_rds_cluster": ("rds:DescribeDBClusters", "rds:DescribeGlobalClusters", f"rds:{OF_TAGS}"),
+    "aws_rds_cluster_instance": (
+        "rds:DescribeDBClusters",
+        "rds:DescribeDBInstances",
+        f"rds:{OF_TAGS}",
+    ),
+    "aws_rds_cluster_parameter_group": (
+        "rds:DescribeDBClusterParameterGroups",
+        "rds:DescribeDBClusterParameters",
+        f"rds:{OF_TAGS}",
+    ),
+    "aws_rds_global_cluster": ("rds:DescribeGlobalClusters", f"rds:{OF_TAGS}"),
+    "aws_route": ("ec2:DescribeRouteTables",),
+    "aws_route_table": ("ec2:DescribeRouteTables",),
+    "aws_route_table_association": ("ec2:DescribeRouteTables",),
+    "aws_s3_bucket": (
+        "s3:GetAccelerateConfiguration",
+        "s3:GetBucketAcl",
+        "s3:GetBucketCORS",
+        "s3:GetBucketLocation",
+        "s3:GetBucketLogging",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketRequestPayment",
+        "s3:GetBucketTagging",
+        "s3:GetBucketVersioning",
+        "s3:GetBucketWebsite",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+    ),
+    "aws_s3_bucket_lifecycle_configuration": ("s3:GetLifecycleConfiguration",),
+    "aws_s3_bucket_logging": ("s3:GetBucketLogging",),
+    "aws_s3_bucket_ownership_controls": ("s3:GetBucketOwnershipControls",),
+    "aws_s3_bucket_policy": ("s3:GetBucketPolicy",),
+    "aws_s3_bucket_public_access_block": ("s3:GetBucketPublicAccessBlock",),
+    "aws_s3_bucket_server_side_encryption_configuration": ("s3:GetEncryptionConfiguration",),
+    "aws_s3_bucket_versioning": ("s3:GetBucketVersioning",),
+    "aws_secretsmanager_secret": (
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetResourcePolicy",
+    ),
+    "aws_security_group": ("ec2:DescribeSecurityGroups",),
+    "aws_sns_topic": ("sns:GetTopicAttributes", f"sns:{OF_TAGS}"),
+    "aws_sns_topic_policy": ("sns:GetTopicAttributes",),
+    "aws_sns_topic_subscription": ("sns:GetSubscriptionAttributes",),
+    "aws_ssm_parameter": ("ssm:DescribeParameters", "ssm:GetParameter", f"ssm:{OF_TAGS}"),
+    "aws_subnet": ("ec2:DescribeSubnets",),
+    "aws_vpc": (
+        "ec2:DescribeNetworkAcls",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcs",
+    ),
+    "aws_vpc_endpoint": ("ec2:DescribePrefixLists", "ec2:DescribeVpcEndpoints"),
+    "aws_vpc_security_group_egress_rule": ("ec2:DescribeSecurityGroupRules",),
+    "aws_vpc_security_group_ingress_rule": ("ec2:DescribeSecurityGroupRules",),
+}
+# A plan of a planner leaves them out: reading them is reading the password.
+NOT_READ = {"aws_secretsmanager_secret_version"}
+# What the planner's policy names one by one: the ARN, the type, and the argument with the name.
+NAMED = {
+    "iam:GetPolicy": ("iam::{account}:policy/{name}", "aws_iam_policy", "name"),
+    "iam:GetPolicyVersion": ("iam::{account}:policy/{name}", "aws_iam_policy", "name"),
+    "iam:": ("iam::{account}:role/{name}", "aws_iam_role", "name"),
+    "s3:": ("s3:::{name}", "aws_s3_bucket", "bucket"),
+    "ssm:GetParameter": ("ssm:{region}:{account}:parameter{name}", "aws_ssm_parameter", "name"),
+    f"ssm:{OF_TAGS}": ("ssm:{region}:{account}:parameter{name}", "aws_ssm_parameter", "name"),
+}
+ACCOUNT = "123456789012"
+
+
+def arns(stack: Stack, region: str, action: str) -> list[str]:
+    """The ARNs of the resources of a stack that an action is for."""
+    named = NAMED.get(action) or NAMED.get(action.partition(":")[0] + ":")
+    if named is None:
+        return ["*"]
+    form, type_, argument = named
+    names = [
+        re.sub(r"\$\{data\.aws_caller_identity[^}]*\}", ACCOUNT, body[argument])
+        for body in stack.resources(type_).values()
+    ]
+    return ["arn:aws:" + form.format(region=region, account=ACCOUNT, name=name) for name in names]
+
+
+@pytest.mark.parametrize("environment", ["global", "everything"])
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_planner_may_read_each_resource_and_no_password(
+    stacks: dict[str, Stack], environment: str, region: str
+) -> None:
+    stack = (stacks if environment == "global" else variant(environment))[region]
+    policies = [planner(Place(ACCOUNT, region, "qa"))]
+    types = {*stack.document["resource"], *stack.document["data"]}
+    for type_ in types - NOT_READ:
+        for action in READS[type_]:
+            for arn in arns(stack, region, action):
+                assert decision(Access(action, arn), policies) == "allowed", (type_, action, arn)
+    for action in ("GetSecretValue", "BatchGetSecretValue", "GetRandomPassword"):
+        assert decision(Access(f"secretsmanager:{action}", "*"), policies) == "implicitDeny"
