@@ -30,6 +30,7 @@ from infra.gate.values import rules
 from infra.main import synthesize
 from infra.policies.catalogue import POLICIES
 from infra.policies.service_deployer import service_deployer, service_deployer_access
+from service.deploy.parameters import release_parameters
 from shared.naming import ENVIRONMENT_SUFFIX_MAX, SERVICE_STAGE_MAX, service_stack_name
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +89,7 @@ def profile(name: str) -> Findings:
 def template(stage: str) -> Findings:
     """The transformed template: schemas, handlers' permissions, and the policies of its roles."""
     findings = Findings(f"template of {'a preview' if stage else 'the service'}")
-    document = transformed(ServiceStage=stage)
+    document = transformed(**release_parameters({}, _SUFFIX, stage, production=False))
     deployer = [
         policy(Place(ACCOUNT, "us-east-1", _SUFFIX))
         for policy in (service_deployer, service_deployer_access)
