@@ -46,6 +46,11 @@ esac
     return destroyed.read_text().splitlines() if destroyed.exists() else []
 
 
+def test_it_runs_without_an_event_of_a_pull_request() -> None:
+    # GitHub has none for one that is closed while it conflicts with its base branch.
+    assert "schedule" in JOB.workflow.triggers
+
+
 def test_previews_of_closed_pull_requests_alone_are_removed(github: GitHub, tmp_path: Path) -> None:
     github.pulls = {"7": "open", "8": "closed"}
     assert sweep(github, tmp_path, "pr-7", "pr-8", "pr-8", "by-hand") == [

@@ -89,6 +89,19 @@ def test_a_job_signs_in_after_it_has_installed_what_its_half_needs(job: Job) -> 
     ]
 
 
+@pytest.mark.parametrize("job", SIGNED_IN, ids=str)
+def test_a_job_works_in_the_regions_that_the_repositorys_variables_name(job: Job) -> None:
+    given = job.body["env"]["REGIONS"]
+    if given == "${{ matrix.regions }}":
+        entries = job.body["strategy"]["matrix"]["include"]
+        found = {(entry["environment"], entry["regions"]) for entry in entries}
+    else:
+        found = {(environment, given) for environment in job.environments}
+    for environment, regions in found:
+        place = "PREVIEW" if job.role.endswith("-previewer") else environment.upper()
+        assert regions.strip("${} ") == f"vars.REGIONS_{place} || 'us-east-1'"
+
+
 def test_nothing_but_a_plan_reaches_production_without_approval_and_after_dev() -> None:
     found = [
         job

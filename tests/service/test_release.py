@@ -20,6 +20,7 @@ from service.deploy.kept_packages import Package
 from service.deploy.parameters import release_parameters
 from service.deploy.platform import Platform
 from service.deploy.release import Candidate, kept_candidate, release
+from service.deploy.sam import check_config
 from service.deploy.schema import Schema
 from service.deploy.target import Copy
 from shared.cli.errors import UserError
@@ -119,6 +120,17 @@ def test_a_release_with_codedeploy_is_checked_by_codedeploy_alone(cloud: Cloud) 
     with pytest.raises(UserError, match="is not deployed"):
         release(candidate(DeploymentPreferenceType="AllAtOnce"))
     assert len(cloud.deploys()) == 1
+
+
+def test_a_release_that_would_not_wait_for_its_migrations_does_not_start(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_text("[default.global.parameters]\nexpress = true\n")
+    monkeypatch.setattr(check_config, "__defaults__", (config,))
+    with pytest.raises(UserError, match=r"\[default.global.parameters\] express: remove it"):
+        release(candidate())
+    assert cloud.deploys() == []
 
 
 def test_a_small_account_is_told_before_sam_starts(cloud: Cloud) -> None:
