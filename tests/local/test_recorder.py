@@ -49,7 +49,14 @@ def ask(emulator: Emulator) -> None:
         Threshold=1.5,
     )
     emulator.client("sns").create_topic(Name="t", Attributes={"DisplayName": "d"})
-    emulator.client("backup").create_backup_vault(BackupVaultName="vault")
+    backup: Any = emulator.client("backup")
+    backup.create_backup_vault(BackupVaultName="vault", BackupVaultTags={"Project": "a"})
+    rule = {"RuleName": "daily", "TargetBackupVaultName": "vault"}
+    plan = {"BackupPlanName": "plan", "Rules": [rule]}
+    backup.create_backup_plan(BackupPlan=plan, BackupPlanTags={"Project": "b"})
+    emulator.client("rds").create_global_cluster(
+        GlobalClusterIdentifier="world", Engine="aurora-mysql"
+    )
     emulator.client("lambda").get_account_settings()
     # Terraform leaves out the slash at the end of such a path.
     signature = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/backup/aws4_request"
@@ -84,6 +91,18 @@ def test_a_call_is_recorded_with_caller_tool_action_and_resource(calls: dict[str
     assert call.succeeded
     assert calls["GetAccountSettings"].checks[0].action == "lambda:GetAccountSettings"
     assert json.loads(json.dumps(calls["CreateKey"].checks[0].context)) != {}
+
+
+def test_what_a_new_backup_plan_and_a_global_database_are_checked_by(
+    calls: dict[str, Call],
+) -> None:
+    tags = {
+        name: calls[name].checks[0].context["aws:requesttag/project"]
+        for name in ("CreateBackupVault", "CreateBackupPlan")
+    }
+    assert tags == {"CreateBackupVault": "a", "CreateBackupPlan": "b"}
+    (check,) = calls["CreateGlobalCluster"].checks
+    assert check.resource == "arn:aws:rds::000000000000:global-cluster:world"
 
 
 def test_no_call_that_succeeds_here_is_refused_by_the_judges(calls: dict[str, Call]) -> None:

@@ -1,25 +1,27 @@
-"""Condition keys of requests to IAM and S3.
+"""Condition keys of requests to IAM, S3 and AWS Backup.
 
 AWS: policies can test the policy that a request attaches (`iam:PolicyARN`), the role's current or
-new boundary (`iam:PermissionsBoundary`), and the KMS key of a write to S3
-(`s3:x-amz-server-side-encryption-aws-kms-key-id`).
+new boundary (`iam:PermissionsBoundary`), the KMS key of a write to S3
+(`s3:x-amz-server-side-encryption-aws-kms-key-id`), and the tags of a new vault or backup plan.
 ministack: sets none of these keys.
-Here: all three are set. Remove once ministack sets them.
+Here: all are set. Remove once ministack sets them.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ministack.core import iam_actions
 from ministack.services import iam, s3
 
 _KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+_BACKUP_TAGS = ("BackupPlanTags", "BackupVaultTags")
 
 
 def install() -> None:
     """Set the keys."""
-    _of_iam()
+    _of_iam_and_backup()
     _of_s3()
 
 
@@ -38,7 +40,7 @@ def _of_s3() -> None:
     iam_actions._s3_object_context = context
 
 
-def _of_iam() -> None:
+def _of_iam_and_backup() -> None:
     original = iam_actions.request_tag_context
 
     def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> Any:
@@ -51,6 +53,11 @@ def _of_iam() -> None:
                 "iam:PermissionsBoundary": boundary or role.get("PermissionsBoundary"),
             }
             keys.update({key: value for key, value in found.items() if value})
+        if service == "backup" and body.startswith(b"{"):
+            document = json.loads(body)
+            tags = {k: v for name in _BACKUP_TAGS for k, v in document.get(name, {}).items()}
+            keys.update({f"aws:requesttag/{key}".lower(): value for key, value in tags.items()})
+            keys.update({"aws:TagKeys": list(tags)} if tags else {})
         return keys
 
     iam_actions.request_tag_context = context

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ministack.core import iam_actions
+from ministack.core.responses import get_account_id
 from ministack.services import kms
 
 from local.emulator.requests import Request, read_call
@@ -108,6 +109,8 @@ def _iam_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
 def _rds_name(_path: str, _body: bytes, parameters: Mapping[str, Any]) -> str:
     if arn := iam_actions._query_param(parameters, "ResourceName"):
         return str(arn)
+    if name := iam_actions._query_param(parameters, "GlobalClusterIdentifier"):
+        return f"arn:aws:rds::{get_account_id()}:global-cluster:{name}"
     for parameter, kind in _RDS_NAMES.items():
         if name := iam_actions._query_param(parameters, parameter):
             return f"{kind}{name}"
