@@ -15,7 +15,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from local.emulator.installation import IDENTITY_PATH, IDENTITY_PREFIX, Installation
 
@@ -36,7 +36,7 @@ def guarded(application: Application, installation: Installation) -> Application
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := _refusal(_headers(scope), installation):
+        elif reason := _refusal(_headers(scope), installation) or _unsigned_action(scope):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
             whose = {"folder": str(installation.folder), "pid": os.getpid()}
@@ -72,6 +72,22 @@ def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
                     f"this is the platform of {installation.folder}, and the variables of this "
                     'shell are for another one: run `make up` and `eval "$(make local-env)"` again'
                 )
+    return ""
+
+
+def _unsigned_action(scope: Message) -> str:
+    """Why an address that names an action of AWS is refused; empty if it names none.
+
+    A page can redirect to such an address. If the user typed the page's own address, or opened it
+    from a mail, the browser says for the redirect as well that no page led to it. But no page makes
+    a browser send the header of a signature without asking the server first.
+    https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+    """
+    signatures = _headers(scope).get("authorization", [])
+    if any(signature.startswith("AWS4-HMAC-SHA256 ") for signature in signatures):
+        return ""
+    if "Action" in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        return "an address that names an action needs a signature: use the AWS CLI or an SDK"
     return ""
 
 

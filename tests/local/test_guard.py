@@ -93,7 +93,9 @@ def test_own_requests_are_answered_without_cross_origin_headers(
         own = {"Host": host, "Origin": f"http://{host}", **headers}
         assert create(emulator, name, **own) == 200
     assert name in topics(emulator)
-    answer = requests.get(f"{emulator.url}/?{PARAMETERS}{name}", timeout=10)
+    signed = {"Authorization": SIGNATURE}
+    answer = requests.get(f"{emulator.url}/?{PARAMETERS}{name}", headers=signed, timeout=10)
+    assert answer.status_code == 200
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
@@ -128,14 +130,47 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
             read = page.wait_for(f"location.hostname === '{host}' && window.read")
             assert read.startswith("refused: ")
             page.wait_for("window.loads >= 2 && window.images === 3")
-        page.open(f"{emulator.url}/?{PARAMETERS}typed")
-        page.wait_for("document.body?.innerText.includes('TopicArn')")
+        # Nobody typed this address, but the browser says so: of the page that redirects to it.
+        handler.keywords["to"] = f"{emulator.url}/?{PARAMETERS}by-redirect"
+        page.open(f"http://localhost:{server.server_port}/away")
+        page.wait_for("document.body?.innerText.includes('needs a signature')")
+        page.open(f"{emulator.url}/_ministack/health")
+        page.wait_for("document.body?.innerText.includes('services')")
         server.shutdown()
-    assert not topics(emulator) & {"by-form", "by-fetch", "by-image"}
-    assert "typed" in topics(emulator)
+    assert not topics(emulator) & {"by-form", "by-fetch", "by-image", "by-redirect"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{PARAMETERS}by-address",
+        "%41ction=CreateTopic&Name=by-address",
+        f"Action=&{PARAMETERS}by-address&X-Amz-Signature=0",
+    ],
+)
+def test_an_address_alone_changes_nothing(emulator: Emulator, query: str) -> None:
+    """Whatever a browser says of where it comes from; some say nothing."""
+    for headers in ({}, {"Sec-Fetch-Site": "none"}, {"Authorization": "Basic AWS4-HMAC-SHA256 "}):
+        answer = requests.get(f"{emulator.url}/?{query}", headers=headers, timeout=10)
+        assert answer.status_code == 403
+    assert "by-address" not in topics(emulator)
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and redirects from `/away` to an address."""
+
+    def __init__(self, *arguments: Any, to: str = "", **options: Any) -> None:
+        self.to = to
+        super().__init__(*arguments, **options)
+
+    def do_GET(self) -> None:
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", self.to)
+            self.end_headers()
+        else:
+            super().do_GET()
+
     def log_message(self, format: str, *_arguments: Any) -> None:  # noqa: A002
         """Keep the tests' output clean."""
 
