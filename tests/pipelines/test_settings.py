@@ -230,6 +230,13 @@ def owners(path: str) -> list[str]:
         "/.github/settings.toml",
         "/.github/actions/sign-in/action.yml",
         "/.github/workflows/infra.yml",
+        # Any job may take the role of dev's infra deployer, whatever workflow it is in.
+        *(f"/.github/workflows/{path.name}" for path in (FOLDER / "workflows").iterdir()),
+        "/.github/workflows/new.yml",
+        # Python would import these in the place of packages.
+        "/boto3.py",
+        "/yaml/__init__.py",
+        "/pyproject.toml",
         "/Makefile",
         "/local/prerequisites.sh",
         "/requirements/bootstrap.txt",
@@ -238,3 +245,15 @@ def owners(path: str) -> list[str]:
 )
 def test_the_platform_team_reviews_what_runs_with_the_widest_role(path: str) -> None:
     assert owners(path) == ["@trading/platform-team"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/README.md", "/docs/index.md", "/local/platform.py", "/shared/naming.py"]
+)
+def test_either_team_reviews_what_both_share(path: str) -> None:
+    assert owners(path) == ["@trading/platform-team", "@trading/app-team"]
+
+
+@pytest.mark.parametrize("path", ["/service/template.yaml", "/requirements/service.txt"])
+def test_the_app_team_reviews_the_service(path: str) -> None:
+    assert owners(path) == ["@trading/app-team"]
