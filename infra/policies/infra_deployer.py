@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from infra.config.naming import key_alias
+from infra.config.naming import APP_USER, key_alias
 from infra.config.place import Place
 from infra.policies.statements import (
     Document,
@@ -152,7 +152,17 @@ def _keys(place: Place) -> list[Statement]:
         ),
         deny(
             "StateKeyStays",
-            ["kms:*Alias", "kms:Disable*", "kms:Put*", "kms:ScheduleKeyDeletion"],
+            # With a tag of this environment, it would be another environment's no more.
+            [
+                "kms:*Alias",
+                "kms:*agResource",
+                "kms:Disable*",
+                "kms:Put*",
+                "kms:RevokeGrant",
+                "kms:RotateKeyOnDemand",
+                "kms:ScheduleKeyDeletion",
+                "kms:Update*",
+            ],
             [keys],
             with_state_key(place),
         ),
@@ -194,8 +204,29 @@ def _resources_by_name(place: Place) -> list[Statement]:
                 contract_parameters(place),
             ],
         ),
+        *_contents(place),
         *_backups(place),
         *_master_secrets(place),
+    ]
+
+
+def _contents(place: Place) -> list[Statement]:
+    # Terraform makes the buckets and secrets, and empties buckets that it destroys. What is in them
+    # is the service's, except the master user of a global database: Terraform generates it.
+    return [
+        deny(
+            "ContentsOfBuckets",
+            ["s3:GetObject*", "s3:PutObject*", "s3:RestoreObject"],
+            [f"{place.bucket(role)}/*" for role in ("data", "code")],
+        ),
+        deny(
+            "ContentsOfSecrets",
+            ["secretsmanager:*SecretValue"],
+            [
+                place.arn("secretsmanager", f"secret:{place.platform}/*"),
+                place.arn("secretsmanager", f"secret:{place.global_name}/*{APP_USER}*", region="*"),
+            ],
+        ),
     ]
 
 

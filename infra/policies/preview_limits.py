@@ -3,6 +3,8 @@
 from infra.config.place import Place
 from infra.policies.statements import (
     ACCESS_LOGS,
+    APIS,
+    FUNCTIONS,
     Document,
     deny,
     deny_all_but,
@@ -13,6 +15,7 @@ from infra.policies.statements import (
     own_logs,
     own_queue,
     own_roles,
+    preview_logs,
     service_alarms,
 )
 
@@ -52,7 +55,7 @@ def preview_limits(place: Place) -> Document:
             "EnvironmentsOwnAccessLog",
             ["apigateway:*"],
             ["*"],
-            {"StringLike": {ACCESS_LOGS: own_logs(place)}},
+            {"StringLike": {ACCESS_LOGS: own_logs(place, APIS)}},
         ),
         # Not even to give one of them to a function of a preview.
         deny("EnvironmentsOwnRoles", ["iam:*"], [own_roles(place)]),
@@ -66,7 +69,7 @@ def preview_limits(place: Place) -> Document:
         deny_all_but(
             "LogsOfOthers",
             [f"logs:{verb}*" for verb in _CHANGES_OF_LOGS],
-            [place.arn("logs", f"log-group:/aws/*/{place.previews}/*")],
+            preview_logs(place, FUNCTIONS, APIS),
             in_region(place),
         ),
         # A preview is released without CodeDeploy. `StopDeployment` has no resource.

@@ -3,6 +3,7 @@
 from infra.config.naming import APP_USER
 from infra.config.place import Place
 from infra.policies.statements import (
+    FUNCTIONS,
     Document,
     Statement,
     allow,
@@ -68,7 +69,7 @@ def _telemetry(place: Place) -> list[Statement]:
         allow(
             "Logs",
             ["logs:CreateLogStream", "logs:PutLogEvents"],
-            service_logs(place),
+            service_logs(place, FUNCTIONS),
         ),
         # CodeDeploy checks alarms, API Gateway looks up its log groups, and X-Ray has no resources.
         allow(
@@ -98,11 +99,12 @@ def _network(place: Place, vpc: str | None) -> list[Statement]:
         ),
     ]
     if vpc:
-        # A function in another VPC would reach what other teams have there. The second condition
-        # lets requests pass that EC2 authorizes without this key.
+        # A function in another VPC would reach what other teams have there. So would anybody whom a
+        # role is made to trust: the addresses of other teams' interfaces could be taken away. The
+        # second condition lets requests pass that EC2 authorizes without this key.
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
         other = {"ArnNotEquals": {"ec2:Vpc": vpc}, "Null": {"ec2:Vpc": "false"}}
-        statements.append(deny("NoOtherVpc", ["ec2:CreateNetworkInterface"], ["*"], other))
+        statements.append(deny("NoOtherVpc", ["ec2:*"], ["*"], other))
     return statements
 
 
@@ -211,7 +213,7 @@ def _previews(place: Place) -> list[Statement]:
             "NotTheService",
             ["codedeploy:*", "logs:*", "rds-db:*", "secretsmanager:*", "sqs:*"],
             [
-                own_logs(place),
+                *own_logs(place, FUNCTIONS),
                 own_queue(place),
                 service_deployments(place, "deploymentgroup"),
                 _app_user(place),

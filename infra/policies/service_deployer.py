@@ -4,6 +4,8 @@ from infra.config.place import Place
 from infra.policies.service_boundary import boundary_arn
 from infra.policies.statements import (
     ACCESS_LOGS,
+    APIS,
+    FUNCTIONS,
     Document,
     Statement,
     allow,
@@ -45,13 +47,22 @@ def service_deployer(place: Place) -> Document:
 
 
 def service_deployer_access(place: Place) -> Document:
-    """The roles that a release needs, and a denial of all changes of the data layer.
+    """The roles and secrets that a release needs, and a denial of all changes of the data layer.
 
     The denial guards against mistakes: it also holds for a role that another policy allows such
     changes. Those who may create or assume other roles can work around it.
     """
     return document(
         *_roles(place),
+        # Secrets of previews, whose values their migrations set.
+        allow(
+            "Secrets",
+            [
+                f"secretsmanager:{verb}"
+                for verb in ("CreateSecret", "De*Secret", "TagResource", "UpdateSecret")
+            ],
+            [preview_secrets(place)],
+        ),
         # What the names of functions let in.
         deny("OtherStacks", ["lambda:*"], ["*"], of_other_stacks(place)),
         *_data_layer_denied(place),
@@ -121,12 +132,19 @@ def _api(place: Place) -> list[Statement]:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html
             {
                 **of_stacks(place.service, place.previews),
-                "StringLikeIfExists": {ACCESS_LOGS: service_logs(place)},
+                "StringLikeIfExists": {ACCESS_LOGS: service_logs(place, APIS)},
             },
         ),
-        # Nobody can set or remove the tag above: AWS keeps the prefix to itself.
+        # The tags of all APIs are one resource without tags. CloudFormation sets its own: nobody
+        # else can set or remove them, for AWS keeps the prefix to itself.
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html
-        allow("ApiTags", ["apigateway:*"], [f"{api_gateway}/tags/*"]),
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html
+        allow(
+            "ApiTags",
+            ["apigateway:*"],
+            [f"{api_gateway}/tags/*"],
+            {"ForAllValues:StringLike": {"aws:TagKeys": "aws:*"}},
+        ),
         # Also needs apigateway:SetWebACL on the API's stage.
         allow(
             "WebAcls",
@@ -179,16 +197,7 @@ def _roles(place: Place) -> list[Statement]:
 
 def _operation(place: Place) -> list[Statement]:
     return [
-        # Secrets of previews, whose values their migrations set.
-        allow(
-            "Secrets",
-            [
-                f"secretsmanager:{verb}"
-                for verb in ("CreateSecret", "De*Secret", "TagResource", "UpdateSecret")
-            ],
-            [preview_secrets(place)],
-        ),
-        allow("Logs", ["logs:*"], service_logs(place)),
+        allow("Logs", ["logs:*"], service_logs(place, FUNCTIONS, APIS)),
         allow(
             "Operation",
             ["cloudwatch:*", "codedeploy:*", "scheduler:*", "sqs:*"],

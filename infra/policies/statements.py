@@ -26,6 +26,9 @@ _STACK = "aws:ResourceTag/aws:cloudformation:stack-name"
 # Where the stage of an API that a request creates or changes writes its access log.
 ACCESS_LOGS = "apigateway:Request/AccessLoggingDestination"
 
+# Who writes the log groups of the service: the folder in their names.
+FUNCTIONS, APIS = "lambda", "apigateway"
+
 # IAM's limit for a managed policy, in characters without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAX_CHARACTERS = 6144
@@ -84,14 +87,29 @@ def _statement(
     return {**statement, "Condition": condition} if condition else statement
 
 
-def service_logs(place: Place) -> list[str]:
-    """The ARNs of the log groups and log streams of the environment's service and previews."""
-    return [own_logs(place), place.arn("logs", f"log-group:/aws/*/{place.previews}/*")]
+def service_logs(place: Place, *writers: str) -> list[str]:
+    """The ARNs of the log groups and log streams of the environment's service and previews.
+
+    `writers` are `FUNCTIONS`, `APIS`, or both.
+    """
+    return [arn for own in (own_logs, preview_logs) for arn in own(place, *writers)]
 
 
-def own_logs(place: Place) -> str:
-    """The ARN of the log groups and log streams of the environment's own service."""
-    return place.arn("logs", f"log-group:/aws/*/{place.service}/*")
+def own_logs(place: Place, *writers: str) -> list[str]:
+    """The ARNs of those of the environment's own service."""
+    return _logs(place, place.service, writers)
+
+
+def preview_logs(place: Place, *writers: str) -> list[str]:
+    """The ARNs of those of the environment's previews."""
+    return _logs(place, place.previews, writers)
+
+
+def _logs(place: Place, stack: str, writers: Sequence[str]) -> list[str]:
+    # There is no wildcard before the stack's name: it would match any log group and the name of a
+    # stream, which a caller chooses and which may have slashes.
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html
+    return [place.arn("logs", f"log-group:/aws/{writer}/{stack}/*") for writer in writers]
 
 
 def service_roles(place: Place) -> list[str]:
