@@ -18,11 +18,21 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
     folder = tmp_path_factory.mktemp("recorded") / "local"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCAL_RECORD_CALLS", "1")
+        patch.setenv("LOCAL_ENFORCE_IAM", "1")
         with running_emulator(folder) as emulator:
             ask(emulator)
     file = folder / "calls.jsonl"
     assert all("not for everybody" not in line for line in file.read_text().splitlines())
     return {call.operation: call for call in recorded(file) if isinstance(call, Call)}
+
+
+def user(emulator: Emulator, policy: dict[str, Any]) -> tuple[str, str]:
+    """The access key of a new user with a policy."""
+    iam: Any = emulator.client("iam")
+    iam.create_user(UserName="u")
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
 
 def ask(emulator: Emulator) -> None:
@@ -53,7 +63,11 @@ def ask(emulator: Emulator) -> None:
     backup.create_backup_vault(BackupVaultName="vault", BackupVaultTags={"Project": "a"})
     rule = {"RuleName": "daily", "TargetBackupVaultName": "vault"}
     plan = {"BackupPlanName": "plan", "Rules": [rule]}
-    backup.create_backup_plan(BackupPlan=plan, BackupPlanTags={"Project": "b"})
+    made = backup.create_backup_plan(BackupPlan=plan, BackupPlanTags={"Project": "b"})
+    of_the_tag = {"StringEquals": {"aws:ResourceTag/Project": "b"}}
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": of_the_tag}
+    key = user(emulator, {"Version": "2012-10-17", "Statement": [statement]})
+    emulator.client("backup", key=key).list_backup_selections(BackupPlanId=made["BackupPlanId"])
     emulator.client("rds").create_global_cluster(
         GlobalClusterIdentifier="world", Engine="aurora-mysql"
     )
@@ -93,7 +107,7 @@ def test_a_call_is_recorded_with_caller_tool_action_and_resource(calls: dict[str
     assert json.loads(json.dumps(calls["CreateKey"].checks[0].context)) != {}
 
 
-def test_what_a_new_backup_plan_and_a_global_database_are_checked_by(
+def test_backup_plans_are_checked_by_tags_and_global_databases_by_name(
     calls: dict[str, Call],
 ) -> None:
     tags = {
@@ -101,6 +115,8 @@ def test_what_a_new_backup_plan_and_a_global_database_are_checked_by(
         for name in ("CreateBackupVault", "CreateBackupPlan")
     }
     assert tags == {"CreateBackupVault": "a", "CreateBackupPlan": "b"}
+    context = calls["ListBackupSelections"].checks[0].context
+    assert context["aws:resourcetag/project"] == "b"
     (check,) = calls["CreateGlobalCluster"].checks
     assert check.resource == "arn:aws:rds::000000000000:global-cluster:world"
 

@@ -65,14 +65,17 @@ class Emulator:
         self.process.kill()
         self.process.wait()
 
-    def client(self, service: str, region: str = REGION) -> Any:
+    def client(
+        self, service: str, region: str = REGION, key: tuple[str, str] = ("test", "test")
+    ) -> Any:
+        """A client with an access key; `test` may do anything."""
         connect: Any = boto3.client
         return connect(
             service,
             endpoint_url=self.url,
             region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
             verify=False,
         )
 

@@ -2,7 +2,7 @@
 
 AWS: policies can test the policy that a request attaches (`iam:PolicyARN`), the role's current or
 new boundary (`iam:PermissionsBoundary`), the KMS key of a write to S3
-(`s3:x-amz-server-side-encryption-aws-kms-key-id`), and the tags of a new vault or backup plan.
+(`s3:x-amz-server-side-encryption-aws-kms-key-id`), and the tags of vaults and backup plans.
 ministack: sets none of these keys.
 Here: all are set. Remove once ministack sets them.
 """
@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 from ministack.core import iam_actions
-from ministack.services import iam, s3
+from ministack.services import iam, s3, tagging
 
 _KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 _BACKUP_TAGS = ("BackupPlanTags", "BackupVaultTags")
@@ -23,6 +23,7 @@ def install() -> None:
     """Set the keys."""
     _of_iam_and_backup()
     _of_s3()
+    tagging._RESOURCE_TAG_COLLECTORS["backup"] = tagging._collect_backup
 
 
 def _of_s3() -> None:
