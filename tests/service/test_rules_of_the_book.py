@@ -157,6 +157,47 @@ def test_there_is_no_way_around_the_rules(
     assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
 
 
+@pytest.mark.parametrize("mode", ["", "ALLOW_INVALID_DATES", "NO_AUTO_VALUE_ON_ZERO"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        # MySQL refuses NULL for a single row in each mode.
+        *(
+            f"{book}, {book.partition('VALUES ')[2].replace('FORGED', 'FORGED 2')}"
+            for book in (
+                BOOK(**{**VALID, "created_at": "NULL"}),
+                BOOK(**{**VALID, "created_at": "'0000-00-00'"}),
+                BOOK(**{**VALID, "created_at": "'2026-11-00 10:00:00'"}),
+                BOOK(**VALID).replace("'SUCCESS'", "NULL"),
+            )
+        ),
+        "INSERT INTO trades (trade_id, status, side, quantity) VALUES ('F', 'SUCCESS', 'BUY', 1)",
+        *(
+            f"UPDATE trades SET status = 'VOID', voided_by = 'eve', voided_at = {at}"
+            for at in ("'0000-00-00'", "'2026-00-00'", "'2026-11-00 10:00:00'")
+        ),
+        "UPDATE trades SET status = NULL",
+        "UPDATE trades SET status = NULL, voided_by = 'eve', voided_at = UTC_TIMESTAMP(6)",
+        "INSERT INTO trade_events (event_id) VALUES (NULL)",
+        "INSERT INTO trade_events (event_id) VALUES (-1), (1e30)",
+        "INSERT INTO trade_events () VALUES ()",
+    ],
+)
+def test_no_mode_of_a_session_bends_the_rules(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str], mode: str, change: str
+) -> None:
+    def book() -> list[tuple[object, ...]]:
+        trades = rows(schema, "SELECT trade_id, status, CAST(voided_at AS CHAR) FROM trades")
+        return trades + rows(schema, "SELECT * FROM trade_events")
+
+    before = book()
+    eve.execute("SET sql_mode = %s", (mode,))
+    where = f" WHERE trade_id = '{trade_ids[0]}'" if change.startswith("UPDATE") else ""
+    with pytest.raises(MySQLError):
+        eve.execute(change + where)
+    assert book() == before
+
+
 @pytest.mark.parametrize(
     "numbers",
     [
