@@ -121,10 +121,16 @@ class Settings:
         return int(team["id"])
 
     def _branches(self, environment: str) -> dict[str, int]:
-        """The patterns of branches and tags that an environment admits, with their numbers."""
+        """The patterns of branches and tags that an environment admits, with their numbers.
+
+        A tag can have the name of the branch. Anyone who may push can make it of any commit.
+        """
         url = f"{self._url}/environments/{environment}/deployment-branch-policies?per_page=100"
         found = self._call("GET", url)["branch_policies"]
-        return {policy["name"]: policy["id"] for policy in found}
+        return {
+            ("the tag " if policy["type"] == "tag" else "") + policy["name"]: policy["id"]
+            for policy in found
+        }
 
     def _read(self, url: str) -> Any:
         """The document at a URL; empty if there is none."""

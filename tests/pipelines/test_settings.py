@@ -132,6 +132,10 @@ def admit_another_branch(github: Repository) -> None:
     github.add_policy("production-infra", {"name": "feature/*", "type": "branch"})
 
 
+def admit_a_tag_of_the_same_name(github: Repository) -> None:
+    github.add_policy("dev-infra", {"name": "main", "type": "tag"})
+
+
 def admit_every_branch(github: Repository) -> None:
     github.environments["production-service"]["deployment_branch_policy"] = None
 
@@ -158,6 +162,10 @@ def let_administrators_bypass_rules(github: Repository) -> None:
         (admit_own_approval, "environment production-infra: prevent_self_review is False"),
         (let_the_other_team_approve, "environment production-infra: reviewers is ['app-team']"),
         (admit_another_branch, "environment production-infra: branches is ['feature/*', 'main']"),
+        (
+            admit_a_tag_of_the_same_name,
+            "environment dev-infra: branches is ['main', 'the tag main']",
+        ),
         (admit_every_branch, "environment production-service: branches is ['any']"),
         (remove_an_environment, "environment production-service: it does not exist"),
         (let_workflows_approve, "workflows: can_approve_pull_request_reviews is True"),
