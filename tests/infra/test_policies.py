@@ -120,7 +120,10 @@ def decide(emulated_account: Emulator) -> Decide:
         ),
         ("cloudformation:ExecuteChangeSet", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
         ("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1", {}),
+        ("s3:ListBucket", PLACE.bucket("code"), {}),
         ("s3:PutObject", f"{PLACE.bucket('code')}/{SERVICE}/package", {}),
+        # The account's concurrency is asked for before an upload.
+        ("lambda:GetAccountSettings", "*", {}),
         ("ssm:GetParameters", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/vpc/id", {}),
         ("ssm:ListTagsForResource", f"arn:aws:ssm:{HERE}:parameter/trading-platform/dev/v1/a", {}),
         ("kms:GenerateDataKey", KEY, OWN_KEY),
@@ -322,6 +325,24 @@ def test_the_boundary_leaves_the_roles_all_that_their_own_policies_allow(
             resource = own.get(action) or own[action.partition(":")[0]]
             allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
             assert allowed == "allowed", action
+
+
+def test_the_boundary_leaves_codedeploy_what_aws_allows_its_role_by_default(
+    decide: Decide,
+) -> None:
+    # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambda.html
+    # No deployment of the service reads its revision from a bucket or publishes to a topic.
+    boundary = service_boundary(PLACE)
+    context = {"aws:PrincipalArn": f"{ROLES}/{SERVICE}/CodeDeployRole", STACK: SERVICE}
+    for action, resource in (
+        ("cloudwatch:DescribeAlarms", "*"),
+        ("lambda:GetAlias", FUNCTION),
+        ("lambda:GetProvisionedConcurrencyConfig", f"{FUNCTION}:live"),
+        ("lambda:UpdateAlias", FUNCTION),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev"),
+    ):
+        allowed = decide(action, resource, ADMINISTRATOR, boundary=boundary, context=context)
+        assert allowed == "allowed", action
 
 
 def test_the_roles_of_a_preview_reach_nothing_of_the_environments_own_service(
@@ -831,6 +852,48 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
     [
         ("ec2:CreateVpc", "*", {}, "allowed"),
         ("ec2:RunInstances", "*", {}, "implicitDeny"),
+        # What is asked for before a plan.
+        *(
+            (action, "*", {}, "allowed")
+            for action in (
+                "backup:DescribeRegionSettings",
+                "ec2:DescribeAvailabilityZones",
+                "kms:ListAliases",
+                "rds:DescribeDBClusters",
+            )
+        ),
+        ("apigateway:GET", "arn:aws:apigateway:us-east-1::/account", {}, "allowed"),
+        ("apigateway:PATCH", "arn:aws:apigateway:us-east-1::/account", {}, "implicitDeny"),
+        ("s3:ListBucket", STATE_BUCKET, {}, "allowed"),
+        ("dynamodb:DescribeTable", LOCKS, {}, "allowed"),
+        ("s3:PutBucketPolicy", PLACE.bucket("data"), {}, "allowed"),
+        # A destroy that leaves a snapshot keeps its key.
+        *(
+            (f"kms:{verb}", KEY, {"aws:ResourceTag/Project": "trading-platform"}, "allowed")
+            for verb in ("ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey")
+        ),
+        *(
+            ("kms:CreateAlias", f"arn:aws:kms:{region}:123456789012:alias/{name}", {}, "allowed")
+            for region, name in (
+                ("us-east-1", "trading-us-east-1-dev"),
+                # Of a global database, and of the copies of backups.
+                ("us-west-2", "trading-us-west-2-dev"),
+                ("us-west-2", "trading-copy-us-east-1-dev"),
+            )
+        ),
+        *(
+            (
+                "iam:CreateServiceLinkedRole",
+                "arn:aws:iam::123456789012:role/aws-service-role/x/y",
+                {"iam:AWSServiceName": f"{service}.amazonaws.com"},
+                expected,
+            )
+            for service, expected in (
+                ("backup", "allowed"),
+                ("rds", "allowed"),
+                ("ecs", "implicitDeny"),
+            )
+        ),
         (
             "rds:CreateDBCluster",
             f"arn:aws:rds:{HERE}:cluster:trading-platform-useast1-dev",
@@ -975,6 +1038,10 @@ def test_no_deployer_can_change_a_pipelines_role_or_its_policies(
     assert decide(action, resource, *team(), context=context) != "allowed"
 
 
+OWN_LOCK = {
+    "dynamodb:LeadingKeys": "trading-platform-state-123456789012-useast1/"
+    "trading-platform-useast1-dev/terraform.tfstate-md5"
+}
 STATE_KEY = {"kms:ResourceAliases": "alias/trading-platform-state-useast1"}
 STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
 
@@ -986,6 +1053,9 @@ STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
         ("kms:Decrypt", KEY, STATE_KEY, "allowed"),
         ("ec2:DescribeVpcs", "*", {}, "allowed"),
         ("iam:GetRolePolicy", ROLE, {}, "allowed"),
+        ("s3:ListBucket", STATE_BUCKET, {}, "allowed"),
+        ("dynamodb:GetItem", LOCKS, OWN_LOCK, "allowed"),
+        ("lambda:GetAlias", FUNCTION, {}, "allowed"),
         # No change, not even a lock or the state's checksum.
         ("s3:PutObject", STATE, {}, "implicitDeny"),
         ("s3:PutObject", f"{STATE}.tflock", {}, "implicitDeny"),
