@@ -1,11 +1,13 @@
 """A destroy that leaves a snapshot keeps the snapshot's key."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from infra.commands import destroy
 from infra.commands.kept_keys import keys_kept
 from infra.config.environment import EnvironmentConfig, load_environment
 from shared.cli.errors import UserError
@@ -79,6 +81,21 @@ def test_a_failed_destroy_keeps_the_keys_too(tmp_path: Path, keys: dict[str, str
         destroy()
     assert states(keys) == {"Enabled"}
     destroyed(keys)
+
+
+def test_make_destroy_infra_keeps_them(
+    tmp_path: Path, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = environment(tmp_path, 'profile = "production"\n[protection]\nprevent_destroy = false\n')
+    for name, value in (("FILE", str(own.file)), ("SUFFIX", "kept")):
+        monkeypatch.setenv(f"ENVIRONMENT_{name}", value)
+    monkeypatch.setenv("REGIONS", REGIONS)
+    monkeypatch.setattr(destroy, "installed_terraform", nullcontext)
+    monkeypatch.setattr(destroy, "check_destroy", lambda _: None)
+    monkeypatch.setattr(destroy, "initialized", lambda *_: {})
+    monkeypatch.setattr(destroy, "_destroy", lambda *_: destroyed(keys))
+    destroy.main()
+    assert states(keys) == {"Enabled"}
 
 
 def test_without_a_final_snapshot_the_keys_go(tmp_path: Path, keys: dict[str, str]) -> None:

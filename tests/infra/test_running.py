@@ -8,9 +8,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from infra.commands import drift, planning, review
 from infra.commands.running import with_what_runs
 from infra.config.environment import EnvironmentConfig, load_environment
 from infra.main import synthesize
+from shared.cli.errors import UserError
 from tests.support.emulator import Emulator
 from tests.support.synthesized import Stack, stacks_in
 
@@ -92,6 +94,26 @@ def test_an_engine_that_aws_has_upgraded_stays_and_is_named(
         f"==> {NAME}: it runs 8.0.mysql_aurora.3.10.1 and stays there: set engine_version in "
         f"{older.file}, which has the older 8.0.mysql_aurora.3.10.0\n"
     ) in capsys.readouterr().err
+
+
+def test_every_plan_is_made_for_what_runs(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = environment(tmp_path, 'engine_version = "8.0.mysql_aurora.3.10.0"')
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(older.file))
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "runs")
+    found = [planning._checked(older)]
+
+    def synthesized(environment: EnvironmentConfig) -> None:
+        found.append(environment)
+        raise UserError("no more is needed")
+
+    for command in (drift, review):
+        monkeypatch.setattr(command, "synthesize", synthesized)
+        with pytest.raises(UserError, match="no more is needed"):
+            command.main()
+    versions = [each.regions[0].running.engine_version for each in found]
+    assert versions == ["8.0.mysql_aurora.3.10.1"] * 3
 
 
 def test_a_file_raises_the_engine(
