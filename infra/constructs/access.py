@@ -19,18 +19,26 @@ from infra.provider.bindings import IamPolicy
 class Access(Construct):
     """The boundary of services' roles, and the policies of those who deploy a service.
 
-    `vpc` and `master_secret` are ARNs: what the roles of a service are bound to.
+    `vpc` and `master_secret` are ARNs, and `database` is a resource id: what the roles of a service
+    are bound to.
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, place: Place, vpc: str, master_secret: str
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        place: Place,
+        vpc: str,
+        master_secret: str,
+        database: str,
     ) -> None:
         super().__init__(scope, id_)
         self._place = place
         self.boundary = self._policy(
             BOUNDARY,
             "The most that a role of a service can do",
-            service_boundary(place, vpc=vpc, master_secret=master_secret),
+            service_boundary(place, vpc=vpc, master_secret=master_secret, database=database),
         )
         self.service_deployer = self._policy(
             SERVICE_DEPLOYER, "Deploys services", service_deployer(place)

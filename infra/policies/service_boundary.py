@@ -39,19 +39,20 @@ _NETWORK_INTERFACES = (
 
 
 def service_boundary(
-    place: Place, *, vpc: str | None = None, master_secret: str | None = None
+    place: Place, *, vpc: str | None = None, master_secret: str | None = None, database: str = "*"
 ) -> Document:
     """The most that a role of a service can ever do, whatever its own policies say.
 
     `vpc` and `master_secret` are the ARNs of the platform's VPC and of the database's master
-    secret. The stack of the data platform knows both. Without them, the document has a pattern for
-    the secret and admits any VPC.
+    secret. `database` is the resource id of the cluster, or of the proxy in front of it. The stack
+    of the data platform knows all three. Without them, the document has patterns for the secret and
+    the database, and admits any VPC.
     """
     return document(
         *_telemetry(place),
         *_network(place, vpc),
         *_secrets(place, master_secret or place.arn("secretsmanager", "secret:rds!cluster-*")),
-        *_data(place),
+        *_data(place, database),
         *_invocation(place),
         *_previews(place),
     )
@@ -133,7 +134,7 @@ def _secrets(place: Place, master_secret: str) -> list[Statement]:
     ]
 
 
-def _data(place: Place) -> list[Statement]:
+def _data(place: Place, database: str) -> list[Statement]:
     bucket = place.bucket("data")
     return [
         allow(
@@ -155,7 +156,7 @@ def _data(place: Place) -> list[Statement]:
             [bucket],
             {"StringLike": {"s3:prefix": preview_folder("*")}},
         ),
-        allow("Database", ["rds-db:connect"], [_app_user(place)]),
+        allow("Database", ["rds-db:connect"], [_app_user(place, database)]),
         allow("Contract", ["ssm:GetParameter", "ssm:GetParameters"], [contract_parameters(place)]),
         # A role's deployer decides who may assume the role. Secrets and data are not for everybody
         # whom a role can be made to trust, but for code in a function of the service.
@@ -169,8 +170,8 @@ def _data(place: Place) -> list[Statement]:
     ]
 
 
-def _app_user(place: Place) -> str:
-    return place.arn("rds-db", f"dbuser:*/{APP_USER}")
+def _app_user(place: Place, database: str = "*") -> str:
+    return place.arn("rds-db", f"dbuser:{database}/{APP_USER}")
 
 
 def _invocation(place: Place) -> list[Statement]:

@@ -62,6 +62,7 @@ class DataPlatform(Stack):
             place=self._place,
             vpc=network.vpc.arn,
             master_secret=database.master_secret_arn,
+            database=access.resource_id,
         )
 
         published = {

@@ -628,6 +628,17 @@ def test_a_role_of_a_service_reads_the_master_secret_of_its_own_database_alone(
         assert decision == expected
 
 
+def test_a_role_of_a_service_connects_to_its_own_database_alone(decide: Decide) -> None:
+    """The databases of all environments have a user of this name."""
+    boundary = service_boundary(PLACE, database="cluster-1")
+    for database, expected in (("cluster-1", "allowed"), ("cluster-12", "implicitDeny")):
+        user = f"arn:aws:rds-db:{HERE}:dbuser:{database}/trade_app"
+        decision = decide(
+            "rds-db:connect", user, ADMINISTRATOR, boundary=boundary, context=IN_A_FUNCTION
+        )
+        assert decision == expected
+
+
 def test_no_function_of_a_service_gets_into_another_vpc(decide: Decide) -> None:
     own = f"arn:aws:ec2:{HERE}:vpc/vpc-1"
     boundary = service_boundary(PLACE, vpc=own)
@@ -1306,6 +1317,7 @@ def test_the_boundary_that_a_stack_writes_fits_as_well() -> None:
         place,
         vpc=f"arn:aws:ec2:{HERE}:vpc/vpc-{'0' * 17}",
         master_secret=f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-{'0' * 36}-aBcDeF",
+        database=f"cluster-{'0' * 26}",
     )
     assert len(json.dumps(longest, separators=(",", ":"))) <= MAX_CHARACTERS
 
@@ -1322,7 +1334,11 @@ def test_the_stack_makes_the_boundary_and_the_service_deployers_policies(tmp_pat
     (stack,) = synthesized(tmp_path, ENVIRONMENT_SUFFIX="dev").values()
     made = stack.resources("aws_iam_policy")
     place = Place("${data.aws_caller_identity.account.account_id}", "us-east-1", "dev")
-    own = {"vpc": "${aws_vpc.network_vpc.arn}", "master_secret": MASTER_SECRET}
+    own = {
+        "vpc": "${aws_vpc.network_vpc.arn}",
+        "master_secret": MASTER_SECRET,
+        "database": "${aws_rds_cluster.database_cluster.cluster_resource_id}",
+    }
     written = {
         # CDKTF ends each name with a digest.
         body["name"]: json.loads(re.sub(r"_[0-9A-F]{8}\b", "", body["policy"]))
