@@ -83,7 +83,9 @@ def test_a_destroy_that_is_stopped_has_asked_for_an_explicit_word_before(
     with tally.mistake(shop):
         process = shop.start("destroy")
         said = stopped_after(process, 1.5, signal.SIGINT)
-    assert process.returncode in (1, 130), said
+    # On a busy machine it is still loading then, and Python itself ends it.
+    assert process.returncode in (1, 130, -signal.SIGINT), said
+    assert "Traceback" not in said, said
     tally.check_not_stuck(shop)
 
 
