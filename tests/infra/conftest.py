@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.commands import destroy, drift, planning, terraform
+from infra.commands import destroy, drift, planning, review, terraform
 from infra.config.environment import EnvironmentConfig
 from infra.terraform.backend import stack_folder
 from local.emulator.installation import Installation
@@ -74,7 +74,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, aws: Emulator) -> Iterator[Document]:
         (folder / "cdk.tf.json").write_text(json.dumps(written))
 
     monkeypatch.setenv("ENVIRONMENT_SUFFIX", ENVIRONMENT)
-    for module in (terraform, drift, planning):
+    for module in (terraform, drift, planning, review):
         monkeypatch.setattr(module, "synthesize", synthesize)
     yield document
     document.clear()
