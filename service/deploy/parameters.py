@@ -17,6 +17,7 @@ ENVIRONMENTS = Path(__file__).parents[1] / "environments"
 
 DIGEST = "ReleaseDigest"
 DESCRIPTION = "ReleaseDescription"
+CALLER_ACCOUNTS = "CallerAccounts"
 HOW_CALLERS_MOVE = "DeploymentPreferenceType"
 WITHOUT_CODEDEPLOY = "Disabled"
 # What each release computes.

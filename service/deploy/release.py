@@ -34,6 +34,7 @@ from service.deploy.history import (
 from service.deploy.kept_packages import Package, keep_package, kept_versions, released_package
 from service.deploy.packaging import Uploaded, upload_code
 from service.deploy.parameters import (
+    CALLER_ACCOUNTS,
     COMPUTED,
     DESCRIPTION,
     DIGEST,
@@ -87,11 +88,13 @@ def built_candidate(copy: Copy, target: Target) -> Candidate:
     """The release of what is built.
 
     Raises:
-        UserError: the service is not built, a migration is refused, the data platform does not
-            publish what it needs or admits no preview, or the stack cannot take a release now.
+        UserError: the service is not built, a migration is refused, every principal of the account
+            could call, the data platform does not publish what it needs or admits no preview, or
+            the stack cannot take a release now.
     """
     check_built(target.template)
     platform = platform_of_template(copy, TEMPLATE, load_contract())
+    _check_callers(target.parameters, platform)
     if copy.stage:
         # Its migrations change a schema of its own, which nobody trades in.
         _check_previews(copy, platform)
@@ -292,6 +295,20 @@ def _deploy_options(
         "--parameter-overrides",
         *(override(name, value) for name, value in parameters.items()),
     ]
+
+
+def _check_callers(parameters: Mapping[str, str], platform: Platform) -> None:
+    """Do nothing if the API's own policy does not name the account that it is in.
+
+    Within one account, that policy alone would let every principal call.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
+    """
+    account = platform.values["KmsKeyArn"].split(":")[4]
+    if account in parameters.get(CALLER_ACCOUNTS, "").split(","):
+        raise UserError(
+            f"{CALLER_ACCOUNTS} {account}: remove it; it is the account of the API, all of whose "
+            "principals could call. Give those who may call execute-api:Invoke instead"
+        )
 
 
 def _check_previews(copy: Copy, platform: Platform) -> None:

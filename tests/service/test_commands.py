@@ -37,7 +37,11 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Publish:
     """Has every data platform publish these values."""
 
     def publish(*, production: bool = False, proxied: bool = False) -> None:
-        values = {"Production": str(production).lower(), "DatabaseProxied": str(proxied).lower()}
+        values = {
+            "Production": str(production).lower(),
+            "DatabaseProxied": str(proxied).lower(),
+            "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+        }
 
         def read(_template: Path, _contract: Contract, _environment: str, _region: str) -> Reading:
             return Reading("1.2.0", values, [])
@@ -142,6 +146,19 @@ def test_a_release_that_the_stack_of_one_region_cannot_take_starts_in_none(
     with pytest.raises(UserError, match="service-uswest2-dev is UPDATE_ROLLBACK_FAILED"):
         run("deploy", monkeypatch, {"REGIONS": "us-east-1,us-west-2"})
     assert capsys.readouterr().out == ""
+
+
+def test_the_apis_own_account_is_not_named_among_its_callers(
+    built: Path, published: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published()
+    monkeypatch.setattr(stack_status, "stack_status", lambda *_: "UPDATE_IN_PROGRESS")
+    for accounts, complaint in (
+        ("111122223333,123456789012", "CallerAccounts 123456789012: remove it"),
+        ("111122223333", "UPDATE_IN_PROGRESS"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            run("deploy", monkeypatch, {"SERVICE_PARAMETERS": f"CallerAccounts={accounts}"})
 
 
 def test_a_release_waits_for_the_migrations(tmp_path: Path) -> None:
