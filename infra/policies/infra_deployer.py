@@ -326,7 +326,7 @@ def _roles_and_policies(place: Place) -> list[Statement]:
         deny(
             "NoForeignPolicies",
             ["iam:AttachRolePolicy"],
-            ["*"],
+            [roles],
             {"ArnNotLike": {"iam:PolicyARN": [policies, _MONITORING]}},
         ),
         # … to assume such a role, of any environment, …

@@ -63,8 +63,8 @@ def service_deployer_access(place: Place) -> Document:
             ],
             [preview_secrets(place)],
         ),
-        # What the names of functions let in.
-        deny("OtherStacks", ["lambda:*"], ["*"], of_other_stacks(place)),
+        # What the names of functions let in. In other regions, the policies of these say it.
+        deny("OtherStacks", ["lambda:*"], [place.arn("lambda", "*")], of_other_stacks(place)),
         *_data_layer_denied(place),
         *_identity_denied(place),
     )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -999,7 +999,7 @@ def test_lambda_may_attach_a_function_to_the_vpc_but_its_code_may_not(decide: De
         ),
         (
             "iam:AttachRolePolicy",
-            "arn:aws:iam::123456789012:role/trading-platform-x",
+            "arn:aws:iam::123456789012:role/trading-platform-x-useast1-dev",
             {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"},
             "explicitDeny",
         ),
@@ -1291,6 +1291,30 @@ def test_the_policies_of_two_regions_on_one_role_do_not_deny_each_other(
         ("logs:CreateLogGroup", f"arn:aws:logs:{there}:log-group:/aws/lambda/{preview}/trade"),
     ):
         assert decide(action, resource, *both, region=region) == "allowed", action
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
+def test_a_deployer_of_two_regions_can_work_in_each(decide: Decide, region: str) -> None:
+    account, code = "123456789012", REGION_CODES[region]
+    places = [Place(account, where, "dev") for where in ("us-east-1", "us-west-2")]
+
+    def allowed(policies: Sequence[str], action: str, resource: str, **context: str) -> bool:
+        documents = [POLICIES[policy](place) for policy in policies for place in places]
+        return decide(action, resource, *documents, context=context, region=region) == "allowed"
+
+    app = ("service-deployer", "service-deployer-access")
+    function = f"arn:aws:lambda:{region}:{account}:function:CodeDeployHook_trade_dev"
+    assert allowed(
+        app, "lambda:InvokeFunction", function, **{STACK: f"trading-platform-service-{code}-dev"}
+    )
+    platform = ("infra-deployer", "infra-deployer-access")
+    names = f"arn:aws:iam::{account}:{{}}/trading-platform-{{}}-{code}-dev"
+    assert allowed(
+        platform,
+        "iam:AttachRolePolicy",
+        names.format("role", "monitoring"),
+        **{"iam:PolicyARN": names.format("policy", "own")},
+    )
 
 
 # A statement of moderate length. Whoever needs it splits the policy next.
