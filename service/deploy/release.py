@@ -282,16 +282,14 @@ def _parameters(
 def _deploy_options(
     candidate: Candidate, template: Path, parameters: Mapping[str, str]
 ) -> list[str]:
-    copy, platform = candidate.copy, candidate.platform
+    # Without a bucket, SAM sends the template itself. With one, it would leave an object alone that
+    # has the template's name, and CloudFormation would deploy what somebody else has put there.
+    copy = candidate.copy
     return [
         f"--template-file={template}",
         f"--config-file={CONFIG}",
         f"--stack-name={copy.stack}",
         f"--region={copy.region}",
-        f"--s3-bucket={platform.bucket}",
-        f"--s3-prefix={copy.stack}",
-        # Without a key, SAM asks for AES256, which the bucket refuses.
-        f"--kms-key-id={platform.values['KmsKeyArn']}",
         "--parameter-overrides",
         *(override(name, value) for name, value in parameters.items()),
     ]

@@ -212,6 +212,11 @@ def test_replaced_bytes_in_the_bucket_are_not_released(
     assert health(app_team) == "ok"
     assert code_of_the_trade_function(platform) == code
 
+    # Nor does a template come from the bucket, where somebody could put another one in its place.
+    # SAM names a template by its MD5.
+    names = [each["Key"] for each in s3.list_objects_v2(Bucket=code["Bucket"])["Contents"]]
+    assert not [name for name in names if name.endswith(".template")]
+
     # A kept package that names other code is not released.
     other = s3.put_object(**place, Body=other_code(released))["VersionId"]
     stack = service_stack_name(REGION, platform.environment)

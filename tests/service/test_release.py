@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from service.deploy import release as release_module
 from service.deploy.build import TEMPLATE
@@ -24,6 +25,10 @@ from service.deploy.sam import check_config
 from service.deploy.schema import Schema
 from service.deploy.target import Copy
 from shared.cli.errors import UserError
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+CLOUDFORMATION_TAKES_BYTES = 51_200
+ROOM_BYTES = 5_000
 
 COPY = Copy("us-east-1", "qa")
 PLATFORM = Platform(
@@ -113,6 +118,15 @@ def test_a_release_without_codedeploy_is_checked(cloud: Cloud) -> None:
         release(candidate(DeploymentPreferenceType="Disabled"))
 
 
+def test_the_template_is_not_taken_from_the_bucket_where_others_may_write(cloud: Cloud) -> None:
+    cloud.has_no_stack()
+    cloud.fails_the_smoke_check()
+    with pytest.raises(UserError, match="smoke check"):
+        release(candidate())
+    (deploy,) = cloud.deploys()
+    assert "s3" not in deploy
+
+
 def test_a_release_with_codedeploy_is_checked_by_codedeploy_alone(cloud: Cloud) -> None:
     cloud.has_stack()
     # What the deploy looks at next.
@@ -170,3 +184,9 @@ def test_a_rollback_goes_without_codedeploy_which_an_alarm_would_stop(
             **given.parameters,
             "DeploymentPreferenceType": "Disabled",
         }
+
+
+def test_the_template_is_short_enough_to_be_sent_without_a_bucket() -> None:
+    # As `sam deploy` writes it. Versions of code objects and SAM's metadata make it longer.
+    sent = yaml_dump(yaml_parse(TEMPLATE.read_text())).encode()
+    assert len(sent) <= CLOUDFORMATION_TAKES_BYTES - ROOM_BYTES
