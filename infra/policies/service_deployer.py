@@ -208,6 +208,14 @@ def _operation(place: Place) -> list[Statement]:
                 place.arn("scheduler", f"schedule/*/{place.service}-archive"),
                 *queues(place),
             ],
+            # An alarm acts in CloudWatch's name: it could scale what other teams run, or ring their
+            # alarms. Requests without actions have no such key.
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
+            {
+                "ForAllValues:StringLike": {
+                    "cloudwatch:AlarmActions": place.arn("sns", place.name("topic", "*"))
+                }
+            },
         ),
         # These actions have no resource. CloudFormation stops a deployment to roll back.
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html

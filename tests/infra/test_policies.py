@@ -710,6 +710,19 @@ def test_the_tags_of_other_apis_are_out_of_the_app_teams_reach(decide: Decide) -
             assert decide(action, tags, *app_team(), context=context) == expected
 
 
+def test_the_app_teams_alarms_act_on_nothing_of_other_teams(decide: Decide) -> None:
+    def asked(action: str) -> str:
+        context = {"cloudwatch:AlarmActions": action}
+        return decide("cloudwatch:PutMetricAlarm", ALARM, *app_team(), context=context)
+
+    topic = f"arn:aws:sns:{HERE}:trading-platform-alarms-useast1"
+    assert asked(f"{topic}-dev") == "allowed"
+    assert asked(f"{topic}-production") == "implicitDeny"
+    assert asked(f"arn:aws:sns:{HERE}:payroll") == "implicitDeny"
+    assert asked("arn:aws:automate:us-east-1:ec2:terminate") == "implicitDeny"
+    assert asked(f"arn:aws:autoscaling:{HERE}:scalingPolicy:1:payroll") == "implicitDeny"
+
+
 def test_every_role_of_the_service_has_the_boundary() -> None:
     for made in (stack(), preview_stack()):
         for name, role in made.of_type("AWS::IAM::Role").items():
