@@ -7,6 +7,8 @@ https://docs.github.com/en/rest/branches/branch-protection
 https://docs.github.com/en/rest/deployments/environments
 https://docs.github.com/en/rest/deployments/branch-policies
 https://docs.github.com/en/rest/actions/permissions
+
+`GITHUB_SETTINGS` names another file than the one beside this program.
 """
 
 import os
@@ -20,12 +22,20 @@ from urllib.error import HTTPError
 
 from api import call, repository_url
 
-_FILE = Path(__file__).with_name("settings.toml")
+_SETTINGS = Path(__file__).with_name("settings.toml")
 _NOT_FOUND = 404
 _BY_HAND = "docs/how-to/set-up-pipelines.md says where"
 
 # A workflow's token reads, unless a job asks for more, and approves no pull request.
 _TOKENS = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": False}
+# A fork of a private repository could ask for the token that a role for pull requests trusts.
+# GitHub has these settings for private repositories only. A public one's forks never get one.
+_FORKS = {
+    "run_workflows_from_fork_pull_requests": False,
+    "send_write_tokens_to_workflows": False,
+    "send_secrets_and_variables": False,
+    "require_approval_for_fork_pr_workflows": False,
+}
 _ONE_BRANCH = {"protected_branches": False, "custom_branch_policies": True}
 _FLAGS = ("enforce_admins", "allow_force_pushes", "allow_deletions")
 
@@ -49,6 +59,8 @@ class Settings:
         """
         self._call("PUT", self._protection_url, self._protection())
         self._call("PUT", f"{self._url}/actions/permissions/workflow", _TOKENS)
+        if self._forks() != _FORKS:
+            self._call("PUT", self._forks_url, _FORKS)
         for name, environment in self._environments.items():
             url = f"{self._url}/environments/{name}"
             reviewers = [{"type": "Team", "id": self._team(t)} for t in environment["reviewers"]]
@@ -77,6 +89,7 @@ class Settings:
         yield from _different(f"branch {self._branch['name']}", self._protection(), protection)
         tokens = self._read(f"{self._url}/actions/permissions/workflow")
         yield from _different("workflows", _TOKENS, tokens)
+        yield from _different("workflows of forks", _FORKS, self._forks())
         for name, environment in self._environments.items():
             found = self._read(f"{self._url}/environments/{name}")
             if not found:
@@ -96,6 +109,17 @@ class Settings:
     @property
     def _protection_url(self) -> str:
         return f"{self._url}/branches/{self._branch['name']}/protection"
+
+    @property
+    def _forks_url(self) -> str:
+        return f"{self._url}/actions/permissions/fork-pr-workflows-private-repos"
+
+    def _forks(self) -> Mapping[str, bool]:
+        """What GitHub gives workflows of forks; what is wanted if the repository is public."""
+        if not self._read(self._url).get("private"):
+            return _FORKS
+        found = self._read(self._forks_url)
+        return {name: found.get(name, True) for name in _FORKS}
 
     def _protection(self) -> dict[str, Any]:
         """The protection of the branch, as the API takes it: nobody pushes or approves alone."""
@@ -196,7 +220,13 @@ def main(command: str, variables: Mapping[str, str]) -> int:
     ):
         print("error: set GITHUB_REPOSITORY=owner/name and GH_TOKEN=token", file=sys.stderr)
         return 2
-    settings = Settings(tomllib.loads(_FILE.read_text()), given)
+    file = Path(given.get("GITHUB_SETTINGS") or _SETTINGS)
+    try:
+        wanted = tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        print(f"error: GITHUB_SETTINGS {file}: {error}", file=sys.stderr)
+        return 2
+    settings = Settings(wanted, given)
     try:
         if command == "apply":
             settings.apply()
@@ -208,7 +238,7 @@ def main(command: str, variables: Mapping[str, str]) -> int:
     except OSError as error:
         print(f"error: GitHub does not answer: {getattr(error, 'reason', error)}", file=sys.stderr)
         return 1
-    print("\n".join(different or ["GitHub has the settings of .github/settings.toml"]))
+    print("\n".join(different or [f"GitHub has the settings of {file.name}"]))
     return 1 if different else 0
 
 

@@ -50,7 +50,13 @@ class Course:
 
     def run(self) -> None:
         """Deploy, release, roll back, look, and destroy again."""
-        self._make("owner", "bootstrap-state", "bootstrap-pipelines")
+        # On GitHub, these environments are for one branch alone.
+        settings = self.folder / "settings.toml"
+        settings.write_text(
+            f"[environments.{self.name}-infra]\n[environments.{self.name}-service]\n"
+        )
+        self._make("owner", "bootstrap-state")
+        self._make("owner", "bootstrap-pipelines", GITHUB_SETTINGS=str(settings))
         self._make(INFRA_DEPLOYER, "deploy-infra", "plan")
         self._make(SERVICE_DEPLOYER, "deploy-service")
         self._trade()

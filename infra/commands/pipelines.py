@@ -3,8 +3,10 @@
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 
@@ -20,6 +22,7 @@ from shared.cli.errors import UserError, exit_code
 # Tokens of repositories made since July 2026 name owner and repository with their numbers, too.
 # https://docs.github.com/en/actions/concepts/security/openid-connect
 _NAME = r"[A-Za-z0-9_.-]+(@[0-9]+)?"
+_SETTINGS = Path(__file__).parents[2] / ".github" / "settings.toml"
 
 
 def repository_name(variables: Mapping[str, str]) -> str:
@@ -36,6 +39,29 @@ def repository_name(variables: Mapping[str, str]) -> str:
             "(docs/how-to/set-up-pipelines.md)"
         )
     return repository
+
+
+def check_environments(suffix: str, variables: Mapping[str, str]) -> None:
+    """Do nothing if the repository's settings limit who may use the environments on GitHub.
+
+    A deployer's role trusts an environment by its name. The job of any branch can name one that
+    GitHub does not know: GitHub then makes it, without any rule.
+    https://docs.github.com/en/actions/how-tos/deploy/configure-and-manage-deployments/manage-environments
+
+    Raises:
+        UserError: the file of settings lacks one, is not there, or is no TOML.
+    """
+    file = Path(variables.get("GITHUB_SETTINGS") or _SETTINGS)
+    try:
+        known = tomllib.loads(file.read_text()).get("environments", {})
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"GITHUB_SETTINGS {file}: {error}") from None
+    missing = [name for name in (f"{suffix}-infra", f"{suffix}-service") if name not in known]
+    if missing:
+        raise UserError(
+            f"{file} has no environment {' and no '.join(missing)}: any branch could take its "
+            "role; add it there, run `make github-settings`, and try again"
+        )
 
 
 def makes_provider(environment: EnvironmentConfig) -> bool:
@@ -65,10 +91,12 @@ def main() -> None:
     """Apply the stack of the environment's pipelines.
 
     Raises:
-        UserError: the repository is not named, there are no credentials, or Terraform failed.
+        UserError: the repository is not named, its settings do not have the environment, there are
+            no credentials, or Terraform failed.
     """
     repository = repository_name(os.environ)
     environment = load_environment(os.environ)
+    check_environments(environment.suffix, os.environ)
     home = environment.regions[0]
     provided = makes_provider(environment)
     # In a separate folder, so that synth, plan and deploy keep theirs.

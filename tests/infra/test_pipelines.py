@@ -145,6 +145,27 @@ def test_a_name_that_is_no_single_repository_is_refused_in_one_line(name: str) -
         pipelines.repository_name({"GITHUB_REPOSITORY": name})
 
 
+def test_no_role_trusts_an_environment_that_github_would_make_for_any_branch(
+    tmp_path: Path,
+) -> None:
+    for suffix in ("dev", "production"):
+        pipelines.check_environments(suffix, {})
+    with pytest.raises(UserError, match="no environment dev2-infra and no dev2-service"):
+        pipelines.check_environments("dev2", {})
+    own = tmp_path / "settings.toml"
+    own.write_text("[environments.dev2-infra]\n[environments.dev2-service]\n")
+    pipelines.check_environments("dev2", {"GITHUB_SETTINGS": str(own)})
+
+
+@pytest.mark.parametrize("text", [None, "[environments"])
+def test_settings_that_cannot_be_read_are_one_clear_line(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "settings.toml"
+    if text:
+        file.write_text(text)
+    with pytest.raises(UserError, match=f"GITHUB_SETTINGS {file}: "):
+        pipelines.check_environments("dev", {"GITHUB_SETTINGS": str(file)})
+
+
 @contextmanager
 def provider_of_github(aws: Emulator, audience: str, tag: Mapping[str, str]) -> Iterator[None]:
     iam = aws.client("iam")

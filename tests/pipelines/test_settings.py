@@ -96,10 +96,16 @@ def test_what_is_applied_has_no_differences_and_applying_again_changes_nothing(
 ) -> None:
     assert differences(github) != []
     applied(github)
-    assert differences(github) == ["GitHub has the settings of .github/settings.toml"]
+    assert differences(github) == ["GitHub has the settings of settings.toml"]
     before = (github.protection, github.environments, github.policies)
     applied(github)
     assert (github.protection, github.environments, github.policies) == before
+
+
+def test_a_public_repository_has_no_settings_for_tokens_of_forks(github: Repository) -> None:
+    github.private = False
+    applied(github)
+    assert differences(github) == ["GitHub has the settings of settings.toml"]
 
 
 def weaken_reviews(github: Repository) -> None:
@@ -148,6 +154,10 @@ def let_workflows_approve(github: Repository) -> None:
     github.tokens = {**github.tokens, "can_approve_pull_request_reviews": True}
 
 
+def send_tokens_to_forks(github: Repository) -> None:
+    github.forks = {**github.forks, "send_write_tokens_to_workflows": True}
+
+
 def let_administrators_bypass_rules(github: Repository) -> None:
     github.admins_bypass = True
 
@@ -169,6 +179,10 @@ def let_administrators_bypass_rules(github: Repository) -> None:
         (admit_every_branch, "environment production-service: branches is ['any']"),
         (remove_an_environment, "environment production-service: it does not exist"),
         (let_workflows_approve, "workflows: can_approve_pull_request_reviews is True"),
+        (
+            send_tokens_to_forks,
+            "workflows of forks: send_write_tokens_to_workflows is True and must be False",
+        ),
         (let_administrators_bypass_rules, "production-infra: administrators can bypass its rules"),
     ],
 )
@@ -191,6 +205,7 @@ def test_weakened_settings_are_named_and_restored_as_far_as_the_api_can(
         ({"GITHUB_REPOSITORY": "a@1/b@2"}, "error: set GITHUB_REPOSITORY=owner/name"),
         ({"GH_TOKEN": "of-somebody"}, "HTTP Error 401"),
         ({"GITHUB_API_URL": "http://127.0.0.1:1"}, "error: GitHub does not answer"),
+        ({"GITHUB_SETTINGS": "/there/is/none"}, "error: GITHUB_SETTINGS /there/is/none: "),
     ],
 )
 def test_a_missing_or_refused_setting_is_one_line(

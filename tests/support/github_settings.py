@@ -5,6 +5,7 @@ https://docs.github.com/en/rest/deployments/environments#create-or-update-an-env
 https://docs.github.com/en/rest/deployments/branch-policies
 https://docs.github.com/en/rest/teams/teams#get-a-team-by-name
 https://docs.github.com/en/rest/actions/permissions#set-default-workflow-permissions-for-a-repository
+https://docs.github.com/en/rest/actions/permissions#set-private-repo-fork-pr-workflow-settings-for-a-repository
 """
 
 import json
@@ -49,6 +50,15 @@ class Repository:
         default_factory=lambda: {
             "default_workflow_permissions": "write",
             "can_approve_pull_request_reviews": True,
+        }
+    )
+    private: bool = True
+    forks: dict[str, bool] = field(
+        default_factory=lambda: {
+            "run_workflows_from_fork_pull_requests": True,
+            "send_write_tokens_to_workflows": True,
+            "send_secrets_and_variables": False,
+            "require_approval_for_fork_pr_workflows": False,
         }
     )
     admins_bypass: bool = True
@@ -171,6 +181,12 @@ class Repository:
         require(body["default_workflow_permissions"] in ("read", "write"))
         self.tokens = body
 
+    def set_forks(self, body: dict[str, bool]) -> None:
+        require(self.private, 404)
+        require(body.keys() == self.forks.keys())
+        require(all(isinstance(value, bool) for value in body.values()))
+        self.forks = body
+
     def answer(self, method: str, path: str, body: Any) -> Any:
         """The answer's document, or None for an answer without one."""
         match [method, *path.strip("/").split("/")]:
@@ -184,6 +200,8 @@ class Repository:
     def _in_repository(self, method: str, rest: list[str], body: Any) -> Any:
         answer: Any = None
         match [method, *rest]:
+            case ["GET"]:
+                answer = {"full_name": "trading/platform", "private": self.private}
             case ["GET", "branches", branch, "protection"]:
                 answer = self.protected(branch)
             case ["PUT", "branches", branch, "protection"]:
@@ -198,13 +216,26 @@ class Repository:
                 answer = self.add_policy(name, body)
             case ["DELETE", "environments", name, "deployment-branch-policies", number]:
                 del self.policies[name][int(number)]
-            case ["GET", "actions", "permissions", "workflow"]:
-                answer = self.tokens
-            case ["PUT", "actions", "permissions", "workflow"]:
-                self.set_tokens(body)
+            case [_, "actions", "permissions", kind]:
+                answer = self._of_actions(method, kind, body)
             case _:
                 raise Refused(404)
         return answer
+
+    def _of_actions(self, method: str, kind: str, body: Any) -> Any:
+        match method, kind:
+            case "GET", "workflow":
+                return self.tokens
+            case "PUT", "workflow":
+                self.set_tokens(body)
+            case "GET", "fork-pr-workflows-private-repos":
+                require(self.private, 404)
+                return self.forks
+            case "PUT", "fork-pr-workflows-private-repos":
+                self.set_forks(body)
+            case _:
+                raise Refused(404)
+        return None
 
 
 @contextmanager
