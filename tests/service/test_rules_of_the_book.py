@@ -91,6 +91,37 @@ def test_no_session_moves_the_clock_of_the_rules(
     assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
 
 
+def test_no_night_in_which_clocks_are_put_back_moves_them(
+    eve: Cursor, schema: Connection[Cursor], trade_ids: tuple[str, str]
+) -> None:
+    with schema.cursor() as cursor:
+        # A zone that put its clocks back by an hour ten minutes ago.
+        cursor.execute("DELETE FROM mysql.time_zone WHERE time_zone_id = 9999")
+        cursor.execute("INSERT INTO mysql.time_zone VALUES (9999, 'N')")
+        cursor.execute("REPLACE INTO mysql.time_zone_name VALUES ('Autumn', 9999)")
+        cursor.execute(
+            "REPLACE INTO mysql.time_zone_transition_type VALUES "
+            "(9999, 0, 7200, 1, 'SUMMER'), (9999, 1, 3600, 0, 'WINTER')"
+        )
+        cursor.execute(
+            "REPLACE INTO mysql.time_zone_transition VALUES "
+            "(9999, 1000000000, 0), (9999, UNIX_TIMESTAMP() - 600, 1)"
+        )
+    before = rows(schema, "SELECT * FROM trades ORDER BY trade_id")
+    eve.execute("SET time_zone = 'Autumn'")
+    eve.execute("SET timestamp = @@timestamp - 3600")
+    eve.execute("SELECT ABS(TIMESTAMPDIFF(SECOND, NOW(6), SYSDATE(6)))")
+    assert eve.fetchall() == ((0,),)
+    for change in (
+        BOOK(**VALID),
+        "UPDATE trades SET status = 'VOID', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6) "
+        f"WHERE trade_id = '{trade_ids[0]}'",
+    ):
+        with pytest.raises(MySQLError, match="time zone of the server"):
+            eve.execute(change)
+    assert rows(schema, "SELECT * FROM trades ORDER BY trade_id") == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -278,6 +309,20 @@ def test_the_archives_user_reads_trades_and_can_do_nothing_else(
         ):
             with pytest.raises(MySQLError, match="denied"):
                 cursor.execute(forbidden)
+
+
+def test_who_may_read_can_stop_trades_as_the_threat_model_says(
+    eve: Cursor, address: Address, secrets: Secrets, trade_ids: tuple[str, str]
+) -> None:
+    credentials = secrets.fetch(CURRENT, ARCHIVE)
+    assert credentials is not None
+    eve.execute("SET innodb_lock_wait_timeout = 1")
+    with connect(address, credentials) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT * FROM positions FOR SHARE")
+        with pytest.raises(MySQLError, match="Lock wait timeout"):
+            eve.execute(BOOK(**VALID))
+    eve.execute(BOOK(**VALID))
 
 
 def test_a_right_that_a_release_no_longer_needs_is_revoked(
