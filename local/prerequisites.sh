@@ -7,7 +7,6 @@ unset CDPATH
 TERRAFORM_VERSION=1.11.4
 TERRAFORM_MINIMUM=1.10
 MYSQL_MINIMUM=8.0
-CDKTF_VERSION=0.21.0
 # SHA-256 of HashiCorp's downloads of that version. They stand here because a checksum that comes from
 # the same host as the download proves nothing.
 TERRAFORM_SHA256="
@@ -208,13 +207,18 @@ need_mysql() {
 }
 
 need_cdktf() {
-    local folder=$root/.cache/cdktf log
-    [ -x "$folder/node_modules/.bin/cdktf" ] && return
+    local pinned=$root/infra/cdktf-cli folder=$root/.cache/cdktf log
+    [ -x "$folder/node_modules/.bin/cdktf" ] &&
+        cmp -s "$pinned/package-lock.json" "$folder/package-lock.json" && return
     echo "Installing CDKTF's command line"
     mkdir -p "$folder"
+    install -m 644 "$pinned/package.json" "$pinned/package-lock.json" "$folder"
     log=$folder/install.log
-    npm install --prefix "$folder" --no-audit --no-fund "cdktf-cli@$CDKTF_VERSION" >"$log" 2>&1 ||
+    # The packages and their hashes are those of the lock file, and no script of theirs runs.
+    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || {
+        rm -rf "$folder/package-lock.json"
         fail "cdktf-cli was not installed (see $log): let this machine reach the npm registry"
+    }
 }
 
 need_shellcheck() {

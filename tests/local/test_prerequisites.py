@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import json
 import os
 import re
 import shutil
@@ -16,11 +17,12 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "local" / "prerequisites.sh"
+CDKTF_CLI = Path(__file__).parents[2] / "infra" / "cdktf-cli"
 VERSION = "1.11.4"
 # fmt: off
 TOOLS = (
-    "awk", "bash", "basename", "cat", "chmod", "curl", "dirname", "env", "grep", "head", "id",
-    "install", "ls", "mkdir", "mktemp", "mv", "rm", "sed", "sha256sum", "sort", "tr", "uname",
+    "awk", "bash", "basename", "cat", "chmod", "cmp", "curl", "dirname", "env", "grep", "head",
+    "id", "install", "ls", "mkdir", "mktemp", "mv", "rm", "sed", "sha256sum", "sort", "tr", "uname",
 )
 # fmt: on
 
@@ -169,6 +171,37 @@ def test_installed_and_recent_programs_pass_silently(machine: Machine) -> None:
 def mysqld(version: str) -> str:
     """A program that says the version as a database server does."""
     return f"echo '/usr/sbin/mysqld  Ver {version} for Linux on x86_64 (Source distribution)'"
+
+
+def test_cdktfs_program_comes_with_the_packages_of_its_lock_alone(machine: Machine) -> None:
+    pinned = machine.root / "infra" / "cdktf-cli"
+    shutil.copytree(CDKTF_CLI, pinned)
+    machine.add(
+        "npm",
+        'echo "$@" >>"$(dirname "$0")/../npm.log"; cd "$3" && mkdir -p node_modules/.bin '
+        "&& echo >node_modules/.bin/cdktf && chmod 755 node_modules/.bin/cdktf",
+    )
+    log = machine.root.parent / "npm.log"
+    for _ in range(2):
+        assert machine.run("cdktf").returncode == 0
+        (said,) = log.read_text().splitlines()
+    assert said.startswith("ci ")
+    assert "--ignore-scripts" in said
+    # What another lock has installed is not used.
+    (pinned / "package-lock.json").write_text("{}")
+    assert machine.run("cdktf").returncode == 0
+    assert len(log.read_text().splitlines()) == 2
+
+
+def test_each_package_of_cdktfs_program_is_pinned_with_a_hash() -> None:
+    packages = json.loads((CDKTF_CLI / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((CDKTF_CLI / "package.json").read_text())["dependencies"]
+    assert packages.pop("")["dependencies"] == wanted
+    # What is in another package's archive is as it was published.
+    apart = [each for each in packages.values() if not each.get("inBundle")]
+    assert all(each["integrity"].startswith("sha512-") for each in apart)
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
 
 
 @pytest.mark.parametrize("version", ["8.0.46", "8.4.9", "9.7.4-2"])
