@@ -39,6 +39,8 @@ export HOME := $(CURDIR)/.cache/home
 $(shell mkdir -p "$(HOME)")
 $(warning HOME cannot be written to: $(HOME) is used instead)
 endif
+# A job of a workflow signs in with these, before or after it makes something: no package needs them.
+unexport ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL
 # Tests, campaigns and the certificate start makes of their own, which these are not for.
 unexport MAKEFLAGS ARGS
 # CDKTF's provider package is large. Without compiled files, each start takes seconds longer.

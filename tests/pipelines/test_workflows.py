@@ -1,8 +1,10 @@
 """What a reviewer of workflows checks. `make lint` checks their form and known weaknesses."""
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +89,24 @@ def test_a_job_signs_in_after_it_has_installed_what_its_half_needs(job: Job) -> 
         *build,
         "./.github/actions/sign-in",
     ]
+
+
+def test_what_a_job_makes_does_not_get_the_token_for_signing_in(tmp_path: Path) -> None:
+    # GitHub sets these for each step of a job that may sign in.
+    # https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+    token = {f"ACTIONS_ID_TOKEN_REQUEST_{name}": "of-the-job" for name in ("TOKEN", "URL")}
+    recipe = tmp_path / "recipe.mk"
+    recipe.write_text("show:\n\t@env\n")
+    made = subprocess.run(
+        ["make", "--file=Makefile", f"--file={recipe}", "show"],
+        cwd=ROOT,
+        env={**os.environ, **token},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "ENVIRONMENT_SUFFIX=" in made.stdout
+    assert "of-the-job" not in made.stdout
 
 
 @pytest.mark.parametrize("job", SIGNED_IN, ids=str)
