@@ -18,7 +18,8 @@ class Endpoints(Construct):
 
     An endpoint only serves principals of this account and, for S3, buckets of this account. So no
     data leaves through an endpoint to another account. It can leave through a NAT gateway, where
-    functions may call any address on port 443. Without NAT (`network.nat = "none"`), they cannot.
+    functions may call any address on port 443. Without NAT (`network.nat = "none"`), they cannot,
+    but the names that they look up leave the VPC.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ def _own_principals(account: str) -> Statement:
 def _s3_statements(place: Place) -> Sequence[Statement]:
     region = place.region.replace("-", "")
     answers = f"arn:aws:s3:::cloudformation-custom-resource-response-{region}"
+    stacks = place.arn("cloudformation", "stack/*")
     return (
         {
             "Sid": "OwnBuckets",
@@ -95,11 +97,13 @@ def _s3_statements(place: Place) -> Sequence[Statement]:
             "Condition": {"StringEquals": {"aws:ResourceAccount": place.account}},
         },
         {
-            # The function of a custom resource puts its answer into a bucket of CloudFormation.
+            # The function of a custom resource puts its answer into a bucket of CloudFormation that
+            # all accounts share. The object's name begins with the ARN of the stack that asked: one
+            # of another account would get what the function knows.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-vpce-bucketnames.html
             "Sid": "AnswersToCloudFormation",
             "Principal": "*",
             "Action": "s3:PutObject",
-            "Resource": f"{answers}/*",
+            "Resource": f"{answers}/{stacks}",
         },
     )
