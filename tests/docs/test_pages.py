@@ -118,6 +118,22 @@ def described(page: str) -> set[str]:
     return {name for row in rows for name in row.split("`, `")}
 
 
+def test_what_a_page_restores_has_the_tags_of_its_environment() -> None:
+    # Policies tell the databases of `dev` and `dev-2` apart by their tags.
+    commands = [
+        command
+        for page in PAGES
+        for command in re.findall(
+            r"^aws rds (?:restore-db-|create-db-instance|create-db-cluster )(?:.*\\\n)*.*$",
+            page.read_text(),
+            re.MULTILINE,
+        )
+    ]
+    assert len(commands) >= 3
+    for command in commands:
+        assert "--tags $TAGS" in command, command
+
+
 def test_docs_has_a_folder_for_each_kind_of_page_and_a_map() -> None:
     assert {page.parent.name for page in DOCS.rglob("*.md")} == KINDS | {"docs"}
     pages = {page.name for page in DOCS.glob("*.md")}
