@@ -537,6 +537,9 @@ def test_backups_of_other_teams_are_out_of_the_platform_teams_reach(decide: Deci
                 assert decision == "implicitDeny"
     theirs = {"aws:ResourceTag/Project": "payroll", **tag}
     assert decide("backup:TagResource", plan, *platform_team(), context=theirs) == "implicitDeny"
+    # As the threat model says: a plan without the tag looks like a new one. Its backups do not.
+    assert decide("backup:TagResource", plan, *platform_team(), context=tag) == "allowed"
+    assert decide("backup:TagResource", snapshot, *platform_team(), context=tag) == "implicitDeny"
 
 
 @pytest.mark.parametrize(
