@@ -1107,6 +1107,22 @@ STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
         ("lambda:InvokeFunction", FUNCTION, {}, "implicitDeny"),
         # No other environment's state.
         ("s3:GetObject", STATE.replace("-dev/", "-prod/"), {}, "implicitDeny"),
+        # Not what other teams start instances with, have in templates, or have in lines of logs.
+        ("ec2:DescribeInstanceAttribute", "*", {}, "implicitDeny"),
+        ("ec2:DescribeLaunchTemplateVersions", "*", {}, "implicitDeny"),
+        (
+            "cloudformation:GetTemplate",
+            f"arn:aws:cloudformation:{HERE}:stack/payroll/1",
+            {},
+            "implicitDeny",
+        ),
+        (
+            "cloudformation:GetTemplate",
+            f"arn:aws:cloudformation:{HERE}:stack/{SERVICE}/1",
+            {},
+            "allowed",
+        ),
+        ("logs:ListAnomalies", "*", {}, "implicitDeny"),
     ],
 )
 def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
