@@ -494,7 +494,7 @@ def test_a_proxy_pools_no_more_than_the_services_share_and_takes_tls_alone() -> 
     assert proxy["require_tls"] is True
     assert {auth["secret_arn"] for auth in proxy["auth"]} == {
         stack.reference("aws_secretsmanager_secret", "database/app-secret", "arn"),
-        stack.reference("aws_rds_cluster", "database/cluster", "master_user_secret[0].secret_arn"),
+        stack.master_secret(),
     }
     pool = stack.only("aws_db_proxy_default_target_group")["connection_pool_config"]
     assert pool["max_connections_percent"] == 80

@@ -1352,7 +1352,8 @@ def test_a_deployer_of_two_regions_can_work_in_each(decide: Decide, region: str)
 # A statement of moderate length. Whoever needs it splits the policy next.
 ROOM = 400
 
-MASTER_SECRET = "${aws_rds_cluster.database_cluster.master_user_secret[0].secret_arn}"
+_DATABASE = "aws_rds_cluster.database_cluster"
+MASTER_SECRET = f"${{try({_DATABASE}.master_user_secret[0].secret_arn, {_DATABASE}.arn)}}"
 
 
 @pytest.mark.parametrize("region", REGION_CODES)

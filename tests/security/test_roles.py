@@ -109,7 +109,7 @@ PLATFORM: Mapping[str, Role] = {
         "rds",
         secretsmanager_GetSecretValue=(
             "aws_secretsmanager_secret.database_app-secret.arn",
-            f"{CLUSTER}.master_user_secret[0].secret_arn",
+            f"try({CLUSTER}.master_user_secret[0].secret_arn, {CLUSTER}.arn)",
         ),
         kms_Decrypt=f"{KEY}{VIA_SECRETS}",
     ),
@@ -148,7 +148,8 @@ def named(resource: Any) -> str:
         resource = re.sub(r"\$\{(?:AWS::)?(\w+)\}", r"\1", resource)
     # CDKTF does so behind a construct's name.
     resource = re.sub(r"\$\{data\.aws_caller_identity[\w.]+\}", "account", resource)
-    resource = re.sub(r"\$\{([\w.-]+?)_[0-9A-F]{8}\.([^}]+)\}", r"\1.\2", resource)
+    resource = re.sub(r"_[0-9A-F]{8}\b(?=\.|\[)", "", resource)
+    resource = re.sub(r"\$\{((?:try\(|aws_)[^}]+)\}", r"\1", resource)
     return str(resource).removeprefix("arn:Partition:")
 
 

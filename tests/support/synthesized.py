@@ -55,6 +55,14 @@ class Stack:
                 return f"${{{type_}.{name}.{attribute}}}"
         raise KeyError(path)
 
+    def master_secret(self) -> str:
+        """The Terraform expression for the ARN of the master user's secret."""
+        secret, cluster = (
+            self.reference("aws_rds_cluster", "database/cluster", name)
+            for name in ("master_user_secret[0].secret_arn", "arn")
+        )
+        return f"{secret[:2]}try({secret[2:-1]}, {cluster[2:-1]})}}"
+
     def references(self, type_: str, attribute: str) -> set[str]:
         """The Terraform expressions for an attribute of all resources of a type."""
         return {self.reference(type_, path, attribute) for path in self.resources(type_)}
