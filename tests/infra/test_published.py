@@ -26,7 +26,12 @@ ACCEPTED = (
 )
 
 
-_VALUES = {"DatabaseConnectionBudget": "20", "DatabaseProxied": "false", "Production": "false"}
+_VALUES = {
+    "DatabaseConnectionBudget": "20",
+    "DatabaseProxied": "false",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1",
+    "Production": "false",
+}
 
 
 @pytest.fixture
