@@ -12,8 +12,11 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.config.aurora import ENGINE_VERSIONS
 from tests.support.emulator import Emulator, create_cluster, query, running_emulator
 from tests.support.runbooks import commands, run
+
+NEWEST = ENGINE_VERSIONS[-1]
 
 
 class Book:
@@ -73,6 +76,7 @@ def test_the_commands_of_an_upgrade_leave_a_snapshot_and_go_back_to_it(book: Boo
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "REGION": "us-east-1",
+        "ENVIRONMENT_SUFFIX": "dev",
         "CLUSTER": "trades",
     }
     subnets = book.emulator.client("ec2").describe_subnets()["Subnets"]
@@ -95,6 +99,13 @@ def test_the_commands_of_an_upgrade_leave_a_snapshot_and_go_back_to_it(book: Boo
     (snapshot,) = snapshots["DBClusterSnapshots"]
     assert snapshot["DBClusterSnapshotIdentifier"] == "trades-before-upgrade"
     assert snapshot["EngineVersion"] == version
+
+    # What Terraform does for a file with a higher version.
+    book.rds.modify_db_cluster(
+        DBClusterIdentifier="trades", EngineVersion=NEWEST, ApplyImmediately=True
+    )
+    assert book.described("trades")["EngineVersion"] == NEWEST != version
+    assert book.trades(book.cluster) == {"before-the-upgrade"}
 
     book.book("after-the-upgrade")
     names = {"SNAPSHOT": "trades-before-upgrade", "VERSION": version}
@@ -137,8 +148,9 @@ def test_a_restored_cluster_has_what_was_there_at_the_time(book: Book) -> None:
     assert book.trades(book.cluster) == {"after"}
     assert restored["Status"] == "available"
     assert restored["DBClusterMembers"] == []
+    source = book.described("trades")
     for kept in ("EngineVersion", "MasterUsername", "DatabaseName", "BackupRetentionPeriod"):
-        assert restored[kept] == book.cluster[kept]
+        assert restored[kept] == source[kept]
     for cluster in (book.cluster, restored):
         users = query(book.emulator, cluster, "SELECT User FROM mysql.user WHERE Host = '%'")
         assert users == (("tradingadmin",),)
