@@ -25,8 +25,6 @@ from shared.contract.loader import load_contract
 from shared.contract.published import read_published
 from shared.naming import stack_name
 
-# `cdktf synth` works without AWS, and must not wait for it.
-
 
 def main(variables: Mapping[str, str] = os.environ) -> None:
     """Synthesize the data platforms, without the state buckets, which outlive them.
@@ -57,6 +55,7 @@ def _conflicts(environment: EnvironmentConfig, region: RegionConfig) -> Iterator
     """Edits that would replace the region's database or network, and what to do instead."""
     stack = stack_name(region.region, environment.suffix)
     database = environment.settings.database
+    # `cdktf synth` works without AWS, and must not wait for it.
     rds = boto3.client("rds", region_name=region.region, config=BRIEFLY)
     name = resource_name("cluster", region.region, environment.suffix)
     try:

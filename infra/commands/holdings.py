@@ -13,7 +13,6 @@ from shared.naming import METRICS, TRADE_SERVICE, TRADES_BOOKED
 _KEPT_DAYS = 455
 _DAY_SECONDS = 86_400
 _GIB = 1024**3
-# A refusal must not wait for its details.
 
 
 def holdings(cluster: str, region: str, environment: str) -> str:
@@ -29,6 +28,7 @@ def holdings(cluster: str, region: str, environment: str) -> str:
 
 
 def _holdings(cluster: str, region: str, environment: str) -> Iterator[str]:
+    # A refusal must not wait for its details.
     client = boto3.client("cloudwatch", region_name=region, config=BRIEFLY)
     now = datetime.now(UTC)
     booked = client.get_metric_statistics(
