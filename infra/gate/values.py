@@ -155,4 +155,10 @@ def _values(values: Any, path: Sequence[str]) -> Iterator[Any]:
 def rules() -> tuple[Rule, ...]:
     """The rule book."""
     document = tomllib.loads(Path(__file__).with_name("rules.toml").read_text())
-    return tuple(Rule(**rule) for rule in document["rule"])
+    return tuple(
+        Rule(**{**rule, "resource": resource})
+        for rule in document["rule"]
+        for resource in (
+            rule["resource"] if isinstance(rule["resource"], list) else [rule["resource"]]
+        )
+    )
