@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +60,32 @@ def setting(server: MySQLServer, name: str, value: object) -> Iterator[None]:
         yield
     finally:
         server.execute(f"SET GLOBAL {name} = {before}")
+
+
+@contextmanager
+def stalled(server: MySQLServer) -> Iterator[Callable[[], None]]:
+    """A server that answers nothing until the function is called that the block gets.
+
+    The signal reaches one thread, which then stops the others. On a busy machine that takes long
+    enough for one of them to answer. `ps` says when it is done.
+    """
+    pid = server.pid()
+    assert pid is not None
+
+    def resume() -> None:
+        os.kill(pid, signal.SIGCONT)
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: _state(pid).startswith("T"))
+        yield resume
+    finally:
+        resume()
+
+
+def _state(pid: int) -> str:
+    asked = ["ps", "-o", "stat=", "-p", str(pid)]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout
 
 
 def kill_app_connections(server: MySQLServer) -> None:

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import io
-import os
-import signal
 import socket
 import threading
 import time
@@ -37,6 +35,7 @@ from tests.service.states import (
     lock_waits,
     setting,
     small_table,
+    stalled,
     trade,
     wait_until,
 )
@@ -378,14 +377,8 @@ def test_a_read_that_nobody_stops_is_given_up_and_not_repeated(
     monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 2)
     store = store_at(address, secrets)
     store.add(trade(1))
-    pid = server.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(ReadTimedOut):
-            store.find(trade(1).trade_id, consistent=True)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    with stalled(server), pytest.raises(ReadTimedOut):
+        store.find(trade(1).trade_id, consistent=True)
     assert "database retry" not in logs.getvalue()
     assert store.find(trade(1).trade_id, consistent=True) is not None
 

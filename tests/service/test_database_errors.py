@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import re
-import signal
 import socket
 import threading
 import time
@@ -33,6 +31,7 @@ from tests.service.states import (
     lock_waits,
     setting,
     small_table,
+    stalled,
     trade,
     wait_until,
 )
@@ -391,18 +390,13 @@ def test_a_server_that_stalls_in_a_statement_books_the_trade_once_or_says_it_doe
     monkeypatch.setattr(database_module, "STATEMENT_SECONDS", 0.5)
     monkeypatch.setattr(database_module, "CONNECT_SECONDS", 0.5)
     mine = trade(2, client_order_id="key")
-    pid = scene.server.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stalled(scene.server) as resume:
         if is_back_in_time:
-            with later(1.5, lambda: os.kill(pid, signal.SIGCONT)):
+            with later(1.5, resume):
                 assert store_at(scene.address, scene.secrets).add(mine) == mine
         else:
             with pytest.raises(DatabaseUnavailable, match="may have been made or not"):
                 store_at(scene.address, scene.secrets, seconds=1.5).add(mine)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     # The caller repeats what it was not told about.
     again = store_at(scene.address, scene.secrets).add(trade(3, client_order_id="key"))
     assert again.trade_id in (mine.trade_id, trade(3).trade_id)
