@@ -9,7 +9,9 @@ import json
 import os
 import re
 import sys
+import urllib.error
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 
 from api import call, repository_url
 
@@ -17,15 +19,34 @@ from api import call, repository_url
 def closed_stages(previews: str, variables: Mapping[str, str] = os.environ) -> Iterator[str]:
     """The stages of previews whose pull request is closed, each once.
 
+    A preview whose pull request does not exist gets a warning: whose it is, a person must find out.
+
     Raises:
-        urllib.error.HTTPError: GitHub does not know the pull request, or refuses the token.
+        urllib.error.HTTPError: GitHub refuses the token, or does not answer.
     """
     for stage in sorted({preview["stage"] for preview in json.loads(previews)}):
         number = re.fullmatch(r"pr-([0-9]+)", stage)
-        if number:
-            url = f"{repository_url(variables)}/pulls/{number[1]}"
-            if call("GET", url, variables["GH_TOKEN"])["state"] == "closed":
-                yield stage
+        if not number:
+            continue
+        state = _state(f"{repository_url(variables)}/pulls/{number[1]}", variables["GH_TOKEN"])
+        if state == "closed":
+            yield stage
+        elif state is None:
+            print(
+                f"::warning::there is no pull request of the preview {stage}: find out whose it "
+                f"is, and remove it with `make destroy-service SERVICE_STAGE={stage}`",
+                file=sys.stderr,
+            )
+
+
+def _state(url: str, token: str) -> str | None:
+    """Whether a pull request is open or closed; None if there is none."""
+    try:
+        return str(call("GET", url, token)["state"])
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise
+        return None
 
 
 if __name__ == "__main__":

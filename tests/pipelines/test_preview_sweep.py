@@ -69,6 +69,15 @@ def test_a_preview_that_cannot_be_removed_fails_the_run_but_stops_no_other_remov
     ]
 
 
-def test_nothing_is_removed_if_github_does_not_answer(github: GitHub, tmp_path: Path) -> None:
-    github.pulls = {}
+def test_a_preview_without_a_pull_request_stops_no_other_removal(
+    github: GitHub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    github.pulls = {"8": "closed"}
+    assert sweep(github, tmp_path, "pr-404", "pr-8") == ["destroy-service SERVICE_STAGE=pr-8"]
+    assert "::warning::there is no pull request of the preview pr-404" in capfd.readouterr().err
+
+
+def test_nothing_is_removed_if_github_refuses_the_token(github: GitHub, tmp_path: Path) -> None:
+    github.pulls = {"8": "closed"}
+    github.token = "of-another-job"
     assert sweep(github, tmp_path, "pr-8") == ["failed"]

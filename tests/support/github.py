@@ -22,6 +22,7 @@ class GitHub:
     url: str = ""
     comments: list[dict[str, Any]] = field(default_factory=list)
     pulls: dict[str, str] = field(default_factory=lambda: {"7": "open"})
+    token: str = "token-of-the-job"
 
     @property
     def env(self) -> dict[str, str]:
@@ -70,8 +71,9 @@ def github_api() -> Iterator[GitHub]:
             return str(json.loads(text)["body"])
 
         def _answer(self, document: object) -> None:
-            authorized = self.headers["Authorization"] == "Bearer token-of-the-job"
-            self.send_response(200 if authorized and document is not None else 404)
+            authorized = self.headers["Authorization"] == f"Bearer {state.token}"
+            found = 404 if document is None else 200
+            self.send_response(found if authorized else 401)
             self.end_headers()
             self.wfile.write(json.dumps(document).encode())
 
