@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -65,21 +65,27 @@ def kept_versions(stack: str, bucket: str, region: str) -> set[int]:
     """
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{stack}/releases/")
-    return {int(Path(each["Key"]).stem) for each in listed.get("Contents", [])}
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_folder(stack))
+        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+    # Other names are not from a release.
+    named = re.compile(re.escape(_folder(stack)) + r"([1-9][0-9]*)\.json")
+    return {int(match[1]) for key in keys if (match := named.fullmatch(key))}
 
 
 def keep_package(stack: str, bucket: str, region: str, version: int, package: Package) -> None:
     """Keep the package of what is deployed under its version, and delete the oldest packages.
 
+    What lies under a later version is no package of a release, and takes no other's place.
+
     Raises:
         UserError: AWS does not answer.
     """
-    versions = sorted({*kept_versions(stack, bucket, region), version})
-    old: list[ObjectIdentifierTypeDef] = [{"Key": _key(stack, each)} for each in versions[:-KEPT]]
+    earlier = {each for each in kept_versions(stack, bucket, region) if each < version}
+    versions = [*sorted(earlier), version]
+    old: list[ObjectIdentifierTypeDef] = [{"Key": _file(stack, each)} for each in versions[:-KEPT]]
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
-        s3.put_object(Bucket=bucket, Key=_key(stack, version), Body=package.content)
+        s3.put_object(Bucket=bucket, Key=_file(stack, version), Body=package.content)
         if old:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": old})
 
@@ -88,9 +94,16 @@ def read_package(stack: str, bucket: str, region: str, version: int) -> Package:
     """The package of a version as the bucket has it: to look at, not to deploy.
 
     Raises:
-        UserError: AWS does not answer.
+        UserError: it is no package, or AWS does not answer.
     """
-    return Package(**json.loads(_content(stack, bucket, region, version)))
+    content = _content(stack, bucket, region, version)
+    try:
+        return Package(**json.loads(content))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"s3://{bucket}/{_file(stack, version)} is no package of a release: find out who wrote "
+            "it, and delete it"
+        ) from None
 
 
 def released_package(stack: str, bucket: str, region: str, release: Release) -> Package:
@@ -117,8 +130,12 @@ def released_package(stack: str, bucket: str, region: str, release: Release) -> 
 def _content(stack: str, bucket: str, region: str, version: int) -> bytes:
     with answering(region):
         s3 = boto3.client("s3", region_name=region)
-        return s3.get_object(Bucket=bucket, Key=_key(stack, version))["Body"].read()
+        return s3.get_object(Bucket=bucket, Key=_file(stack, version))["Body"].read()
 
 
-def _key(stack: str, version: int) -> str:
-    return f"{stack}/releases/{version}.json"
+def _file(stack: str, version: int) -> str:
+    return f"{_folder(stack)}{version}.json"
+
+
+def _folder(stack: str) -> str:
+    return f"{stack}/releases/"

@@ -58,5 +58,5 @@ def test_somebody_elses_comment_with_the_same_mark_is_left_alone(github: GitHub)
 def test_a_refusal_fails_the_step_without_showing_the_token(github: GitHub) -> None:
     refused = comment(github, "preview", "text", GH_TOKEN="revoked-token")
     assert refused.returncode != 0
-    assert "404" in refused.stderr
+    assert "401" in refused.stderr
     assert "revoked-token" not in refused.stderr + refused.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.deploy.kept_packages import Package, keep_package
+from service.deploy.kept_packages import KEPT, Package, keep_package, kept_versions
 from service.deploy.schema import (
     built_schema,
     check_added_migrations,
@@ -118,3 +118,22 @@ def test_a_first_release_has_no_one_to_break(
 ) -> None:
     check_added_migrations("another", BUCKET, REGION, {"0002_drop": DROP})
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_no_package_neither_stops_a_release_nor_takes_the_place_of_one(
+    emulator: Emulator, kept: None
+) -> None:
+    s3 = emulator.client("s3")
+    for name in ("note.txt", "0.json", "x/3.json", *(f"{each}.json" for each in range(100, 130))):
+        s3.put_object(Bucket=BUCKET, Key=f"{STACK}/releases/{name}", Body=b"")
+    assert min(kept_versions(STACK, BUCKET, REGION)) == 1
+    keep_package(STACK, BUCKET, REGION, 3, Package("build", {}, ""))
+    assert {1, 2, 3} <= kept_versions(STACK, BUCKET, REGION)
+    with pytest.raises(UserError, match=r"releases/129\.json is no package .* delete it"):
+        release({"0002_drop": DROP})
+
+
+def test_the_oldest_packages_go(kept: None) -> None:
+    for version in range(3, KEPT + 2):
+        keep_package(STACK, BUCKET, REGION, version, Package("build", {}, ""))
+    assert kept_versions(STACK, BUCKET, REGION) == set(range(2, KEPT + 2))
