@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"infra": ("infra", "shared"), "service": ("service/deploy", "service/tools", "shared")}
@@ -54,3 +56,24 @@ def test_a_half_is_deployed_with_the_versions_that_are_tested(half: str) -> None
 def test_what_one_half_needs_alone_does_not_touch_the_other() -> None:
     assert "aws-sam-cli" not in pins("infra")
     assert "cdktf" not in pins("service")
+
+
+def test_the_update_bot_watches_every_folder_with_pinned_packages() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    files = [Path(name) for name in listed.stdout.splitlines()]
+    found = {f"/{file.parent}" for file in files if file.name == "package-lock.json"}
+    found |= {
+        f"/{file.parent}"
+        for file in files
+        if file.suffix == ".txt" and "--hash=sha256:" in (ROOT / file).read_text()
+    }
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    watched = {
+        folder
+        for update in updates
+        if update["package-ecosystem"] in {"npm", "uv"}
+        for folder in update["directories"]
+    }
+    assert watched == found
