@@ -42,14 +42,7 @@ def check(
 
 def _parse_json(body: bytes) -> Any:
     try:
-        text = body.decode("utf-8")
-        # Decimal keeps 0.1 exact; a float would not.
-        return json.loads(
-            text,
-            parse_float=Decimal,
-            parse_constant=_not_a_number,
-            object_pairs_hook=_object_without_duplicates,
-        )
+        return _DECODER.decode(body.decode("utf-8"))
     except _InvalidBody:
         raise
     # ValueError covers bad UTF-8 and integers with more digits than Python converts.
@@ -71,3 +64,11 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         raise _InvalidBody("The body names a field twice.")
     return document
+
+
+_DECODER = json.JSONDecoder(
+    # Decimal keeps 0.1 exact; a float would not.
+    parse_float=Decimal,
+    parse_constant=_not_a_number,
+    object_pairs_hook=_object_without_duplicates,
+)
