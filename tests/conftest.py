@@ -1,5 +1,6 @@
 """What each test needs, how long it takes, and how the tests share two cores."""
 
+import gc
 import os
 import sys
 from collections.abc import MutableMapping
@@ -97,6 +98,11 @@ _FIRST = (
     "tests/infra/test_lean.py",
     "tests/infra/test_cost.py",
     "tests/service/test_hostile_input.py",
+    "tests/certify/test_certificate.py",
+    "tests/infra/test_main.py",
+    "tests/service/test_template.py",
+    "tests/infra/test_environment.py",
+    "tests/infra/test_data_platform.py",
 )
 
 # The variables that choose what a command works on. A shell may have them, as after
@@ -235,3 +241,9 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
             f"{item.nodeid} starts {command!r} and is not marked `{need}`: "
             "add its file or fixture to the tables in tests/conftest.py"
         )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what the collected tests have loaded: it stays."""
+    gc.collect()
+    gc.freeze()

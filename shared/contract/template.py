@@ -1,5 +1,6 @@
 """What a SAM template takes from the contract."""
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ class Requirement:
     smallest: Version
 
 
-def declared_parameters(template: Path) -> dict[str, dict[str, Any]]:
+def declared_parameters(template: Path) -> Mapping[str, Mapping[str, Any]]:
     """The declarations of a template's parameters, by logical name."""
-    declarations: dict[str, dict[str, Any]] = _document(template.read_text()).get("Parameters", {})
+    declarations: Mapping[str, Mapping[str, Any]] = _document(template.read_text()).get(
+        "Parameters", {}
+    )
     return declarations
 
 
@@ -126,9 +129,11 @@ def parameter_overrides(template: Path, contract: Contract, environment: str) ->
     }
 
 
-def _document(text: str) -> dict[str, Any]:
+@functools.lru_cache(maxsize=8)
+def _document(text: str) -> Mapping[str, Any]:
+    # A release asks a dozen times, and a template takes a fifth of a second to parse.
     # The loader builds plain values only: it is a SafeLoader.
-    document: dict[str, Any] = yaml.load(text, Loader=_TemplateLoader)  # noqa: S506
+    document: Mapping[str, Any] = yaml.load(text, Loader=_TemplateLoader)  # noqa: S506
     return document
 
 

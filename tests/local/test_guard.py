@@ -124,7 +124,7 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
         browser(tmp_path / "profile") as page,
     ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         for host in ("127.0.0.1", "localhost"):  # the same site, and another one
             page.open(f"http://{host}:{server.server_port}/index.html")
             read = page.wait_for(f"location.hostname === '{host}' && window.read")
@@ -237,7 +237,7 @@ def test_the_platform_of_another_clone_on_the_port_is_one_clear_line(
 def test_an_unknown_program_on_the_port_is_one_clear_line(tmp_path: Path, command: str) -> None:
     handler = functools.partial(Silent, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         # Database ports are above the base, which must leave room for them.
         done = platform(command, tmp_path / "own", min(server.server_port, 65000))
         server.shutdown()

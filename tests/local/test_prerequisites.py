@@ -74,7 +74,7 @@ def downloads(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
     handler = functools.partial(Quiet, directory=str(tmp_path / "web"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", folder
     server.shutdown()
 

@@ -244,7 +244,7 @@ def github_settings() -> Iterator[Repository]:
     state = Repository()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state.answer))
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield state
     server.shutdown()
     server.server_close()
