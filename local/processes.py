@@ -1,10 +1,19 @@
 """What runs on this machine: by /proc as on Linux, or by ps where there is none, as on macOS."""
 
+import os
+import socket
+import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 _PROC = Path("/proc")
+
+# https://man7.org/linux/man-pages/man7/sock_diag.7.html
+_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
+_HEADER, _ASKED = struct.Struct("=IHHII"), struct.Struct("=BBxxI")
+_ENDS, _FOUND = struct.Struct(">HH4s12x4s12x"), struct.Struct("=64xII")
 
 
 def command_line(pid: int, proc: Path = _PROC) -> str | None:
@@ -30,6 +39,37 @@ def command_lines(proc: Path = _PROC) -> Iterator[str]:
             yield _spaced(file.read_bytes())
         except OSError:
             continue  # it has just ended
+
+
+def is_own_connection(client: tuple[str, int], server: tuple[str, int]) -> bool:
+    """Whether this user or root has the client's end of a TCP connection within this machine.
+
+    The ends are IPv4 addresses with their ports. A client that has closed its end has no user any
+    more. Linux alone says whose an end is: elsewhere, the answer is yes.
+    """
+    user = _user_of(client, server)
+    is_unknown = user is None and _user_of(server, client) is None
+    return is_unknown or user in (0, os.getuid())
+
+
+def _user_of(own: tuple[str, int], other: tuple[str, int]) -> int | None:
+    """The user of an open end of a connection; None if the kernel does not know it."""
+    if sys.platform != "linux":
+        return None
+    addresses = (socket.inet_aton(host) for host, _ in (own, other))
+    asked = _ASKED.pack(socket.AF_INET, socket.IPPROTO_TCP, 0xFFFFFFFF)
+    asked += _ENDS.pack(own[1], other[1], *addresses) + struct.pack("=iq", 0, -1)
+    header = _HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST, 0, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+            kernel.send(header + asked)
+            answer = kernel.recv(4096)
+    except OSError:
+        return None  # not each container may ask
+    if _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
+        return None
+    user, inode = _FOUND.unpack_from(answer, _HEADER.size)
+    return int(user) if inode else None
 
 
 def _spaced(arguments: bytes) -> str:

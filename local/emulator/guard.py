@@ -1,9 +1,10 @@
-"""Keeps web pages and other platforms' commands away from the emulator.
+"""Keeps web pages, other users and other platforms' commands away from the emulator.
 
 The emulator takes requests without a signature, and deployed code runs as the user who started it.
 A web page in that user's browser could send it such requests, read the answers of a permissive
-server, or reach it under a name of its own that resolves to this machine (DNS rebinding). A shell
-with the variables of one platform could change another one that now listens on the same port.
+server, or reach it under a name of its own that resolves to this machine (DNS rebinding). Another
+user of the machine could connect to its port. A shell with the variables of one platform could
+change another one that now listens on the same port.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.emulator.installation import IDENTITY_PATH, IDENTITY_PREFIX, Installation
+from local.processes import is_own_connection
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,7 +38,11 @@ def guarded(application: Application, installation: Installation) -> Application
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := _refusal(_headers(scope), installation) or _unsigned_action(scope):
+        elif reason := (
+            _foreign_user(scope)
+            or _refusal(_headers(scope), installation)
+            or _unsigned_action(scope)
+        ):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
             whose = {"folder": str(installation.folder), "pid": os.getpid()}
@@ -45,6 +51,13 @@ def guarded(application: Application, installation: Installation) -> Application
             await application(scope, receive, _without_cross_origin_headers(send))
 
     return guard
+
+
+def _foreign_user(scope: Message) -> str:
+    """Why a request of another user of this machine is refused; empty if it is not one."""
+    if is_own_connection(tuple(scope["client"]), tuple(scope["server"])):
+        return ""
+    return "only the user who started the emulator may call it"
 
 
 def _headers(scope: Message) -> dict[str, list[str]]:

@@ -99,6 +99,21 @@ def test_own_requests_are_answered_without_cross_origin_headers(
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_of_the_machine_changes_nothing(emulator: Emulator) -> None:
+    for user, status in ((65534, 403), (os.getuid(), 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+        os.seteuid(user)
+        try:
+            connection.connect()
+        finally:
+            os.seteuid(0)
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
+        connection.request("POST", "/", f"{PARAMETERS}by-user-{user}", form)
+        assert connection.getresponse().status == status
+        assert (f"by-user-{user}" in topics(emulator)) == (status == 200)
+
+
 def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:
     """The page posts a hidden form on its own, fetches the same, and shows it as an image."""
     form = "".join(
