@@ -295,7 +295,7 @@ def find_mirror(named: str | None, root: Path = Path("/")) -> Path | None:
     """The folder of an unpacked filesystem mirror of Terraform providers, or None.
 
     `named` is `TF_PLUGIN_MIRROR`; without it, a folder `registry.terraform.io` is looked for up to
-    two levels below `root`.
+    two levels below `root`, such as in `/opt/terraform`, but for folders of other users.
 
     Raises:
         UserError: the named folder is not a mirror.
@@ -304,5 +304,16 @@ def find_mirror(named: str | None, root: Path = Path("/")) -> Path | None:
         if not (Path(named) / _REGISTRY).is_dir():
             raise UserError(f"TF_PLUGIN_MIRROR {named}: there is no folder {_REGISTRY} in it")
         return Path(named).resolve()
-    found = sorted(path for depth in ("*", "*/*") for path in root.glob(f"{depth}/{_REGISTRY}"))
-    return found[0].parent if found else None
+    found = (path for depth in ("*", "*/*") for path in root.glob(f"{depth}/{_REGISTRY}"))
+    return min((path.parent for path in found if _is_kept(path)), default=None)
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether no other user can replace what is in a folder.
+
+    Terraform compares a provider with its lock file once, and starts it from the mirror later.
+    Anybody can make a folder in /tmp.
+    https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation
+    """
+    owners = {path.lstat().st_uid for path in (folder, folder.parent)}
+    return owners <= {0, os.getuid()}

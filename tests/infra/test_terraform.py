@@ -256,6 +256,21 @@ def test_a_mirror_is_found_up_to_two_levels_down(tmp_path: Path) -> None:
     assert program_module.find_mirror("", root=tmp_path) == tmp_path / "mirror"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("other", ["mirror", "mirror/registry.terraform.io"])
+def test_a_mirror_of_another_user_is_not_used(tmp_path: Path, other: str) -> None:
+    """They could replace the provider between its check and its start."""
+    (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
+    assert program_module.find_mirror(None, root=tmp_path) == tmp_path / "mirror"
+    os.chown(tmp_path / other, 65534, 65534)
+    assert program_module.find_mirror(None, root=tmp_path) is None
+    # Nor by way of a link to a folder of one's own.
+    (tmp_path / "own" / "registry.terraform.io").mkdir(parents=True)
+    os.symlink(tmp_path / "own", tmp_path / "a-link")
+    os.lchown(tmp_path / "a-link", 65534, 65534)
+    assert program_module.find_mirror(None, root=tmp_path) == tmp_path / "own"
+
+
 def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
         program_module.find_mirror(str(tmp_path))
