@@ -407,7 +407,7 @@ def test_the_app_user_may_book_and_void_trades_and_no_more(
     with connect(address, APP) as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, "
-            "principal) VALUES ('1', NOW(6), 'SUCCESS', 'A', 'BUY', 1, '', '')"
+            f"principal) VALUES ('TRADE-{'1' * 26}', NOW(6), 'SUCCESS', 'A', 'BUY', 1, '', '')"
         )
         cursor.execute("UPDATE trades SET status = 'VOID', voided_at = NOW(6), voided_by = ''")
         for forbidden in (

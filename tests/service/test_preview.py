@@ -31,7 +31,7 @@ from trading.settings import Address, Preview, load_preview, load_settings
 BUCKET = "preview-data"
 BOOK = (
     "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, principal) "
-    "VALUES ('1', NOW(6), 'SUCCESS', %s, 'BUY', 1, '', '')"
+    f"VALUES ('TRADE-{'1' * 26}', NOW(6), 'SUCCESS', %s, 'BUY', 1, '', '')"
 )
 
 

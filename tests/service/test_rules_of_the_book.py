@@ -19,12 +19,15 @@ from trading.secret import ARCHIVE, CURRENT
 from trading.settings import Address
 from trading.trades import book_trade, void_own_trade
 
+FORGED = f"TRADE-{'F' * 26}"
 BOOK = (
     "INSERT INTO trades (trade_id, created_at, status, symbol, side, quantity, caller, principal, "
-    "voided_at, voided_by) VALUES ('FORGED', {created_at}, '{status}', 'A', 'BUY', 1, '', '', "
-    "{voided_at}, {voided_by})"
+    "voided_at, voided_by) VALUES ('{trade_id}', {created_at}, '{status}', 'A', '{side}', 1, '', "
+    "'', {voided_at}, {voided_by})"
 ).format
 VALID = {
+    "trade_id": FORGED,
+    "side": "BUY",
     "created_at": "UTC_TIMESTAMP(6)",
     "status": "SUCCESS",
     "voided_at": "NULL",
@@ -53,7 +56,7 @@ def trade_ids(schema: Connection[Cursor], address: Address, secrets: Secrets) ->
 
 def test_a_trade_of_now_can_be_booked(eve: Cursor, schema: Connection[Cursor]) -> None:
     eve.execute(BOOK(**VALID))
-    assert rows(schema, "SELECT trade_id FROM trades") == [("FORGED",)]
+    assert rows(schema, "SELECT trade_id FROM trades") == [(FORGED,)]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,25 @@ def test_no_trade_of_another_time_or_status_can_be_booked(
 ) -> None:
     eve.execute("SET time_zone = '+09:00', timestamp = 1")
     with pytest.raises(MySQLError, match=r"within 300 s|status SUCCESS"):
+        eve.execute(BOOK(**{**VALID, **forged}))
+    assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        *({"trade_id": trade_id} for trade_id in ("FORGED", "", FORGED.lower(), FORGED[:-1])),
+        {"trade_id": "TRADE-" + "G" * 26},
+        {"status": "SUCCESS "},
+        {"side": "BUY "},
+    ],
+)
+@pytest.mark.parametrize("mode", ["", "STRICT_ALL_TABLES"])
+def test_no_trade_can_be_booked_that_followers_cannot_pass_or_nobody_can_void(
+    eve: Cursor, schema: Connection[Cursor], forged: dict[str, str], mode: str
+) -> None:
+    eve.execute("SET sql_mode = %s", (mode,))
+    with pytest.raises(MySQLError, match="an ID, a status and a side of the service"):
         eve.execute(BOOK(**{**VALID, **forged}))
     assert rows(schema, "SELECT COUNT(*) FROM trades") == [(0,)]
 
@@ -148,6 +170,8 @@ def test_a_void_trade_cannot_be_changed(
         "status = 'VOID', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6) + INTERVAL 302 SECOND",
         "status = 'VOID', voided_by = 'eve', voided_at = NULL",
         "status = 'VOID', voided_by = NULL, voided_at = UTC_TIMESTAMP(6)",
+        # The archive would write it with its space.
+        "status = 'VOID ', voided_by = 'eve', voided_at = UTC_TIMESTAMP(6)",
         "quantity = 2",
         "principal = 'eve'",
         "created_at = UTC_TIMESTAMP(6)",
@@ -194,7 +218,7 @@ def test_there_is_no_way_around_the_rules(
     [
         # MySQL refuses NULL for a single row in each mode.
         *(
-            f"{book}, {book.partition('VALUES ')[2].replace('FORGED', 'FORGED 2')}"
+            f"{book}, {book.partition('VALUES ')[2].replace(FORGED, 'TRADE-' + 'E' * 26)}"
             for book in (
                 BOOK(**{**VALID, "created_at": "NULL"}),
                 BOOK(**{**VALID, "created_at": "'0000-00-00'"}),
