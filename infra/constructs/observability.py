@@ -11,6 +11,7 @@ from infra.config.options import DatabaseConfig, ObservabilityConfig
 from infra.config.place import Place
 from infra.constructs.database import Database
 from infra.constructs.iam import policy
+from infra.policies.statements import service_alarms
 from infra.provider.bindings import (
     CloudwatchDashboard,
     CloudwatchMetricAlarm,
@@ -95,7 +96,17 @@ class Observability(Construct):
                     "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Action": "sns:Publish",
                     "Resource": self.topic.arn,
-                    "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
+                    # Those of the platform and of its service, not of other teams.
+                    # https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger
+                    "Condition": {
+                        "StringEquals": {"aws:SourceAccount": place.account},
+                        "ArnLike": {
+                            "aws:SourceArn": [
+                                place.arn("cloudwatch", f"alarm:{place.name('alarm', '*')}"),
+                                *service_alarms(place),
+                            ]
+                        },
+                    },
                 },
                 {
                     "Sid": "DenyPlainHttp",

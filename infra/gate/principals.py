@@ -41,7 +41,11 @@ _ALARM_TOPIC = Use(
     policy=("aws_sns_topic_policy", "policy"),
     by="arn",
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html",
-    context={"aws:SourceAccount": "{account}", "aws:SecureTransport": "true"},
+    context={
+        "aws:SourceAccount": "{account}",
+        "aws:SourceArn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+        "aws:SecureTransport": "true",
+    },
 )
 USES = (
     Use(
@@ -112,7 +116,8 @@ def _refusals(
     use: Use, region: str, address: str, references: References, values: Values
 ) -> Iterator[Obstacle]:
     where = references.region(address) or region
-    names = {"region": where, "account": references.account, "name": values.get("name", "")}
+    name = values.get("name") or values.get("alarm_name", "")
+    names = {"region": where, "account": references.account, "name": name}
     service = use.service.format(**names)
     context = {key: value.format(**names) for key, value in use.context.items()}
     document = json.loads(references.values(address)[use.policy[1]])

@@ -10,6 +10,7 @@ import pytest
 from packaging.version import Version
 
 from infra.constructs.publication import Publication
+from infra.gate.principals import lets_in
 from infra.main import main
 from infra.provider.bindings import App, TerraformStack
 from shared.contract.loader import load_contract
@@ -696,11 +697,35 @@ def test_thresholds_follow_the_size_of_the_database() -> None:
     ]["threshold"] == pytest.approx(121)
 
 
-def test_only_this_accounts_alarms_publish_to_the_topic(stack: Stack) -> None:
-    found = statements(stack.only("aws_sns_topic_policy")["policy"])
-    assert found["Alarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert "aws:SourceAccount" in found["Alarms"]["Condition"]["StringEquals"]
-    assert found["DenyPlainHttp"]["Effect"] == "Deny"
+@pytest.mark.parametrize(
+    ("alarm", "publishes"),
+    [
+        ("trading-platform-writer-cpu-useast1-qa", True),
+        ("trading-platform-service-useast1-qa-TradeErrorsAlarm-1", True),
+        ("payroll", False),
+        ("trading-platform-writer-cpu-useast1-qa2", False),
+        ("trading-platform-service-useast1-qa-2-TradeErrorsAlarm-1", False),
+        ("trading-platform-service-useast1-qa--pr-42-TradeErrorsAlarm-1", False),
+    ],
+)
+def test_only_alarms_of_the_environment_publish_to_its_topic(
+    name: str, alarm: str, publishes: bool
+) -> None:
+    account = re.compile(r"\$\{data\.aws_caller_identity[^}]*\}")
+    text = account.sub("1" * 12, one(name).only("aws_sns_topic_policy")["policy"])
+    context = {
+        "aws:SourceAccount": "1" * 12,
+        "aws:SourceArn": f"arn:aws:cloudwatch:us-east-1:{'1' * 12}:alarm:{alarm}",
+        "aws:SecureTransport": "true",
+    }
+
+    def lets(service: str, **more: str) -> bool:
+        return lets_in(json.loads(text), service, "sns:Publish", {**context, **more})
+
+    assert lets("cloudwatch.amazonaws.com") == publishes
+    assert not lets("cloudwatch.amazonaws.com", **{"aws:SourceAccount": "2" * 12})
+    assert not lets("cloudwatch.amazonaws.com", **{"aws:SecureTransport": "false"})
+    assert not lets("events.amazonaws.com")
 
 
 def test_an_email_address_is_subscribed_if_there_is_one(name: str) -> None:
