@@ -63,8 +63,8 @@ def _resources(place: Place) -> list[Statement]:
                 "rds:ListTagsForResource",
                 "secretsmanager:DescribeSecret",
                 "secretsmanager:GetResourcePolicy",
-                "sns:Get*Attributes",
-                "sns:List*",
+                # Of a subscription whose ARN the planner knows: it has no resource.
+                "sns:GetSubscriptionAttributes",
                 "ssm:DescribeParameters",
             ],
             ["*"],
@@ -78,6 +78,12 @@ def _resources(place: Place) -> list[Statement]:
             "Buckets",
             ["s3:Get*Configuration", "s3:GetBucket*", "s3:ListBucket"],
             [place.bucket(role) for role in ("data", "code", "logs")],
+        ),
+        # Not all topics: the addresses of other teams' subscribers may have their secrets.
+        allow(
+            "Topics",
+            ["sns:GetTopicAttributes", "sns:ListTagsForResource"],
+            [place.arn("sns", place.name("topic", "*"))],
         ),
         allow(
             "Contract",

@@ -11,6 +11,7 @@ from infra.policies.statements import (
     document,
     in_region,
     of_stacks,
+    own_hooks,
     own_layers,
     own_logs,
     own_queue,
@@ -60,6 +61,8 @@ def preview_limits(place: Place) -> Document:
         # Not even to give one of them to a function of a preview.
         deny("EnvironmentsOwnRoles", ["iam:*"], [own_roles(place)]),
         deny("EnvironmentsOwnLayer", ["lambda:*"], own_layers(place)),
+        # Nor before the environment's first release, when no stack has the function.
+        deny("EnvironmentsOwnHook", ["lambda:*"], own_hooks(place)),
         # What the environment's next release or rollback deploys.
         deny(
             "EnvironmentsOwnPackages",

@@ -155,8 +155,13 @@ def service_functions(place: Place) -> str:
 
 def hooks(place: Place) -> list[str]:
     """The ARNs of the functions that check releases of the environment and its previews."""
+    return [*own_hooks(place), hook(place, f"{PREVIEW_MARK}*")]
+
+
+def own_hooks(place: Place) -> list[str]:
+    """The ARNs of that of the environment's own service, and of its versions."""
     own = hook(place)
-    return [own, f"{own}:*", hook(place, f"{PREVIEW_MARK}*")]
+    return [own, f"{own}:*"]
 
 
 def hook(place: Place, preview: str = "") -> str:

@@ -337,6 +337,8 @@ NAMED = {
     "iam:GetPolicyVersion": ("iam::{account}:policy/{name}", "aws_iam_policy", "name"),
     "iam:": ("iam::{account}:role/{name}", "aws_iam_role", "name"),
     "s3:": ("s3:::{name}", "aws_s3_bucket", "bucket"),
+    "sns:GetTopicAttributes": ("sns:{region}:{account}:{name}", "aws_sns_topic", "name"),
+    f"sns:{OF_TAGS}": ("sns:{region}:{account}:{name}", "aws_sns_topic", "name"),
     "ssm:GetParameter": ("ssm:{region}:{account}:parameter{name}", "aws_ssm_parameter", "name"),
     f"ssm:{OF_TAGS}": ("ssm:{region}:{account}:parameter{name}", "aws_ssm_parameter", "name"),
 }

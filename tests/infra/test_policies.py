@@ -515,6 +515,9 @@ def test_resources_of_another_environment_are_out_of_the_platform_teams_reach(
         ),
         ("s3:DeleteBucket", other.bucket("data")),
         ("s3:PutObject", f"{STATE_BUCKET}/{other.platform}/terraform.tfstate"),
+        # AWS makes one with each VPC.
+        ("ec2:CreateNetworkAclEntry", f"arn:aws:ec2:{HERE}:network-acl/acl-1"),
+        ("ec2:ReplaceNetworkAclEntry", f"arn:aws:ec2:{HERE}:network-acl/acl-1"),
     ):
         assert decide(action, resource, *platform_team()) == "implicitDeny", resource
 
@@ -1123,6 +1126,16 @@ STATE = f"{STATE_BUCKET}/trading-platform-useast1-dev/terraform.tfstate"
             "allowed",
         ),
         ("logs:ListAnomalies", "*", {}, "implicitDeny"),
+        # Nor where other teams' messages go.
+        ("sns:ListSubscriptions", "*", {}, "implicitDeny"),
+        ("sns:ListSubscriptionsByTopic", f"arn:aws:sns:{HERE}:payroll", {}, "implicitDeny"),
+        ("sns:GetTopicAttributes", f"arn:aws:sns:{HERE}:payroll", {}, "implicitDeny"),
+        (
+            "sns:GetTopicAttributes",
+            f"arn:aws:sns:{HERE}:trading-platform-alarms-useast1-dev",
+            {},
+            "allowed",
+        ),
     ],
 )
 def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
@@ -1133,6 +1146,8 @@ def test_a_planner_reads_what_a_plan_needs_and_changes_nothing(
 
 OWN_FUNCTION = (FUNCTION, {STACK: SERVICE})
 OWN_HOOK = (f"arn:aws:lambda:{HERE}:function:CodeDeployHook_trade_dev", {STACK: SERVICE})
+# Before the first release, no stack has it.
+NO_HOOK_YET = (OWN_HOOK[0], {})
 OWN_API = (API, {STACK: SERVICE})
 OWN_STAGE = (f"{API}/stages/dev", {STACK: SERVICE})
 OWN_LOGS = (f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{SERVICE}/trade", {STACK: SERVICE})
@@ -1168,6 +1183,7 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
             "UpdateFunctionConfiguration",
         )
     },
+    "lambda:CreateFunction": [NO_HOOK_YET],
     "apigateway:DELETE": [OWN_API, OWN_STAGE],
     "apigateway:PATCH": [OWN_API, OWN_STAGE],
     "apigateway:PUT": [OWN_API],
@@ -1263,7 +1279,7 @@ def test_a_previewer_can_create_each_resource_of_a_preview(decide: Decide) -> No
             service = "lambda" if type_.startswith("Custom") else type_.split("::")[1].lower()
             context = {**BOUNDED, STACK: PREVIEW}
             of_preview = resource if PREVIEW in resource else resource.replace(SERVICE, PREVIEW)
-            of_preview = of_preview.replace("_dev_", "_dev--pr-42_")
+            of_preview = re.sub("_dev(_|$)", r"_dev--pr-42\1", of_preview)
             action = f"{service}:{name}"
             assert decide(action, of_preview, *documents, context=context) == "allowed", action
 
