@@ -394,6 +394,18 @@ def test_a_policy_that_does_not_let_a_service_in_is_named(
         assert "(https://docs.aws.amazon.com/" in text
 
 
+def test_an_alarm_whose_name_the_topic_does_not_know_is_named() -> None:
+    plan = plan_of(variant("dev")[REGION].document, "create")
+    for resource in plan["resource_changes"]:
+        if resource["type"] == "aws_cloudwatch_metric_alarm":
+            resource["change"]["after"]["alarm_name"] = "payroll"
+    found = [text for _, text in refused(plan, REGION, ENVIRONMENT) if "sns:Publish" in text]
+    assert found
+    assert {text.partition(" sns:")[0] for text in found} == {
+        "its policy does not let cloudwatch.amazonaws.com"
+    }
+
+
 @pytest.mark.parametrize(
     "service",
     ["backup", "monitoring.rds", "rds", "vpc-flow-logs"],
