@@ -10,7 +10,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
-from migration import app_user
+from migration import app_user, runner
 from migration.app_user import ARCHIVE_USER, Right, ensure_app_user
 from tests.service.conftest import APP, APP_SECRET_ARN, APP_USER, CALLER, Secrets, rows, store_at
 from trading.database import connect
@@ -347,6 +347,29 @@ def test_who_may_read_can_stop_trades_as_the_threat_model_says(
         with pytest.raises(MySQLError, match="Lock wait timeout"):
             eve.execute(BOOK(**VALID))
     eve.execute(BOOK(**VALID))
+
+
+def test_who_has_a_password_can_stop_a_migration_until_the_runbook_ends_it(
+    eve: Cursor,
+    schema: Connection[Cursor],
+    address: Address,
+    secrets: Secrets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "_LOCK_TIMEOUT_SECONDS", 0)
+    eve.execute("SELECT GET_LOCK('trading.migrations', 0)")
+    with pytest.raises(runner.MigrationError, match="another run"):
+        runner.apply_migrations(schema, ())
+    with schema.cursor() as cursor:
+        cursor.execute("ALTER USER trade_app@'%' IDENTIFIED BY RANDOM PASSWORD")
+        cursor.execute("SELECT IS_USED_LOCK('trading.migrations')")
+        cursor.execute("KILL %s", cursor.fetchone())
+    with pytest.raises(MySQLError, match="Access denied"):
+        connect(address, APP)
+    assert runner.apply_migrations(schema, ()) == []
+    log_in = functools.partial(connect, address)
+    ensure_app_user(schema, secrets, APP_SECRET_ARN, log_in, username=APP_USER)
+    connect(address, APP).close()
 
 
 def test_a_right_that_a_release_no_longer_needs_is_revoked(
