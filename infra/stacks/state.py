@@ -15,6 +15,8 @@ def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: st
     """
     name = stack.node.id
     if not environment.remote_state:
+        # Terraform lets everybody on this machine read its files.
+        environment.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         LocalBackend(
             stack,
             path=str(environment.local_state_file(name)),

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,6 +56,11 @@ def test_every_stack_keeps_its_state_encrypted_in_its_region_under_both_locks(
         }
         for region, code in (("us-east-1", "useast1"), ("us-west-2", "uswest2"))
     }
+
+
+def test_no_other_user_of_the_machine_reads_a_state_in_files(tmp_path: Path) -> None:
+    synthesized(tmp_path, STATE="local", STATE_DIR=str(tmp_path / "own" / "state"))
+    assert stat.S_IMODE((tmp_path / "own" / "state").stat().st_mode) == 0o700
 
 
 def test_the_state_bucket_is_versioned_encrypted_private_and_takes_tls_alone(
