@@ -28,7 +28,7 @@ of one symbol. A slot of a position is held until its trade has committed.\
 
 def run(quick: bool) -> Section:
     """Measure what positions cost."""
-    rounds, requests, seconds = (3, 200, 1.0) if quick else (9, 500, 3.0)
+    rounds, requests, seconds = (3, 200, 1.0) if quick else (9, 500, 6.0)
     with ExitStack() as stack:
         rigs = {name: stack.enter_context(rig()) for name in ("with", "without")}
         stack.enter_context(
