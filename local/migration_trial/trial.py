@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import MySQLError
 
 from local.migration_trial.callers import Answered, Callers, longest_gap
 from local.migration_trial.probe import probe
 from local.migration_trial.rig import DATABASE, SCRATCH, Rig, Snapshot, rig
-from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
+from migration.runner import Migration, MigrationError, MoreRows, apply_migrations, load_migrations
 from service.tools.migration_verdicts import Measured, Verdict
 from shared.cli.errors import UserError
 
@@ -233,7 +235,7 @@ def measure(made: Rig, callers: Callers, migrations: tuple[Migration, ...], rows
     with made.connect(DATABASE) as connection, _disk_peak(made) as peak:
         began = time.monotonic()
         try:
-            apply_migrations(connection, migrations)
+            apply_all(connection, migrations)
         except MigrationError as error:
             failure = str(error)
         ended = time.monotonic()
@@ -247,6 +249,18 @@ def measure(made: Rig, callers: Callers, migrations: tuple[Migration, ...], rows
         errors=len(callers.errors(began)),
         failure=failure,
     )
+
+
+def apply_all(connection: Connection[Cursor], migrations: tuple[Migration, ...]) -> None:
+    """Apply migrations in as many deploys as their rows take.
+
+    Raises:
+        MigrationError: a migration failed.
+    """
+    while True:
+        with contextlib.suppress(MoreRows):
+            apply_migrations(connection, migrations)
+            return
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from local.migration_trial.rig import Rig
+from local.migration_trial.rig import SCRATCH, Rig
 from local.migration_trial.trial import (
     Version,
+    apply_all,
     check_killed_runners,
     pending,
     structural_verdicts,
@@ -24,6 +25,11 @@ from shared.cli.errors import UserError
 SERVICE = Path(__file__).resolve().parents[2] / "service"
 RELEASED = Version(SERVICE)
 ADD = "ALTER TABLE trades ADD COLUMN venue VARCHAR(8) NULL"
+FILL_IN = (
+    "-- repeat until no row changes\n"
+    "-- safe because no release reads the column\n"
+    "UPDATE trades SET venue = 'XNAS' WHERE venue IS NULL LIMIT 200"
+)
 REFUSE = (
     "CREATE TRIGGER trades_none BEFORE INSERT ON trades FOR EACH ROW "
     "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no trades today'"
@@ -89,6 +95,19 @@ def test_a_run_that_does_not_finish_what_a_killed_one_began_is_found(
     monkeypatch.setattr(runner, "_DONE_BEFORE", set())
     with pytest.raises(UserError, match="the next run says: 0099_add failed"):
         check_killed_runners(trial_rig, RELEASED.migrations, (change,))
+
+
+def test_rows_that_take_several_deploys_are_changed_to_the_last(
+    trial_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_BATCHES_SECONDS", -1)
+    trial_rig.migrate(SCRATCH, RELEASED.migrations)
+    trial_rig.fill(SCRATCH, 500)
+    added = (Migration("0098_add", ADD), Migration("0099_fill_in", FILL_IN))
+    with trial_rig.connect(SCRATCH) as connection, connection.cursor() as cursor:
+        apply_all(connection, (*RELEASED.migrations, *added))
+        cursor.execute("SELECT COUNT(*) FROM trades WHERE venue = 'XNAS'")
+        assert cursor.fetchone() == (500,)
 
 
 def test_a_statement_that_the_server_refuses_is_one_clear_error(trial_rig: Rig) -> None:

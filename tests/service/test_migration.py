@@ -23,7 +23,7 @@ from local.database_server import MySQLServer
 from migration import handler as migration_handler
 from migration import runner
 from migration.app_user import APP_RIGHTS, ARCHIVE_RIGHTS, ARCHIVE_USER, ensure_app_user
-from migration.runner import Migration, MigrationError, apply_migrations, load_migrations
+from migration.runner import Migration, MigrationError, MoreRows, apply_migrations, load_migrations
 from tests.service.conftest import (
     ADMIN,
     APP,
@@ -350,7 +350,7 @@ def test_batches_that_outlast_a_deploy_are_continued_by_the_next(
 ) -> None:
     monkeypatch.setattr(runner, "_BATCHES_SECONDS", -1)
     for left in (30, 20, 10, 0):
-        with pytest.raises(MigrationError, match="0002_batches still has rows to change"):
+        with pytest.raises(MoreRows, match="0002_batches still has rows to change"):
             apply_migrations(forty, (ONE, BATCHES))
         assert rows(forty, "SELECT COUNT(*) FROM one WHERE id = 1") == [(left,)]
     assert apply_migrations(forty, (ONE, BATCHES)) == ["0002_batches"]

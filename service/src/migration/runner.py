@@ -64,6 +64,10 @@ class MigrationError(Exception):
     """The migrations cannot continue. The text says which file is the problem and why."""
 
 
+class MoreRows(MigrationError):
+    """The rows of a migration take longer than one deploy has. The next deploy goes on."""
+
+
 @dataclass(frozen=True)
 class Migration:
     """One file with one statement, because MySQL cannot roll back half a file of DDL."""
@@ -107,6 +111,7 @@ def apply_migrations(
     Raises:
         MigrationError: an applied file was changed, a statement failed (earlier files stay
             applied), a statement or another runner still runs.
+        MoreRows: the migrations are not done; run again.
         pymysql.err.MySQLError: the connection broke; run again.
     """
     with connection.cursor() as cursor:
@@ -181,7 +186,7 @@ def _run_in_batches(cursor: Cursor, migration: Migration) -> None:
     while small < _SMALL_BATCHES and (changed := _run_in_tries(cursor, migration.statement)):
         small = small + 1 if changed < full else 0
         if time.monotonic() > deadline:
-            raise MigrationError(
+            raise MoreRows(
                 f"{migration.name} still has rows to change; deploy again: that deploy goes on"
             )
         time.sleep(_BATCH_PAUSE_SECONDS)
