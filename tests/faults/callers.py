@@ -14,7 +14,7 @@ from typing import Literal
 
 from tests.faults.function import Function
 from trading.fields import quantity
-from trading_client import Client, Request, Response, is_replay
+from trading_client import ApiError, Client, Request, Response, is_replay
 from trading_client.operations import Batch
 
 _SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "META", "MSFT", "NVDA", "TSLA")
@@ -254,6 +254,11 @@ class _Caller:
         try:
             found = self._api.find_trade(client_order_id=order.key)
         except _GivenUp:
+            return
+        except ApiError as error:
+            # A read that took too long is not repeated, and changes nothing.
+            if error.code != "READ_TIMED_OUT":
+                raise
             return
         trade_id = self._ledger.acknowledged[order.key]
         if found["trade_id"] != trade_id:
