@@ -18,10 +18,7 @@ from benchmarks.scale import rate
 from local.triggers import without_triggers
 
 _POSITIONS = ("%_position",)
-_RULES = (
-    *("trades_booked", "trades_voided", "trades_status_%", "%_clock", "%_complete", "%_zone"),
-    "%_given_up",
-)
+_RULES = ("%_rules", "%_given_up")
 _ALL = ("%",)
 _WARM_UP = 300
 _ENVIRONMENTS = 8

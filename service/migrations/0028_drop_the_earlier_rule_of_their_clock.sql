@@ -1,0 +1,2 @@
+-- safe because 0024 holds the rule
+DROP TRIGGER IF EXISTS trades_booked_clock

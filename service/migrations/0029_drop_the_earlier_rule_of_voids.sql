@@ -1,0 +1,2 @@
+-- safe because 0025 holds the rule
+DROP TRIGGER IF EXISTS trades_voided
