@@ -288,7 +288,7 @@ test-faults: setup ## Book 50,000 trades while 200 faults strike (FAULTS=full|sm
 	@FAULTS=$(or $(FAULTS),full) $(PY) -m pytest --quiet --capture=no tests/faults
 
 .PHONY: test-mistakes
-test-mistakes: setup need-cdktf ## Make more than 100 mistakes of operators, and count what they cost (ARGS=files, MISTAKES=write)
+test-mistakes: setup need-cdktf need-checks ## Make more than 100 mistakes of operators, and count what they cost (ARGS=files, MISTAKES=write)
 	@MISTAKES=$(or $(MISTAKES),full) $(PY) -m pytest --quiet --numprocesses=2 $(or $(ARGS),tests/mistakes)
 
 .PHONY: format

@@ -6,9 +6,10 @@ import math
 import random
 import threading
 import time
+from http import HTTPStatus
 
 from tests.faults.function import Function
-from trading_client import ApiError, Client
+from trading_client import ApiError, Client, Request, Response
 
 _PAUSE_SECONDS = 0.1
 _MOST_EVENTS = 200
@@ -21,7 +22,8 @@ class Follower:
     """Polls the feed all the time, sometimes from a reader and sometimes from the writer."""
 
     def __init__(self, function: Function, seed: int) -> None:
-        self._api = Client("", transport=function.send, patience_seconds=math.inf)
+        self._function = function
+        self._api = Client("", transport=self._carry, patience_seconds=math.inf)
         self._random = random.Random(f"{seed} follower")
         self._cursor: str | None = None
         self._ended = threading.Event()
@@ -44,9 +46,18 @@ class Follower:
             while not self._ended.is_set():
                 if not self._poll():
                     time.sleep(self._random.uniform(0, 2 * _PAUSE_SECONDS))
+        except _Ended:
+            pass
         except Exception as error:
             self.problems.append(f"the follower ended with {error!r}")
             raise
+
+    def _carry(self, request: Request) -> Response:
+        """Send a request once. At the end, an answer that would be asked for again ends all."""
+        response = self._function.send(request)
+        if self._ended.is_set() and response.status != HTTPStatus.OK:
+            raise _Ended
+        return response
 
     def _poll(self) -> bool:
         """Ask once, and keep what is new. Return whether there was anything."""
@@ -64,3 +75,7 @@ class Follower:
         self._cursor = page["next_cursor"]
         self.seen += [(event["kind"], event["trade"]["trade_id"]) for event in page["events"]]
         return bool(page["events"])
+
+
+class _Ended(Exception):
+    """The follower is told to end while no server answers."""
