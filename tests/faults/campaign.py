@@ -56,7 +56,7 @@ class Size:
 
 SIZES = {
     "small": Size(rounds=1, trades=0, callers=8, pause_seconds=0.05),
-    "full": Size(rounds=12, trades=50_000, callers=24, pause_seconds=0.15),
+    "full": Size(rounds=12, trades=50_000, callers=24, pause_seconds=0.6),
 }
 
 

@@ -45,7 +45,7 @@ ADMIN = Credentials("platform_admin", "admin-password")
 _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.02
 # The file that holds all tables ends here: InnoDB then answers as if the disk were full.
-_DISK_MEGABYTES = 128
+_DISK_MEGABYTES = 256
 # How many rows of a page each are inserted per statement, until not even one fits.
 _BALLAST_ROWS = (512, 128, 32, 8, 2, 1)
 
