@@ -92,6 +92,7 @@ class Emulator:
         return found
 
     def _accepts(self) -> bool:
+        assert self.process is None or self.process.poll() is None, f"it ended: see {self.log}"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
