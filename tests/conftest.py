@@ -49,6 +49,7 @@ _FILES = {
 _SLOW = (
     "tests/platform",
     "tests/certify/test_certificate.py::test_names_are_judged_as_long_as_aws_gets_them",
+    "tests/certify/test_certificate.py::test_the_page_is_the_certificate_of_the_code",
     "tests/certify/test_certificate.py::test_nothing_of_all_profiles_and_of_the_service_is_refused",
     "tests/infra/test_apply.py",
     "tests/infra/test_consumers.py::test_an_apply_warns_of_the_services_whose_values_it_changes",
