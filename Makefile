@@ -217,7 +217,7 @@ drift: tools ## Compare AWS, Terraform's state, the contract and the service; sa
 	@status=0; $(PY) -m infra.commands.drift || status=$$?; $(PY) -m service.deploy.drift || status=$$?; exit $$status
 
 .PHONY: check
-check: .venv/.installed ## Lint and test both halves in about a minute: run it before each commit
+check: .venv/.installed ## Lint and test both halves in three quarters of a minute: run it before each commit
 	@local/prerequisites.sh node
 	@$(MAKE) --silent lint-python lint-template lint-migrations
 	@# Pure tests never wait, and every further process imports everything again. All tests of the
