@@ -134,7 +134,10 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
         f"fetch('{emulator.url}/?{PARAMETERS}by-fetch').then(a => a.text())"
         ".then(text => window.read = text, error => window.read = 'refused: ' + error)</script>"
     )
-    handler = functools.partial(Silent, directory=str(site))
+    # From the first connection on: a browser keeps spare ones, and asks on them later.
+    handler = functools.partial(
+        Silent, directory=str(site), to=f"{emulator.url}/?{PARAMETERS}by-redirect"
+    )
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
         browser(tmp_path / "profile") as page,
@@ -146,7 +149,6 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
             assert read.startswith("refused: ")
             page.wait_for("window.loads >= 2 && window.images === 3")
         # Nobody typed this address, but the browser says so: of the page that redirects to it.
-        handler.keywords["to"] = f"{emulator.url}/?{PARAMETERS}by-redirect"
         page.open(f"http://localhost:{server.server_port}/away")
         page.wait_for("document.body?.innerText.includes('needs a signature')")
         page.open(f"{emulator.url}/_ministack/health")

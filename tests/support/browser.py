@@ -68,7 +68,9 @@ class Page:
         """Wait until a JavaScript expression is true, and give its value."""
         deadline = time.monotonic() + _SECONDS
         while not (value := self.evaluate(expression)):
-            assert time.monotonic() < deadline, f"waited {_SECONDS} s for {expression}"
+            if time.monotonic() > deadline:
+                shown = self.evaluate("`${location}: ${document.body?.innerText}`")
+                raise AssertionError(f"waited {_SECONDS} s for {expression} on {shown[:500]}")
             time.sleep(0.1)
         return value
 
