@@ -339,7 +339,7 @@ lint-infra: tools .venv-checks/.installed
 		$(PY) -m infra.commands.scan tests/infra/environments/*.toml
 
 .PHONY: bench
-bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure the service and its peers in a quarter of an hour (ARGS=names of some)
+bench: setup .venv-bench/.installed .venv-load/.installed build-service ## Measure the service and its peers in half an hour (ARGS=names of some)
 	@PYTHONPATH=service/src $(PY) -m benchmarks $(ARGS)
 
 .PHONY: bench-quick

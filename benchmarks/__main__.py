@@ -1,6 +1,7 @@
 """Runs the benchmarks: `python -m benchmarks [--quick] [name ...]`.
 
-A full run of all benchmarks writes docs/explanation/performance.md. Any other run only prints.
+A full run writes the results of each benchmark into docs/explanation/performance.md when the
+benchmark ends, so that none is lost if a later one fails. A quick run only prints.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import time
 
 from benchmarks import machine, report
 from benchmarks.measure import Section, progress
-from benchmarks.report import Results
 from shared.cli.errors import exit_code
 
 # Modules with a function `run(quick)` that returns their section of the report.
@@ -30,12 +30,12 @@ def main() -> None:
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"there is no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
-    sections = [_run(name, arguments.quick) for name in arguments.names or BENCHMARKS]
-    results = Results(machine.describe(), sections)
+    sections = []
+    for name in arguments.names or BENCHMARKS:
+        sections.append(_run(name, arguments.quick))
+        if not arguments.quick:
+            report.keep(name, sections[-1], machine.describe(), BENCHMARKS)
     print(report.summary(sections))
-    if not arguments.quick and not arguments.names:
-        report.save(results)
-        report.write(results)
 
 
 def _run(name: str, quick: bool) -> Section:
@@ -44,7 +44,6 @@ def _run(name: str, quick: bool) -> Section:
     section: Section = importlib.import_module(f"benchmarks.{name}").run(quick)
     progress(f"== {name} took {time.monotonic() - started:.0f} s")
     if section.targets:
-        # Print now: the next benchmark may fail.
         progress(report.summary([section]))
     return section
 

@@ -44,7 +44,8 @@ _REASON = (
     "Done: no boto3 (220 ms less), compiled files in the package (160 ms less). Most of the "
     "rest above pymysql is Powertools: its resolver for API Gateway imports those for other "
     "services, and asyncio. Tried and rejected: loading it without them saves 13 ms, but "
-    "needs a package assembled by hand."
+    "needs a package assembled by hand. Named tuples instead of the 28 data classes would save up "
+    "to 10 ms, but they have neither base classes nor checks of their own."
 )
 
 

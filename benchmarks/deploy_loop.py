@@ -39,9 +39,9 @@ _UP: _Steps = (
     ("addresses", "$ never"),
 )
 _INFRA: _Steps = (
-    ("checks, start of Python, nothing to synthesize or initialize", r"==> .* terraform apply"),
+    ("checks, start of Python, nothing to synthesize or initialize", r"==> .* terraform plan"),
     ("start of Terraform and of its provider", r".*(Reading\.\.\.|Refreshing state)"),
-    ("refresh, nothing to apply", r".*No changes\."),
+    ("refresh, nothing to change", r".*No changes\."),
     ("end", "$ never"),
 )
 _SERVICE: _Steps = (

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from datetime import UTC, datetime
 from pathlib import Path
 
 from local.database_server import version
@@ -11,7 +10,6 @@ from local.database_server import version
 def describe() -> dict[str, str]:
     """What readers need to compare the figures with their own."""
     return {
-        "Date": f"{datetime.now(UTC):%Y-%m-%d}",
         "Processor": f"{_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "Memory": f"{int(_line('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
         "System": f"{platform.system()} {platform.release()}",

@@ -10,7 +10,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
@@ -84,13 +85,14 @@ class Bars:
 
 @dataclass(frozen=True)
 class Section:
-    """The results of one benchmark; `text` says what was measured and how."""
+    """The results of one benchmark; `text` says what was measured and how, on `date`."""
 
     title: str
     text: str
     targets: Sequence[Target] = ()
     tables: Sequence[Table] = ()
     charts: Sequence[Bars] = ()
+    date: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def in_turn(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

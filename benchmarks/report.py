@@ -1,11 +1,11 @@
-"""Write docs/explanation/performance.md and its chart from the results of a full run."""
+"""Keep the results of full runs, and write docs/explanation/performance.md and its chart."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,35 +22,44 @@ CHART = ROOT / "docs" / "explanation" / "performance.svg"
 _INTRODUCTION = """\
 # Performance
 
-`make bench` writes this page, in one run on one machine. `make bench-quick` prints a rough version
-in under three minutes. Several rounds measure the contenders in alternating order. A figure is the
-median of its rounds, with the lowest and the highest in parentheses.
+`make bench` writes this page, from runs on one machine. `make bench ARGS=cold` measures one section
+again. `make bench-quick` prints a rough version in under three minutes. Several rounds measure the
+contenders in alternating order. A figure is the median of its rounds, with the lowest and the
+highest in parentheses. A target compares figures of one run.
 """
 
 
 @dataclass(frozen=True)
 class Results:
-    """One run: the machine, and the results of each benchmark."""
+    """The machine, and the results of each benchmark by its name, in the order of the page."""
 
     machine: Mapping[str, str]
-    sections: Sequence[Section]
+    sections: Mapping[str, Section]
 
 
-def save(results: Results) -> None:
-    """Keep the results of a full run."""
+def keep(name: str, section: Section, machine: Mapping[str, str], names: Sequence[str]) -> None:
+    """Keep the results of one benchmark beside those of the others of `names`, and write the page.
+
+    Results of another machine go: figures of two machines do not compare.
+    """
+    kept = load()
+    found = {**(kept.sections if kept.machine == machine else {}), name: section}
+    results = Results(machine, {each: found[each] for each in names if each in found})
     RESULTS.write_text(json.dumps(dataclasses.asdict(results), indent=1) + "\n")
+    write(results)
 
 
 def load() -> Results:
-    """The results that were saved last."""
+    """The results that were kept last."""
     document = json.loads(RESULTS.read_text())
-    return Results(document["machine"], [_section(found) for found in document["sections"]])
+    sections = {name: _section(found) for name, found in document["sections"].items()}
+    return Results(document["machine"], sections)
 
 
 def write(results: Results) -> None:
     """Write the page and its chart."""
     DOCUMENT.write_text(page(results))
-    CHART.write_text(picture(results.sections))
+    CHART.write_text(picture(results.sections.values()))
 
 
 def summary(sections: Sequence[Section]) -> str:
@@ -63,22 +72,23 @@ def summary(sections: Sequence[Section]) -> str:
 
 def page(results: Results) -> str:
     """The page in Markdown."""
+    sections = results.sections.values()
     parts = [
         _INTRODUCTION,
         _markdown(["Machine", ""], list(results.machine.items())),
         "## Targets\n",
-        _markdown(_HEADING, [_cells(t) for section in results.sections for t in section.targets]),
-        *(f"Not met: **{names}**. {why}\n" for why, names in _missed(results.sections).items()),
+        _markdown(_HEADING, [_cells(t) for section in sections for t in section.targets]),
+        *(f"Not met: **{names}**. {why}\n" for why, names in _missed(sections).items()),
         "![Medians, with the lowest and the highest round](performance.svg)\n",
     ]
-    for section in results.sections:
-        parts += [f"## {section.title}\n", f"{section.text}\n"]
+    for section in sections:
+        parts += [f"## {section.title}\n", f"Measured on {section.date}. {section.text}\n"]
         for found in section.tables:
             parts += [f"{found.title}:\n", _markdown(found.heading, found.rows)]
     return "\n".join(parts)
 
 
-def picture(sections: Sequence[Section]) -> str:
+def picture(sections: Iterable[Section]) -> str:
     """All charts as one SVG file."""
     charts = [
         {
@@ -118,7 +128,7 @@ def _cells(target: Target) -> tuple[str, ...]:
     )
 
 
-def _missed(sections: Sequence[Section]) -> dict[str, str]:
+def _missed(sections: Iterable[Section]) -> dict[str, str]:
     """The names of the missed targets, by reason."""
     names: dict[str, list[str]] = {}
     for target in (target for section in sections for target in section.targets):
@@ -136,6 +146,7 @@ def _section(found: Mapping[str, Any]) -> Section:
     return Section(
         title=found["title"],
         text=found["text"],
+        date=found["date"],
         targets=[_target(target) for target in found["targets"]],
         tables=[Table(**each) for each in found["tables"]],
         charts=[

@@ -186,14 +186,20 @@ def test_the_page_is_made_of_saved_results_and_says_what_is_missed(
     table = Table("A table", ("a", "b"), [("1", "2")])
     chart = Bars("A chart", "ms", [("this service", Spread.of([1, 2])), ("peer", Spread.of([4]))])
     section = Section("Title", "Text.", [RATIO, DIFFERENCE, ABSOLUTE], [table], [chart])
-    results = Results({"Processor": "fast"}, [section])
-    report.save(results)
-    report.write(report.load())
+    names = ("first", "second")
+    machine = {"Processor": "fast"}
+    (tmp_path / "RESULTS").write_text('{"machine": {}, "sections": {}}')
+    report.keep("first", Section("Of another machine", ""), {"Processor": "slow"}, names)
+    report.keep("second", section, machine, names)
     page = (tmp_path / "DOCUMENT").read_text()
-    assert page == report.page(results)
     for text in ("| Processor | fast |", "## Title", "| 1 | 2 |", "**ratio**. slow", "3.00 x"):
         assert text in page
-    assert "not met: absolute: large" in report.summary(results.sections)
-    assert "difference:" not in report.summary(results.sections)
+    assert "Of another machine" not in page
+    assert "not met: absolute: large" in report.summary([section])
+    assert "difference:" not in report.summary([section])
+    earlier = Section("Earlier", "", date="2026-01-31")
+    report.keep("first", earlier, machine, names)
+    assert report.load() == Results(machine, {"first": earlier, "second": section})
+    assert page != (tmp_path / "DOCUMENT").read_text() == report.page(report.load())
     drawn = ElementTree.parse(tmp_path / "CHART")
     assert "A chart" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
