@@ -274,9 +274,13 @@ class Position(TypedDict):
 
 
 class Positions(TypedDict):
-    """The object `Positions` of the API."""
+    """The object `Positions` of the API.
+
+    next_cursor: Leads to the next page; absent on the last one.
+    """
 
     positions: list[Position]
+    next_cursor: NotRequired[str]
 
 
 class Problem(TypedDict):
@@ -573,19 +577,56 @@ class Operations(ABC):
                 time.sleep(pause_seconds)
 
     def list_positions(
-        self, *, symbol: str | None = None, consistent: bool | None = None
+        self,
+        *,
+        symbol: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool | None = None,
     ) -> Positions:
         """The net quantity of each symbol: bought minus sold, without void trades.
 
         Args:
             symbol: The instrument.
+            limit: The most positions that a page may have.
+            cursor: `next_cursor` of the page before: the page begins after it.
             consistent: Read from the writer: the answer includes every trade booked before this
                 request.
         """
         return cast(
             "Positions",
-            self.call("GET", "/positions", query={"symbol": symbol, "consistent": consistent}),
+            self.call(
+                "GET",
+                "/positions",
+                query={
+                    "symbol": symbol,
+                    "limit": limit,
+                    "cursor": cursor,
+                    "consistent": consistent,
+                },
+            ),
         )
+
+    def iter_positions(
+        self, *, symbol: str | None = None, limit: int | None = None, consistent: bool | None = None
+    ) -> Iterator[Position]:
+        """Go through all pages of `list_positions`.
+
+        Args:
+            symbol: The instrument.
+            limit: The most positions that a page may have.
+            consistent: Read from the writer: the answer includes every trade booked before this
+                request.
+        """
+        cursor: str | None = None
+        while True:
+            page = self.list_positions(
+                symbol=symbol, limit=limit, consistent=consistent, cursor=cursor
+            )
+            yield from page["positions"]
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
 
     def health(self) -> HealthAnswer:
         """Whether the service runs."""

@@ -255,7 +255,7 @@ def _list_positions() -> dict[str, Any]:
         "summary": "The net quantity of each symbol: bought minus sold, without void trades.",
         "parameters": _query(fields.LIST_POSITIONS),
         "responses": {
-            "200": _json("The positions, by symbol.", _reference("Positions")),
+            "200": _json("A page of positions, by symbol.", _reference("Positions")),
             **_problems(InvalidParameter, ReadTimedOut, DatabaseUnavailable),
         },
     }
@@ -398,18 +398,19 @@ def _trade_schema() -> dict[str, Any]:
 
 
 def _page_schema() -> dict[str, Any]:
+    cursor = fields.LIST_TRADES["cursor"]
+    return _page("trades", fields.MAX_PAGE, _reference("Trade"), cursor)
+
+
+def _page(name: str, maximum: int, item: dict[str, Any], cursor: Field) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["trades"],
+        "required": [name],
         "properties": {
-            "trades": {
-                "type": "array",
-                "maxItems": fields.MAX_PAGE,
-                "items": _reference("Trade"),
-            },
+            name: {"type": "array", "maxItems": maximum, "items": item},
             "next_cursor": {
-                **_plain(fields.LIST_TRADES["cursor"]),
+                **_plain(cursor),
                 "description": "Leads to the next page; absent on the last one.",
             },
         },
@@ -456,7 +457,7 @@ def _positions_schema() -> dict[str, Any]:
             "exact_quantity": {**exact, "description": "The same, always as a string."},
         }
     )
-    return _object({"positions": {"type": "array", "items": position}})
+    return _page("positions", fields.MAX_POSITIONS, position, fields.LIST_POSITIONS["cursor"])
 
 
 def _problem_schema() -> dict[str, Any]:

@@ -386,6 +386,20 @@ def test_positions_are_shown_by_symbol(call: Call) -> None:
     assert document == {"positions": [msft]}
 
 
+def test_positions_are_shown_page_by_page(call: Call) -> None:
+    symbols = ["A", "A-B", "A.B", "B", "BRK.B"]
+    for symbol in symbols[::-1]:
+        book(call, f'{{"symbol":"{symbol}","quantity":1}}')
+    pages: list[list[str]] = []
+    cursor: list[str] | None = None
+    while cursor != [None]:
+        query = {"limit": ["2"]} | ({"cursor": cursor} if cursor else {})
+        _, page, _ = call(method="GET", path="/positions", query=query)
+        pages.append([position["symbol"] for position in page["positions"]])
+        cursor = [page.get("next_cursor")]
+    assert pages == [["A", "A-B"], ["A.B", "B"], ["BRK.B"]]
+
+
 @pytest.mark.parametrize(
     ("sent", "answered", "position"),
     [

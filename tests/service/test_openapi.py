@@ -68,6 +68,7 @@ def test_every_problem_has_a_code_of_its_own_that_is_documented() -> None:
         *fields.FILTERS,
         *fields.BATCH,
         *fields.LIST_EVENTS,
+        *fields.LIST_POSITIONS,
         *fields.OUTCOMES,
         *DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
         *(f"{method} {path}" for method, path in sorted(operations())),

@@ -218,6 +218,8 @@ def test_all_pages_are_read(client: Client) -> None:
     booked = [client.book(ORDER)["trade_id"] for _ in range(5)]
     assert [each["trade_id"] for each in client.iter_trades(limit=2)] == booked[::-1]
     assert not list(client.iter_trades(symbol="MSFT"))
+    client.book({**ORDER, "symbol": "MSFT"})
+    assert [each["symbol"] for each in client.iter_positions(limit=1)] == ["AAPL", "MSFT"]
 
 
 def test_a_batch_is_booked_and_a_refused_one_says_what_is_wrong(client: Client) -> None:

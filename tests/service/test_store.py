@@ -158,8 +158,19 @@ def test_every_list_and_position_reads_few_rows_of_indexes_alone(
         assert all("Using index" in step["Extra"] for step in searches), wanted
         assert not any("filesort" in step["Extra"] for step in searches), wanted
         assert rows_read(stocked, statement) <= MOST_READ < STOCK, wanted
-    for symbol in (None, "AAPL"):
-        assert rows_read(stocked, positions_statement(symbol)) <= 4 * SLOTS
+    for symbol, after in itertools.product((None, "AAPL"), (None, "AAA")):
+        assert rows_read(stocked, positions_statement(symbol, after, PAGE)) <= 4 * SLOTS
+
+
+def test_a_page_of_positions_reads_no_others(schema: Connection[Cursor]) -> None:
+    with schema.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO positions (symbol, slot, quantity) VALUES (%s, 1, 1)",
+            [(f"S{number:05}",) for number in range(STOCK)],
+        )
+    rows(schema, "ANALYZE TABLE positions")
+    for after in (None, f"S{STOCK // 2:05}"):
+        assert rows_read(schema, positions_statement(None, after, PAGE)) <= 2 * PAGE
 
 
 @pytest.fixture
@@ -228,6 +239,11 @@ def test_a_void_by_a_release_that_recorded_less_is_read(
     assert found == dataclasses.replace(trade(1), void=Void(NOON, Caller("", None, "bob")))
 
 
+def positions(store: TradeStore, symbol: str | None = None) -> list[Position]:
+    """The positions of a small book."""
+    return store.positions(symbol, after=None, limit=PAGE, consistent=True)
+
+
 def test_positions_are_bought_less_sold_without_void_trades(
     schema: Connection[Cursor], address: Address
 ) -> None:
@@ -239,12 +255,12 @@ def test_positions_are_bought_less_sold_without_void_trades(
     store.add(trade(5, symbol="IBM"))
     for number in (3, 5):
         store.void(trade(number).trade_id, BY_BOB, within=None)
-    assert store.positions(None, consistent=True) == [
+    assert positions(store) == [
         Position("AAPL", Decimal(70)),
         Position("MSFT", Decimal(-7)),
     ]
-    assert store.positions("MSFT", consistent=True) == [Position("MSFT", Decimal(-7))]
-    assert store.positions("NONE", consistent=True) == []
+    assert positions(store, "MSFT") == [Position("MSFT", Decimal(-7))]
+    assert positions(store, "NONE") == []
 
 
 def test_positions_of_any_size_are_exact(schema: Connection[Cursor], address: Address) -> None:
@@ -254,7 +270,7 @@ def test_positions_of_any_size_are_exact(schema: Connection[Cursor], address: Ad
             "principal) VALUES (%s, NOW(6), 'SUCCESS', 'AAPL', 'BUY', 9223372036854775807, '', '')",
             [(number,) for number in range(3)],
         )
-    (position,) = store_of(address).positions(None, consistent=True)
+    (position,) = positions(store_of(address))
     assert position.quantity == 3 * 9223372036854775807
 
 
@@ -267,7 +283,7 @@ def test_fractions_are_exact_in_trades_and_positions(
         store.add(kept)
         assert store.find(kept.trade_id, consistent=True) == kept
     store.add(trade(9, quantity=Decimal("0.3"), side=SELL))
-    (position,) = store.positions(None, consistent=True)
+    (position,) = positions(store)
     assert position.quantity == Decimal("1999999999.999999999")
 
 
@@ -293,7 +309,7 @@ def test_a_repair_by_the_owner_moves_positions_along(
     with schema.cursor() as cursor:
         cursor.execute("UPDATE trades SET symbol = 'MSFT', side = 'SELL' WHERE trade_id LIKE '%1'")
         cursor.execute("DELETE FROM trades WHERE trade_id LIKE '%2'")
-    assert store.positions(None, consistent=True) == [
+    assert positions(store) == [
         Position("AAPL", Decimal(10)),
         Position("MSFT", Decimal(-10)),
     ]
@@ -331,9 +347,9 @@ def test_reads_go_to_the_reader_and_a_trade_that_it_lacks_to_the_writer(
         mine = trade(1, client_order_id="key")
         store.add(mine)
         assert store.page(ALL, after=None, limit=5, consistent=False) == []
-        assert store.positions(None, consistent=False) == []
+        assert store.positions(None, after=None, limit=PAGE, consistent=False) == []
         assert store.page(ALL, after=None, limit=5, consistent=True) == [mine]
-        assert store.positions(None, consistent=True) == [Position("AAPL", Decimal(100))]
+        assert positions(store) == [Position("AAPL", Decimal(100))]
         assert store.find(mine.trade_id, consistent=False) == mine
         assert store.find_by_client_order_id(CALLER, "key", consistent=False) == mine
         cursor.execute("DROP DATABASE behind")

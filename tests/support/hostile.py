@@ -287,8 +287,8 @@ QUERIES = {
     **fields.LIST_POSITIONS,
 }
 PARAMETERS = tuple(QUERIES)
-# Cursors of the feed: the start, and places that no book has.
-_PLACES = ("0", "1", "9" * 18, "7-019C11B5A0F83D1E5B7C9A2F40")
+# Cursors of the feed, such as its start and places that no book has, and one of the positions.
+_PLACES = ("0", "1", "9" * 18, "7-019C11B5A0F83D1E5B7C9A2F40", "AAPL")
 MORE_GOOD_VALUES: Mapping[str, Sequence[str]] = {
     "symbol": ("BRK.B",),
     "status": ("VOID",),

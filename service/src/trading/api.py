@@ -208,10 +208,22 @@ def list_events() -> Response[str]:
 
 @app.get("/positions")
 def list_positions() -> Response[str]:
-    """The net quantity of each symbol."""
+    """The net quantity of each symbol, page by page."""
     query = _query(fields.LIST_POSITIONS)
-    positions = _store().positions(query["symbol"], consistent=query["consistent"])
-    return _answer({"positions": [_position_document(position) for position in positions]})
+    limit = query["limit"]
+    # One more position than wanted shows whether there is another page.
+    positions = _store().positions(
+        query["symbol"],
+        after=query["cursor"],
+        limit=limit + 1,
+        consistent=query["consistent"],
+    )
+    document: dict[str, Any] = {
+        "positions": [_position_document(position) for position in positions[:limit]]
+    }
+    if len(positions) > limit:
+        document["next_cursor"] = positions[limit - 1].symbol
+    return _answer(document)
 
 
 @app.get("/health")

@@ -423,4 +423,19 @@ LIST_EVENTS: Mapping[str, Field] = {
     ),
     "consistent": _CONSISTENT,
 }
-LIST_POSITIONS: Mapping[str, Field] = {"symbol": SYMBOL, "consistent": _CONSISTENT}
+# Lambda answers with at most 6 MB, and the longest position takes 200 bytes.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_POSITIONS = 10_000
+LIST_POSITIONS: Mapping[str, Field] = {
+    "symbol": SYMBOL,
+    "limit": Whole(
+        "The most positions that a page may have.",
+        default=MAX_POSITIONS,
+        minimum=1,
+        maximum=MAX_POSITIONS,
+    ),
+    "cursor": dataclasses.replace(
+        SYMBOL, description="`next_cursor` of the page before: the page begins after it."
+    ),
+    "consistent": _CONSISTENT,
+}

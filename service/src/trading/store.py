@@ -101,7 +101,8 @@ _VOID_TRADE = (
 _SELECT_POSITIONS = (
     "SELECT symbol, SUM(quantity) FROM positions WHERE {where} GROUP BY symbol "
     "HAVING SUM(quantity) <> 0 OR EXISTS (SELECT 1 FROM trades WHERE "
-    "trades.symbol = positions.symbol AND side IN (%s, %s) AND status = %s) ORDER BY symbol"
+    "trades.symbol = positions.symbol AND side IN (%s, %s) AND status = %s) "
+    "ORDER BY symbol LIMIT %s"
 )
 # Every other filter compares its own column: `symbol = %s`.
 _CONDITIONS = {"since": "created_at >= %s", "before": "created_at < %s"}
@@ -236,14 +237,16 @@ class TradeStore:
         self._writer.run(lambda cursor: cursor.execute(statement, values), self._deadline)
         return self._written(_BY_ID, (trade_id,))
 
-    def positions(self, symbol: str | None, *, consistent: bool) -> list[Position]:
-        """The positions of all symbols, or of one.
+    def positions(
+        self, symbol: str | None, *, after: str | None, limit: int, consistent: bool
+    ) -> list[Position]:
+        """The positions of all symbols, or of one, by symbol; at most `limit` after a symbol.
 
         Raises:
             ReadTimedOut: the read took too long.
             DatabaseUnavailable: the database did not answer in time.
         """
-        rows = self._fetch(positions_statement(symbol), consistent)
+        rows = self._fetch(positions_statement(symbol, after, limit), consistent)
         return [Position(symbol, quantity) for symbol, quantity in rows]
 
     def entries(self, first: int, limit: int, *, consistent: bool) -> list[Entry]:
@@ -355,10 +358,13 @@ def entries_statement(first: int, limit: int) -> Statement:
     return _SELECT_ENTRIES, (first, limit)
 
 
-def positions_statement(symbol: str | None) -> Statement:
-    """Selects symbol and position, of one symbol or of all."""
-    where, values = ("TRUE", []) if symbol is None else ("symbol = %s", [symbol])
-    return _SELECT_POSITIONS.format(where=where), [*values, *_CHOICES["side"], SUCCESS]
+def positions_statement(symbol: str | None, after: str | None, limit: int) -> Statement:
+    """Selects symbol and position, of one symbol or of all, that come after a symbol."""
+    given = {"symbol = %s": symbol, "symbol > %s": after}
+    conditions = [condition for condition, value in given.items() if value is not None]
+    values = [value for value in given.values() if value is not None]
+    where = " AND ".join(["TRUE", *conditions])
+    return _SELECT_POSITIONS.format(where=where), [*values, *_CHOICES["side"], SUCCESS, limit]
 
 
 def _trade(row: tuple[Any, ...]) -> Trade:
