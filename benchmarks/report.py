@@ -57,9 +57,10 @@ def load() -> Results:
 
 
 def write(results: Results) -> None:
-    """Write the page and its chart."""
+    """Write the page, and its chart if there is something to draw."""
     DOCUMENT.write_text(page(results))
-    CHART.write_text(picture(results.sections.values()))
+    if any(section.charts for section in results.sections.values()):
+        CHART.write_text(picture(results.sections.values()))
 
 
 def summary(sections: Sequence[Section]) -> str:
