@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from benchmarks.functions import SERVICE
@@ -30,7 +32,7 @@ def run(quick: bool) -> Section:
         stack.enter_context(without_triggers(stack.enter_context(without.connect()), _EVENTS))
         one, two = (stack.enter_context(each.function(SERVICE)) for each in (here, without))
         found = times(one, two, rounds, requests)
-        pages = {size: _pages(here, one, size, rounds) for size in sizes}
+    pages = _pages(sizes, rounds)
     posts = [Spread.of(each) for each in found]
     few, many = sizes
     return Section(
@@ -56,17 +58,33 @@ def run(quick: bool) -> Section:
     )
 
 
-def _pages(here: Rig, environment: ExecutionEnvironment, size: int, rounds: int) -> Spread:
-    """The milliseconds of a page at the end of a feed of at least so many events."""
+def _pages(sizes: Sequence[int], rounds: int) -> dict[int, Spread]:
+    """The milliseconds of a page at the end of a feed of at least so many events, by that number.
+
+    Feeds of different length take turns.
+    """
+    with ExitStack() as stack:
+        rigs = {size: stack.enter_context(rig()) for size in sizes}
+        environments = {size: stack.enter_context(rigs[size].function(SERVICE)) for size in sizes}
+        events = {size: _last_page(rigs[size], environments[size], size) for size in sizes}
+        for each in rigs.values():
+            each.settle()
+        found = in_turn(
+            {f"{size:,} events": partial(_p50, environments[size], events[size]) for size in sizes},
+            rounds,
+        )
+    return {size: Spread.of(each) for size, each in zip(sizes, found.values(), strict=True)}
+
+
+def _last_page(here: Rig, environment: ExecutionEnvironment, size: int) -> dict[str, Any]:
+    """Fill a feed, and return the event that asks for its last page."""
     while (last := _last(here)) < size:
         environment.invoke(post_trades(min(500, size - last)))
     found = here.server.execute(
         "SELECT CONCAT(event_id, '-', SUBSTRING(trade_id, 7)) FROM trading.trade_events "  # noqa: S608
         f"WHERE event_id <= {last - _PAGE} AND trade_id IS NOT NULL ORDER BY event_id DESC LIMIT 1"
     )
-    event = list_events(cursor=found.strip(), limit=str(_PAGE))
-    measured = in_turn({"page": lambda: _p50(environment, event)}, rounds)["page"]
-    return Spread.of(measured)
+    return list_events(cursor=found.strip(), limit=str(_PAGE))
 
 
 def _p50(environment: ExecutionEnvironment, event: dict[str, Any]) -> float:
@@ -76,4 +94,5 @@ def _p50(environment: ExecutionEnvironment, event: dict[str, Any]) -> float:
 
 
 def _last(here: Rig) -> int:
-    return int(here.server.execute("SELECT MAX(event_id) FROM trading.trade_events"))
+    shown = here.server.execute("SELECT COALESCE(MAX(event_id), 0) FROM trading.trade_events")
+    return int(shown)

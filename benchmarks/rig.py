@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from trading.settings import Address
 
 _BUFFER_POOL_BYTES = 2 * 1024**3
 _LOG_BYTES = 1024**3
+_FEW_PAGES = 50
+_SETTLE_SECONDS = 600
 _OWNER = Credentials("owner", "benchmark")
 _CREDENTIALS = Credentials("trade_app", "benchmark")
 _CURSOR_KEY = "benchmark"
@@ -104,6 +107,19 @@ class Rig:
                 owner.query(
                     _FILL_POSITIONS.format(first=_trade_id(day, start), last=_trade_id(day, end))
                 )
+
+    def settle(self) -> None:
+        """Wait until the server has written the new rows: that work is not the requests'."""
+        self.server.execute("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        progress("waiting until the server has written them")
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while self._dirty_pages() > _FEW_PAGES and time.monotonic() < deadline:
+            time.sleep(1)
+        self.server.execute("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
+
+    def _dirty_pages(self) -> int:
+        shown = self.server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+        return int(shown.split()[-1])
 
     def function(self, code: Code, group: Path | None = None) -> ExecutionEnvironment:
         """A new execution environment of a function that uses this rig, in a control group."""

@@ -28,15 +28,20 @@ Two servers take turns: one has all triggers, and the other none that hold the r
 none that keep positions. All trades are of one symbol. A slot of a position is held until its trade
 has committed.\
 """
-_TRIGGERS = """\
-Done: one trigger for new trades holds all rules. Several took twice as long. Tried and rejected: a
-stored function for the checks that new and changed trades share, which is a call for each trade.\
-"""
-_BUSY = """\
-The cores are busy with the environments, and lack what the triggers take. The table says how often
-a trade waited for another one's row. Tried and rejected: more slots, with which positions take
-longer to read.\
-"""
+_TRIGGERS = (
+    "Done: one trigger for new trades holds all rules, where several took twice as long. About "
+    "half of the rest keeps sessions from choosing the numbers of events. Tried and rejected: one "
+    "condition instead of six, which saves 0.005 ms and has one message for all rules."
+)
+_SLOTS = (
+    "A trade writes one more row, in its own transaction, so that a position is exact. Decision 11 "
+    "has what was rejected."
+)
+_BUSY = (
+    "The cores are busy with the environments, and lack what the triggers take. The table says how "
+    "often a trade waited for another one's row. Tried and rejected: more slots, with which "
+    "positions take longer to read."
+)
 
 
 def run(quick: bool) -> Section:
@@ -83,7 +88,12 @@ def run(quick: bool) -> Section:
                 reason=_TRIGGERS,
             ),
             Target(
-                "POST /trade with positions", "ms", positions["with"], 1.1, positions["without"]
+                "POST /trade with positions",
+                "ms",
+                positions["with"],
+                1.1,
+                positions["without"],
+                reason=_SLOTS,
             ),
             Target(
                 f"{_ENVIRONMENTS} environments, one symbol, without positions",
@@ -152,13 +162,15 @@ def times(
     """The p50 of each round of requests to two environments in turn, in milliseconds."""
     for environment in (one, two) * _WARM_UP:
         environment.invoke(post_trade())
+    both = (one, two)
     found: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
-        pairs = [
-            (one.invoke(post_trade()).seconds, two.invoke(post_trade()).seconds)
-            for _ in range(requests)
-        ]
-        for values, times in zip(found, zip(*pairs, strict=True), strict=True):
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for number in range(requests):
+            # The first of a pair takes 1 % longer: be first in turn.
+            for each in (0, 1) if number % 2 else (1, 0):
+                seconds[each].append(both[each].invoke(post_trade()).seconds)
+        for values, times in zip(found, seconds, strict=True):
             values.append(statistics.median(times) * 1000)
     return found
 

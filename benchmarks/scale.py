@@ -34,8 +34,6 @@ _REQUESTS = 100
 _FLAT = 1.3
 _LIST_REQUESTS = 5
 # Some pages of the server's own are always changing.
-_FEW_PAGES = 50
-_SETTLE_SECONDS = 600
 _READS = (
     ("POST /trade", "post"),
     ("GET /trades of a symbol", "symbol"),
@@ -159,7 +157,7 @@ def _with_rows(here: Rig, sizes: Sequence[int], size: int) -> dict[str, Any]:
     smaller = [other for other in sizes if other < size]
     here.fill((max(smaller) if smaller else 0) + 1, size, "2026-01-31")
     here.server.execute("ANALYZE TABLE trading.trades", timeout=600)
-    _settle(here)
+    here.settle()
     with here.function(SERVICE) as environment:
         _p50(environment, post_trade)
         found = in_turn(
@@ -173,21 +171,6 @@ def _with_rows(here: Rig, sizes: Sequence[int], size: int) -> dict[str, Any]:
             5,
         )
     return {name: Spread.of(rounds) for name, rounds in found.items()}
-
-
-def _settle(here: Rig) -> None:
-    """Wait until the server has written the new rows: that work is not the requests'."""
-    here.server.execute("SET GLOBAL innodb_max_dirty_pages_pct = 0")
-    progress("waiting until the server has written them")
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while _dirty_pages(here) > _FEW_PAGES and time.monotonic() < deadline:
-        time.sleep(1)
-    here.server.execute("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
-
-
-def _dirty_pages(here: Rig) -> int:
-    shown = here.server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
-    return int(shown.split()[-1])
 
 
 def _p50(environment: ExecutionEnvironment, event: Any, requests: int = _REQUESTS) -> float:
