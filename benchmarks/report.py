@@ -83,7 +83,7 @@ def page(results: Results) -> str:
         "![Medians, with the lowest and the highest round](performance.svg)\n",
     ]
     for section in sections:
-        parts += [f"## {section.title}\n", f"Measured on {section.date}. {section.text}\n"]
+        parts += [f"## {section.title}\n", f"Measured on {section.date}.\n", f"{section.text}\n"]
         for found in section.tables:
             parts += [f"{found.title}:\n", _markdown(found.heading, found.rows)]
     return "\n".join(parts)
