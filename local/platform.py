@@ -20,8 +20,14 @@ from pathlib import Path
 import boto3
 
 from local.database_server import MySQLError, MySQLServer, version
-from local.emulator.installation import IDENTITY_PATH, Installation, InstallationError, port_is_free
-from local.processes import command_line, command_lines
+from local.emulator.installation import (
+    HOST,
+    IDENTITY_PATH,
+    Installation,
+    InstallationError,
+    port_is_free,
+)
+from local.processes import command_line, command_lines, is_own_server, kernel_knows_users
 from shared.cli.aws import AWS_ERRORS
 from shared.cli.errors import UserError, exit_code
 from shared.cli.table import fit
@@ -346,7 +352,12 @@ def _require_own_emulator(installation: Installation) -> None:
 
 
 def _owner(installation: Installation) -> Path | None:
-    """The folder whose emulator answers on the port, None if no emulator does."""
+    """The folder whose emulator answers on the port, None if no emulator of this user does.
+
+    What another user's program answers would be printed as commands to run.
+    """
+    if kernel_knows_users() and not is_own_server((HOST, installation.port)):
+        return None
     try:
         with _DIRECT.open(f"{installation.url}{IDENTITY_PATH}", timeout=_ANSWER_SECONDS) as answer:
             return Path(json.load(answer)["folder"])

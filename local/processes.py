@@ -13,7 +13,9 @@ _PROC = Path("/proc")
 # https://man7.org/linux/man-pages/man7/sock_diag.7.html
 _SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
 _HEADER, _ASKED = struct.Struct("=IHHII"), struct.Struct("=BBxxI")
-_ENDS, _FOUND = struct.Struct(">HH4s12x4s12x"), struct.Struct("=64xII")
+_ENDS, _FOUND = struct.Struct(">HH4s12x4s12x"), struct.Struct("=xB62xII")
+# https://github.com/torvalds/linux/blob/master/include/net/tcp_states.h
+_LISTENS = 10
 
 
 def command_line(pid: int, proc: Path = _PROC) -> str | None:
@@ -41,19 +43,35 @@ def command_lines(proc: Path = _PROC) -> Iterator[str]:
             continue  # it has just ended
 
 
-def is_own_connection(client: tuple[str, int], server: tuple[str, int]) -> bool:
-    """Whether this user or root has the client's end of a TCP connection within this machine.
+def kernel_knows_users() -> bool:
+    """Whether the kernel says whose an end is: on Linux, but for containers that may not ask.
 
-    The ends are IPv4 addresses with their ports. A client that has closed its end has no user any
-    more. Linux alone says whose an end is: elsewhere, the answer is yes.
+    Find out before anybody can connect: later, an answer may fail because another user has taken
+    all descriptors of this process.
     """
-    user = _user_of(client, server)
-    is_unknown = user is None and _user_of(server, client) is None
-    return is_unknown or user in (0, os.getuid())
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        return is_own_connection(client.getsockname(), server.getsockname())
 
 
-def _user_of(own: tuple[str, int], other: tuple[str, int]) -> int | None:
-    """The user of an open end of a connection; None if the kernel does not know it."""
+def is_own_connection(client: tuple[str, int], server: tuple[str, int]) -> bool:
+    """Whether this user has the client's end of a TCP connection within this machine.
+
+    The ends are IPv4 addresses with their ports. Nobody has an end that its client has closed. Root
+    is no exception: a container's root has the same number.
+    """
+    return _user_of(client, server) == os.getuid()
+
+
+def is_own_server(address: tuple[str, int]) -> bool:
+    """Whether this user listens at an IPv4 address with its port."""
+    return _user_of(address, (address[0], 0), listens=True) == os.getuid()
+
+
+def _user_of(own: tuple[str, int], other: tuple[str, int], *, listens: bool = False) -> int | None:
+    """The user of an open end of a connection, or of a server; None if the kernel knows neither."""
     if sys.platform != "linux":
         return None
     addresses = (socket.inet_aton(host) for host, _ in (own, other))
@@ -65,11 +83,12 @@ def _user_of(own: tuple[str, int], other: tuple[str, int]) -> int | None:
             kernel.send(header + asked)
             answer = kernel.recv(4096)
     except OSError:
-        return None  # not each container may ask
+        return None
     if _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
         return None
-    user, inode = _FOUND.unpack_from(answer, _HEADER.size)
-    return int(user) if inode else None
+    state, user, inode = _FOUND.unpack_from(answer, _HEADER.size)
+    # Where an end is gone, the kernel finds whatever else listens on its port.
+    return int(user) if inode and (state == _LISTENS) == listens else None
 
 
 def _spaced(arguments: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.emulator.installation import IDENTITY_PATH, IDENTITY_PREFIX, Installation
-from local.processes import is_own_connection
+from local.processes import is_own_connection, kernel_knows_users
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -34,12 +34,13 @@ _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
 def guarded(application: Application, installation: Installation) -> Application:
     """The application behind the guard, which also answers which platform this is."""
+    knows_users = kernel_knows_users()
 
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
         elif reason := (
-            _foreign_user(scope)
+            (knows_users and _foreign_user(scope))
             or _refusal(_headers(scope), installation)
             or _unsigned_action(scope)
         ):

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import resource
 import shlex
 import stat
 import subprocess
@@ -23,9 +24,10 @@ from typing import Any
 import pytest
 import requests
 
-from local.emulator.installation import Installation
+from local.emulator.installation import IDENTITY_PATH, Installation
 from tests.support.browser import browser
 from tests.support.emulator import ROOT, Emulator, running_emulator, until
+from tests.support.ports import free_port_base
 
 PARAMETERS = "Action=CreateTopic&Version=2010-03-31&Name="
 
@@ -101,17 +103,38 @@ def test_own_requests_are_answered_without_cross_origin_headers(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_another_user_of_the_machine_changes_nothing(emulator: Emulator) -> None:
-    for user, status in ((65534, 403), (os.getuid(), 200)):
+    def connection_of(user: int) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
         os.seteuid(user)
         try:
             connection.connect()
         finally:
             os.seteuid(0)
+        connection.auto_open = 0  # not again, as somebody else
+        return connection
+
+    def create_by(connection: http.client.HTTPConnection, name: str) -> int:
         form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
-        connection.request("POST", "/", f"{PARAMETERS}by-user-{user}", form)
-        assert connection.getresponse().status == status
-        assert (f"by-user-{user}" in topics(emulator)) == (status == 200)
+        connection.request("POST", "/", f"{PARAMETERS}{name}", form)
+        with connection.getresponse() as answer:
+            answer.read()
+        return answer.status
+
+    assert create_by(connection_of(os.getuid()), "by-the-developer") == 200
+    other = connection_of(65534)
+    assert create_by(other, "by-another-user") == 403
+    # Whoever has opened connections until no descriptor is left sends a request on one of them.
+    assert emulator.process
+    descriptors = functools.partial(resource.prlimit, emulator.process.pid, resource.RLIMIT_NOFILE)
+    usual = descriptors()
+    descriptors((0, usual[1]))
+    try:
+        assert create_by(other, "without-a-descriptor") == 403
+    finally:
+        descriptors(usual)
+    assert topics(emulator) & {"by-the-developer", "by-another-user", "without-a-descriptor"} == {
+        "by-the-developer"
+    }
 
 
 def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:
@@ -257,6 +280,30 @@ def test_an_unknown_program_on_the_port_is_one_clear_line(tmp_path: Path, comman
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         # Database ports are above the base, which must leave room for them.
         done = platform(command, tmp_path / "own", min(server.server_port, 65000))
+        server.shutdown()
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "in use by another program" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+@pytest.mark.parametrize("command", ["up", "status", "env"])
+def test_a_server_of_another_user_is_not_the_platform(tmp_path: Path, command: str) -> None:
+    """It answers as the folder's own emulator does."""
+    folder = tmp_path / "own"
+    site = tmp_path / "site"
+    (site / IDENTITY_PATH[1:]).parent.mkdir(parents=True)
+    (site / IDENTITY_PATH[1:]).write_text(json.dumps({"folder": str(folder), "pid": 1}))
+    handler = functools.partial(Silent, directory=str(site))
+    port = free_port_base()
+    os.seteuid(65534)
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    finally:
+        os.seteuid(0)
+    with server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        done = platform(command, folder, port)
         server.shutdown()
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()

@@ -1,15 +1,19 @@
 """What runs here is found by /proc, and by ps where there is none."""
 
 import os
+import resource
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from local.processes import command_line, command_lines, is_own_connection
+from local import processes
+from local.processes import command_line, command_lines, is_own_connection, kernel_knows_users
 
 ARGUMENT = "--datadir=/a folder/with space"
 
@@ -68,19 +72,76 @@ def test_a_connection_is_that_of_the_user_who_has_the_clients_end(client: socket
             assert not is_own_connection(*ends)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-def test_a_connection_of_another_user_is_not_ones_own(client: socket.socket) -> None:
+@contextmanager
+def connection_of_another_user(
+    *, family: int = socket.AF_INET, reset: bool = False
+) -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
+    """A listening server, the end of it that another user has connected to, and that user's end.
+
+    With `reset`, that end is gone as soon as it is closed, and what it has sent can still be read.
+    """
     os.seteuid(65534)
     try:
-        other = socket.socket(client.family)
+        other = socket.socket(family)
     finally:
         os.seteuid(0)
+    mapped = "::ffff:" if family == socket.AF_INET6 else ""
     with socket.create_server(("127.0.0.1", 0)) as server, other:
-        mapped = "::ffff:" if client.family == socket.AF_INET6 else ""
+        if reset:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            other.bind(("127.0.0.2", 0))
         other.connect((f"{mapped}127.0.0.1", server.getsockname()[1]))
         with server.accept()[0] as accepted:
-            assert not is_own_connection(accepted.getpeername(), accepted.getsockname())
+            yield server, accepted, other
 
 
-def test_a_connection_that_nobody_knows_is_no_other_users() -> None:
-    assert is_own_connection(("127.0.0.1", 1), ("127.0.0.1", 2))
+as_another_user = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+
+
+@as_another_user
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_connection_of_another_user_is_not_ones_own(family: int) -> None:
+    with connection_of_another_user(family=family) as (_, accepted, _other):
+        assert not is_own_connection(accepted.getpeername(), accepted.getsockname())
+
+
+@as_another_user
+def test_a_reset_connection_is_not_ones_own_whoever_listens_on_its_port() -> None:
+    """Another user takes a port at an address that is free, and waits for who listens on all."""
+    with connection_of_another_user(reset=True) as (server, accepted, other):
+        ends = accepted.getpeername(), accepted.getsockname()
+        with socket.create_server(("", ends[0][1])):
+            other.sendall(b"request")
+            other.close()
+            assert accepted.recv(16) == b"request"
+            assert not is_own_connection(*ends)
+        # Nor while this server stops.
+        server.close()
+        assert not is_own_connection(*ends)
+
+
+@as_another_user
+def test_a_connection_is_not_ones_own_when_there_is_no_descriptor_left_to_ask_with() -> None:
+    """Another user opens connections until there is none."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with connection_of_another_user() as (_, accepted, _other):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            is_own = is_own_connection(accepted.getpeername(), accepted.getsockname())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not is_own
+
+
+def test_a_connection_that_nobody_knows_is_not_ones_own() -> None:
+    assert not is_own_connection(("127.0.0.1", 1), ("127.0.0.1", 2))
+
+
+def test_it_is_known_where_the_kernel_tells_no_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel_knows_users() == (sys.platform == "linux")
+    with monkeypatch.context() as container:
+        container.setattr(processes, "_SOCK_DIAG", 31)  # as if the kernel did not have it
+        assert not kernel_knows_users()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not kernel_knows_users()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_LOCK = ROOT / ".cache" / "needs.lock"
 
 NEEDS = {
     "emulator": "starts the emulated AWS, whose databases are real",
@@ -65,7 +66,8 @@ def install(names: Iterable[str]) -> None:
         RuntimeError: the installation failed; the text is its output.
     """
     targets = [f"need-{name}" for name in sorted(names)]
-    with (Path(tempfile.gettempdir()) / "trading-platform-needs.lock").open("w") as lock:
+    _LOCK.parent.mkdir(exist_ok=True)
+    with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         finished = subprocess.run(
             ["make", "--silent", *targets],
