@@ -329,7 +329,9 @@ lint-service: lint-template lint-migrations .venv-checks/.installed
 	@local/prerequisites.sh mysql
 	PYTHONPATH=service/src $(PY) -m local.migration_trial --small
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
-	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
+	@# Its parser executes what lies in the temporary folder under a known name, whoever put it there.
+	mkdir -p .cache/checkov && TMPDIR="$$PWD/.cache/checkov" \
+		.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet
 
 .PHONY: lint-infra

@@ -107,21 +107,26 @@ def _synthesized(folder: Path, files: Sequence[str]) -> Iterator[Path]:
 
 
 def _run(checkov: str, folder: str) -> Mapping[str, Any]:
-    finished = subprocess.run(
-        [
-            checkov,
-            f"--directory={folder}",
-            "--framework=terraform_json",
-            "--output=json",
-            "--quiet",
-            "--compact",
-            "--soft-fail",
-            "--skip-download",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    # Its parser executes what it finds in the temporary folder under a known name: another user of
+    # the machine could have put it there.
+    # https://lark-parser.readthedocs.io/en/stable/classes.html#lark.Lark
+    with tempfile.TemporaryDirectory() as own:
+        finished = subprocess.run(
+            [
+                checkov,
+                f"--directory={folder}",
+                "--framework=terraform_json",
+                "--output=json",
+                "--quiet",
+                "--compact",
+                "--soft-fail",
+                "--skip-download",
+            ],
+            env={**os.environ, "TMPDIR": own},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     if finished.returncode != 0:
         raise UserError("checkov failed; its output above says why")
     report: Mapping[str, Any] = json.loads(finished.stdout)

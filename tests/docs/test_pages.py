@@ -35,6 +35,7 @@ OWN = {
     "PYTEST",
     "PYTHONPATH",
     "REQUIREMENTS",
+    "TMPDIR",
     "VENV",
 }
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)

@@ -58,5 +58,29 @@ def test_the_layer_is_built_in_a_folder_with_a_space_in_its_name(tmp_path: Path)
     assert f'--target "{copy}/artifacts/python"' in finished.stdout, finished.stderr
 
 
+def test_no_virtual_environment_of_a_folder_above_is_started(tmp_path: Path) -> None:
+    """SAM builds in a folder of /tmp, where any user of the machine can leave one."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\nexec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "requirements.txt").touch()
+    makefile = ROOT / "service" / "dependencies" / "Makefile"
+    hiding = ("FUNCTION_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
+    subprocess.run(
+        ["make", "-s", "--makefile", makefile, "build-DependenciesLayer"],
+        cwd=scratch,
+        env={
+            **{name: value for name, value in os.environ.items() if name not in hiding},
+            "ARTIFACTS_DIR": str(tmp_path / "artifacts"),
+        },
+        check=True,
+    )
+    assert not (tmp_path / "started").exists()
+
+
 def test_without_the_functions_python_the_package_is_the_source_alone(tmp_path: Path) -> None:
     assert not any(name.endswith(".pyc") for name in build("Trade", tmp_path / "package", ""))
