@@ -221,7 +221,7 @@ def _contents(place: Place) -> list[Statement]:
         ),
         deny(
             "ContentsOfSecrets",
-            ["secretsmanager:*SecretValue"],
+            ["secretsmanager:*SecretValue", "secretsmanager:PutResourcePolicy"],
             [
                 place.arn("secretsmanager", f"secret:{place.platform}/*"),
                 place.arn("secretsmanager", f"secret:{place.global_name}/*{APP_USER}*", region="*"),

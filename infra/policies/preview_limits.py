@@ -28,11 +28,25 @@ _CHANGES_OF_STACKS = (
     "Create",
     "Delete",
     "Execute",
+    "Record",
     "Rollback",
     "Set",
+    "Signal",
+    "Tag",
+    "Untag",
     "Update",
 )
-_CHANGES_OF_LOGS = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag", "Untag")
+_CHANGES_OF_LOGS = (
+    "Associate",
+    "Create",
+    "Delete",
+    "Disassociate",
+    "Integrate",
+    "Process",
+    "Put",
+    "Tag",
+    "Untag",
+)
 
 
 def preview_limits(place: Place) -> Document:

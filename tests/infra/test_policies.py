@@ -575,6 +575,11 @@ def test_no_platform_team_can_lock_others_out_of_the_key_of_all_states(
             "secretsmanager:PutSecretValue",
             f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/trade_app-1",
         ),
+        # It would let somebody else read the value.
+        (
+            "secretsmanager:PutResourcePolicy",
+            f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.platform}/database/trade_app-1",
+        ),
         (
             "secretsmanager:GetSecretValue",
             f"arn:aws:secretsmanager:{HERE}:secret:{PLACE.global_name}/database/trade_app-1",
@@ -1196,6 +1201,7 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     "logs:PutRetentionPolicy": [OWN_LOGS, OWN_ACCESS_LOGS],
     "logs:PutSubscriptionFilter": [OWN_LOGS, OWN_ACCESS_LOGS],
     "logs:DisassociateKmsKey": [OWN_LOGS, OWN_ACCESS_LOGS],
+    "logs:IntegrateWithS3Table": [OWN_LOGS, OWN_ACCESS_LOGS],
     "iam:AttachRolePolicy": [OWN_ROLE],
     "iam:DeleteRole": [OWN_ROLE],
     "iam:PassRole": [OWN_ROLE],
@@ -1210,6 +1216,8 @@ ATTEMPTS: Mapping[str, list[tuple[str, Mapping[str, str]]]] = {
     "cloudformation:ExecuteChangeSet": [OWN_STACK],
     "cloudformation:RollbackStack": [OWN_STACK],
     "cloudformation:SetStackPolicy": [OWN_STACK],
+    "cloudformation:SignalResource": [OWN_STACK],
+    "cloudformation:TagResource": [OWN_STACK],
     "cloudformation:UpdateStack": [OWN_STACK],
     "cloudwatch:DeleteAlarms": [OWN_ALARM],
     "cloudwatch:DisableAlarmActions": [OWN_ALARM],
