@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -315,5 +316,10 @@ def _is_kept(folder: Path) -> bool:
     Anybody can make a folder in /tmp.
     https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation
     """
-    owners = {path.lstat().st_uid for path in (folder, folder.parent)}
-    return owners <= {0, os.getuid()}
+    paths = (folder, folder.parent)
+    owners = {path.lstat().st_uid for path in paths}
+    # With the sticky bit, as in /tmp, nobody can move what is another user's.
+    shared = any(
+        path.stat().st_mode & (stat.S_ISVTX | stat.S_IWOTH) == stat.S_IWOTH for path in paths
+    )
+    return owners <= {0, os.getuid()} and not shared

@@ -271,6 +271,15 @@ def test_a_mirror_of_another_user_is_not_used(tmp_path: Path, other: str) -> Non
     assert program_module.find_mirror(None, root=tmp_path) == tmp_path / "own"
 
 
+@pytest.mark.parametrize("open_to_all", ["mirror", "mirror/registry.terraform.io"])
+def test_a_mirror_that_everybody_can_write_to_is_not_used(tmp_path: Path, open_to_all: str) -> None:
+    (tmp_path / "mirror" / "registry.terraform.io").mkdir(parents=True)
+    (tmp_path / open_to_all).chmod(0o777)
+    assert program_module.find_mirror(None, root=tmp_path) is None
+    (tmp_path / open_to_all).chmod(0o1777)
+    assert program_module.find_mirror(None, root=tmp_path) == tmp_path / "mirror"
+
+
 def test_a_named_mirror_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="TF_PLUGIN_MIRROR"):
         program_module.find_mirror(str(tmp_path))
