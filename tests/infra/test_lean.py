@@ -1,6 +1,7 @@
 """The lean provider package: what it leaves out, and that results stay the same."""
 
 import io
+import json
 import os
 import runpy
 import subprocess
@@ -159,3 +160,25 @@ def test_a_package_that_cannot_be_cut_is_left_to_load_itself(
     monkeypatch.setattr("jsii.load", pytest.fail)
     load_lean("uncut_provider", seam)
     assert runpy.run_path(str(seam))["name"] == "vpc"
+
+
+def test_no_package_of_the_shared_temporary_folder_is_loaded(tmp_path: Path) -> None:
+    """Any user of the machine can leave a package.json in /tmp."""
+    loaded = tmp_path / "loaded"
+    (tmp_path / "package.json").write_text('{"name": "cdktf", "exports": "./evil.js"}')
+    (tmp_path / "evil.js").write_text(f"require('fs').writeFileSync({json.dumps(str(loaded))}, '')")
+    # As jsii looks for a package.
+    script = (
+        "const fs = require('fs'), made = fs.mkdtempSync(require('os').tmpdir() + '/jsii-kernel-');"
+        "try { require('module').createRequire(made + '/')('cdktf') }"
+        "finally { fs.rmdirSync(made) }"
+    )
+    for node, is_loaded in (("node", True), (os.environ["JSII_NODE"], False)):
+        loaded.unlink(missing_ok=True)
+        subprocess.run(
+            [node, "-e", script],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
+            check=is_loaded,
+        )
+        assert loaded.exists() == is_loaded
