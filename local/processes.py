@@ -15,7 +15,7 @@ _SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
 _HEADER, _ASKED = struct.Struct("=IHHII"), struct.Struct("=BBxxI")
 _ENDS, _FOUND = struct.Struct(">HH4s12x4s12x"), struct.Struct("=xB62xII")
 # https://github.com/torvalds/linux/blob/master/include/net/tcp_states.h
-_LISTENS = 10
+_ESTABLISHED, _LISTENS = 1, 10
 
 
 def command_line(pid: int, proc: Path = _PROC) -> str | None:
@@ -51,18 +51,26 @@ def kernel_knows_users() -> bool:
     """
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as client,
+        socket.create_connection(server.getsockname()),
+        server.accept()[0] as accepted,
     ):
-        return is_own_connection(client.getsockname(), server.getsockname())
+        return is_own_connection(accepted)
 
 
-def is_own_connection(client: tuple[str, int], server: tuple[str, int]) -> bool:
-    """Whether this user has the client's end of a TCP connection within this machine.
+def is_own_connection(accepted: socket.socket) -> bool:
+    """Whether this user has the client's end of an accepted TCP connection of IPv4.
 
-    The ends are IPv4 addresses with their ports. Nobody has an end that its client has closed. Root
-    is no exception: a container's root has the same number.
+    Nobody has an end that its client has closed. Root is no exception: a container's root has the
+    same number.
     """
-    return _user_of(client, server) == os.getuid()
+    try:
+        user = _user_of(accepted.getpeername(), accepted.getsockname())
+        # As soon as a client resets its connection, another one can have its port. So the answer
+        # counts only if this connection is still there after it.
+        accepted.getpeername()
+    except OSError:
+        return False
+    return user == os.getuid()
 
 
 def is_own_server(address: tuple[str, int]) -> bool:
@@ -87,8 +95,8 @@ def _user_of(own: tuple[str, int], other: tuple[str, int], *, listens: bool = Fa
     if _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
         return None
     state, user, inode = _FOUND.unpack_from(answer, _HEADER.size)
-    # Where an end is gone, the kernel finds whatever else listens on its port.
-    return int(user) if inode and (state == _LISTENS) == listens else None
+    # Where an end is gone, the kernel finds what else listens on its port, or connects from there.
+    return int(user) if inode and state == (_LISTENS if listens else _ESTABLISHED) else None
 
 
 def _spaced(arguments: bytes) -> str:

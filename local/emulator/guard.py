@@ -13,7 +13,9 @@ import ipaddress
 import json
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -34,16 +36,11 @@ _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
 def guarded(application: Application, installation: Installation) -> Application:
     """The application behind the guard, which also answers which platform this is."""
-    knows_users = kernel_knows_users()
 
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := (
-            (knows_users and _foreign_user(scope))
-            or _refusal(_headers(scope), installation)
-            or _unsigned_action(scope)
-        ):
+        elif reason := _refusal(_headers(scope), installation) or _unsigned_action(scope):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
             whose = {"folder": str(installation.folder), "pid": os.getpid()}
@@ -52,13 +49,6 @@ def guarded(application: Application, installation: Installation) -> Application
             await application(scope, receive, _without_cross_origin_headers(send))
 
     return guard
-
-
-def _foreign_user(scope: Message) -> str:
-    """Why a request of another user of this machine is refused; empty if it is not one."""
-    if is_own_connection(tuple(scope["client"]), tuple(scope["server"])):
-        return ""
-    return "only the user who started the emulator may call it"
 
 
 def _headers(scope: Message) -> dict[str, list[str]]:
@@ -136,14 +126,34 @@ def _without_cross_origin_headers(send: Send) -> Send:
     return stripped
 
 
+class OwnListener(socket.socket):
+    """A listening socket that turns connections of other users of this machine away.
+
+    It asks the kernel whose a connection is before anything is read from it. Later, another user
+    could have reset it, and one of the developer's programs could have got its port.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        """Take the place of a socket, which is closed."""
+        super().__init__(fileno=listening.detach())
+        self._knows_users = kernel_knows_users()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection. Raises ConnectionAbortedError if it is another user's."""
+        connection, address = super().accept()
+        if self._knows_users and not is_own_connection(connection):
+            with connection, suppress(OSError):
+                connection.send(_NOT_OWN)
+            raise ConnectionAbortedError
+        return connection, address
+
+
 async def _refuse(scope: Message, receive: Receive, send: Send, reason: str) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": reason})
         return
-    # Both spellings: AWS's protocols do not agree on one.
-    error = {"__type": "AccessDeniedException", "message": reason, "Message": reason}
-    await _answer(send, HTTPStatus.FORBIDDEN, error)
+    await _answer(send, HTTPStatus.FORBIDDEN, _denied(reason))
 
 
 async def _answer(send: Send, status: HTTPStatus, document: dict[str, Any]) -> None:
@@ -159,3 +169,15 @@ async def _answer(send: Send, status: HTTPStatus, document: dict[str, Any]) -> N
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def _denied(reason: str) -> dict[str, Any]:
+    # Both spellings: AWS's protocols do not agree on one.
+    return {"__type": "AccessDeniedException", "message": reason, "Message": reason}
+
+
+_NOT_OWN_BODY = json.dumps(_denied("only the user who started the emulator may call it"))
+_NOT_OWN = (
+    "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    f"Content-Length: {len(_NOT_OWN_BODY)}\r\n\r\n{_NOT_OWN_BODY}"
+).encode()

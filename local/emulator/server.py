@@ -12,7 +12,7 @@ from hypercorn.config import Config
 from ministack import app
 
 from local.emulator import databases, gaps, recorder
-from local.emulator.guard import Message, Receive, Send, guarded
+from local.emulator.guard import Message, OwnListener, Receive, Send, guarded
 from local.emulator.installation import HOST, Installation
 from local.emulator.state import DurableState
 
@@ -48,6 +48,9 @@ def run(installation: Installation) -> None:
     config.bind = [f"{HOST}:{installation.port}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
+    sockets = config.create_sockets()
+    sockets.insecure_sockets = [OwnListener(made) for made in sockets.insecure_sockets]
+    config.create_sockets = lambda: sockets
     try:
         asyncio.run(serve(guarded(application, installation), config))
     finally:

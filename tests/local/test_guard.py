@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import http.client
@@ -10,9 +11,11 @@ import io
 import json
 import os
 import re
-import resource
 import shlex
+import signal
+import socket
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -41,12 +44,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def create(emulator: Emulator, name: str, **headers: str) -> int:
     """The status of a plain form post that creates a topic."""
     connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
-    form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
-    connection.request("POST", "/", PARAMETERS + name, {**form, **headers})
+    connection.request("POST", "/", PARAMETERS + name, {**FORM, **headers})
     return connection.getresponse().status
 
 
 SIGNATURE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request, Signature=0"
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
 
 
 def topics(emulator: Emulator) -> set[str]:
@@ -103,6 +106,9 @@ def test_own_requests_are_answered_without_cross_origin_headers(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_another_user_of_the_machine_changes_nothing(emulator: Emulator) -> None:
+    assert emulator.process
+    address = ("127.0.0.1", emulator.port)
+
     def connection_of(user: int) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
         os.seteuid(user)
@@ -114,27 +120,32 @@ def test_another_user_of_the_machine_changes_nothing(emulator: Emulator) -> None
         return connection
 
     def create_by(connection: http.client.HTTPConnection, name: str) -> int:
-        form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": SIGNATURE}
-        connection.request("POST", "/", f"{PARAMETERS}{name}", form)
+        connection.request("POST", "/", f"{PARAMETERS}{name}", FORM)
         with connection.getresponse() as answer:
             answer.read()
         return answer.status
 
     assert create_by(connection_of(os.getuid()), "by-the-developer") == 200
+    assert create_by(connection_of(65534), "by-another-user") == 403
+    # While the emulator is busy, another user sends a request and resets the connection, and a
+    # program of the developer gets its port.
     other = connection_of(65534)
-    assert create_by(other, "by-another-user") == 403
-    # Whoever has opened connections until no descriptor is left sends a request on one of them.
-    assert emulator.process
-    descriptors = functools.partial(resource.prlimit, emulator.process.pid, resource.RLIMIT_NOFILE)
-    usual = descriptors()
-    descriptors((0, usual[1]))
+    assert create(emulator, "accepted-later") == 200
+    os.kill(emulator.process.pid, signal.SIGSTOP)
     try:
-        assert create_by(other, "without-a-descriptor") == 403
+        source = other.sock.getsockname()
+        other.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            other.request("POST", "/", f"{PARAMETERS}by-a-reset-connection", FORM)
+        other.close()
+        with socket.create_connection(address, source_address=source) as own:
+            os.kill(emulator.process.pid, signal.SIGCONT)
+            assert create(emulator, "by-the-developer-again") == 200
+            assert own.getsockname() == source
     finally:
-        descriptors(usual)
-    assert topics(emulator) & {"by-the-developer", "by-another-user", "without-a-descriptor"} == {
-        "by-the-developer"
-    }
+        os.kill(emulator.process.pid, signal.SIGCONT)
+    made = {name for name in topics(emulator) if name.startswith("by-")}
+    assert made == {"by-the-developer", "by-the-developer-again"}
 
 
 def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path: Path) -> None:

@@ -64,12 +64,11 @@ def test_a_connection_is_that_of_the_user_who_has_the_clients_end(client: socket
         mapped = "::ffff:" if client.family == socket.AF_INET6 else ""
         client.connect((f"{mapped}127.0.0.1", server.getsockname()[1]))
         with server.accept()[0] as accepted:
-            ends = accepted.getpeername(), accepted.getsockname()
-            assert is_own_connection(*ends)
+            assert is_own_connection(accepted)
             # Whoever sends a request and closes the socket right away has no user any more.
             client.sendall(b"request")
             client.close()
-            assert not is_own_connection(*ends)
+            assert not is_own_connection(accepted)
 
 
 @contextmanager
@@ -103,22 +102,36 @@ as_another_user = pytest.mark.skipif(os.geteuid() != 0, reason="only root can ac
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_connection_of_another_user_is_not_ones_own(family: int) -> None:
     with connection_of_another_user(family=family) as (_, accepted, _other):
-        assert not is_own_connection(accepted.getpeername(), accepted.getsockname())
+        assert not is_own_connection(accepted)
 
 
 @as_another_user
 def test_a_reset_connection_is_not_ones_own_whoever_listens_on_its_port() -> None:
     """Another user takes a port at an address that is free, and waits for who listens on all."""
     with connection_of_another_user(reset=True) as (server, accepted, other):
-        ends = accepted.getpeername(), accepted.getsockname()
-        with socket.create_server(("", ends[0][1])):
+        port = accepted.getpeername()[1]
+        with socket.create_server(("", port)):
             other.sendall(b"request")
             other.close()
             assert accepted.recv(16) == b"request"
-            assert not is_own_connection(*ends)
+            assert not is_own_connection(accepted)
         # Nor while this server stops.
         server.close()
-        assert not is_own_connection(*ends)
+        assert not is_own_connection(accepted)
+
+
+@as_another_user
+def test_a_reset_connection_is_not_ones_own_whoever_connects_from_its_port_next() -> None:
+    """Another user holds all other ports of clients, so that the developer gets this one."""
+    with connection_of_another_user(reset=True) as (server, accepted, other):
+        ends = accepted.getpeername(), accepted.getsockname()
+        other.sendall(b"request")
+        other.close()
+        with socket.create_connection(ends[1], source_address=ends[0]), server.accept()[0] as own:
+            assert (own.getpeername(), own.getsockname()) == ends
+            assert is_own_connection(own)
+            assert accepted.recv(16) == b"request"
+            assert not is_own_connection(accepted)
 
 
 @as_another_user
@@ -128,14 +141,15 @@ def test_a_connection_is_not_ones_own_when_there_is_no_descriptor_left_to_ask_wi
     with connection_of_another_user() as (_, accepted, _other):
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
         try:
-            is_own = is_own_connection(accepted.getpeername(), accepted.getsockname())
+            is_own = is_own_connection(accepted)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert not is_own
 
 
 def test_a_connection_that_nobody_knows_is_not_ones_own() -> None:
-    assert not is_own_connection(("127.0.0.1", 1), ("127.0.0.1", 2))
+    with socket.socket() as unconnected:
+        assert not is_own_connection(unconnected)
 
 
 def test_it_is_known_where_the_kernel_tells_no_users(monkeypatch: pytest.MonkeyPatch) -> None:
