@@ -150,7 +150,9 @@ policies: tools ## Print the IAM policies of the deployers and the boundary of s
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
 	@$(PY) -m service.deploy.target
-	@sam build --template-file service/template.yaml --config-file samconfig.toml \
+	@# SAM builds below the temporary folder. Version managers such as asdf start what a file in a folder
+	@# above names, and any user of the machine can leave one in /tmp.
+	@mkdir -p .cache/sam && TMPDIR="$$PWD/.cache/sam" sam build --template-file service/template.yaml --config-file samconfig.toml \
 		--build-dir "$(BUILD_DIR)/build" --cache-dir "$(BUILD_DIR)/cache" \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
 	@$(PY) -m service.tools.rds_ca provide "$(BUILD_DIR)/build"

@@ -102,6 +102,22 @@ def test_the_arguments_of_make_do_not_reach_the_makes_that_its_commands_start(
     assert "REGIONS=us-west-2" in lines
 
 
+def test_sam_builds_below_no_folder_that_others_can_write_to(project: Path, tmp_path: Path) -> None:
+    """A version manager starts what a file in a folder above names, and anybody has one in /tmp."""
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    (shared / ".tool-versions").write_text(f"touch '{tmp_path}/started'\n")
+    sam = project / ".venv" / "bin" / "sam"
+    sam.write_text(
+        '#!/bin/sh\ncd "$(mktemp -d)"\nwhile [ "$PWD" != / ]; do\n'
+        "    [ ! -e .tool-versions ] || . ./.tool-versions\n    cd ..\ndone\n"
+    )
+    sam.chmod(0o755)
+    finished = make(project, "build-service", TMPDIR=str(shared))
+    assert finished.returncode == 0, finished.stderr
+    assert not (tmp_path / "started").exists()
+
+
 @pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])
 def test_a_home_folder_that_cannot_be_used_is_replaced(project: Path, home: str | None) -> None:
     finished = make(project, "releases", HOME=home)

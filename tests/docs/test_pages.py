@@ -135,6 +135,13 @@ def test_what_a_page_restores_has_the_tags_of_its_environment() -> None:
         assert "--tags $TAGS" in command, command
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_command_of_a_page_uses_a_name_in_the_shared_temporary_folder(page: Path) -> None:
+    """Another user of the machine could make it first, and put what they like into it."""
+    commands = "".join(block.group() for block in FENCED.finditer(page.read_text()))
+    assert not re.search(r"/tmp\b", commands)
+
+
 def test_docs_has_a_folder_for_each_kind_of_page_and_a_map() -> None:
     assert {page.parent.name for page in DOCS.rglob("*.md")} == KINDS | {"docs"}
     pages = {page.name for page in DOCS.glob("*.md")}
