@@ -152,6 +152,28 @@ def test_a_connection_that_nobody_knows_is_not_ones_own() -> None:
         assert not is_own_connection(unconnected)
 
 
+@as_another_user
+def test_nobody_who_connects_first_hides_that_the_kernel_tells_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then every connection would be accepted."""
+    create_server = socket.create_server
+    os.seteuid(65534)
+    try:
+        other = socket.socket()
+    finally:
+        os.seteuid(0)
+    with other:
+
+        def create_server_with_a_client(address: tuple[str, int]) -> socket.socket:
+            server = create_server(address)
+            other.connect(server.getsockname())
+            return server
+
+        monkeypatch.setattr(socket, "create_server", create_server_with_a_client)
+        assert kernel_knows_users()
+
+
 def test_it_is_known_where_the_kernel_tells_no_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel_knows_users() == (sys.platform == "linux")
     with monkeypatch.context() as container:

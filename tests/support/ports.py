@@ -35,6 +35,8 @@ def free_port_base() -> int:
 def _take(base: int) -> bool:
     """Keep a range for this process, unless another one, or this one, has it."""
     _TAKEN.mkdir(mode=0o700, exist_ok=True)
+    if _TAKEN.lstat().st_uid != os.getuid():
+        raise OSError(f"{_TAKEN} belongs to another user: set TMPDIR to a folder of your own")
     lock = os.open(_TAKEN / str(base), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
