@@ -156,7 +156,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     for relayed in ports:
-        await _start_relay(network, relayed)
+        await start_relay(network, relayed)
     with tempfile.TemporaryDirectory() as temporary:
         sam = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "samcli", "local", "start-api"),
@@ -182,7 +182,13 @@ async def serve(
             raise UserError(f"sam local start-api ended with exit code {ended.result()}")
 
 
-async def _start_relay(network: Network, port: int) -> None:
+async def start_relay(network: Network, port: int) -> None:
+    """Let the containers of `network` reach a port of the loopback interface on its gateway.
+
+    Raises:
+        UserError: the gateway is not an address of this machine.
+    """
+
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not network.has_container(writer.get_extra_info("peername")[0]):
             writer.close()
@@ -190,7 +196,7 @@ async def _start_relay(network: Network, port: int) -> None:
         # Cancelled at the program's end, which Python 3.11 would print as an error.
         ended = contextlib.suppress(OSError, asyncio.CancelledError)
         with contextlib.closing(writer), ended:
-            upstream = await asyncio.open_connection("localhost", port)
+            upstream = await _connect(port)
             with contextlib.closing(upstream[1]):
                 await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
 
@@ -202,6 +208,14 @@ async def _start_relay(network: Network, port: int) -> None:
             raise UserError(
                 f"cannot listen on {network.gateway}:{port} for containers: {error}"
             ) from None
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    # The name `localhost` stands for `::1` first, where another user may listen on the same port.
+    try:
+        return await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return await asyncio.open_connection("::1", port)
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
