@@ -11,7 +11,7 @@ set -euo pipefail
 
 # Debian keeps server programs where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin
-readonly START_SECONDS=30 STOP_SECONDS=30
+readonly START_SECONDS=30 STOP_SECONDS=30 SOCKET=/var/run/docker.sock
 
 say() { echo "docker engine: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -60,13 +60,14 @@ start() {
     mkdir -p "$folder"
     if ! engine_pid >/dev/null; then
         # In the background: it outlives this script and no terminal signal reaches it.
-        # The group lets the user who asked for the engine use its socket without being root.
-        as_root setsid dockerd --group "$(id -gn)" \
+        # No group may use its socket: the user's own can have other members, and who may use it is as
+        # good as root. https://docs.docker.com/engine/security/#docker-daemon-attack-surface
+        as_root setsid dockerd --group 0 \
             --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \
             >"$folder/dockerd.log" 2>&1 </dev/null &
     fi
     local deadline=$((SECONDS + START_SECONDS))
-    until answers; do
+    until as_root chown "$(id -u)" "$SOCKET" 2>/dev/null && answers; do
         if ((SECONDS >= deadline)); then
             tail -n 5 "$folder/dockerd.log" >&2
             fail "no answer after $START_SECONDS s; its log: $folder/dockerd.log"

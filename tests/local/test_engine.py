@@ -1,5 +1,7 @@
 """Which Docker engine `make start-api` uses."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from local import start_api
 from local.start_api import engine_variables, require_engine
 from shared.cli.errors import UserError
+from tests.support.needs import ROOT
 
 
 def socket(path: Path) -> str:
@@ -68,3 +71,25 @@ def test_a_missing_command_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(start_api.shutil, "which", lambda _name: None)
     with pytest.raises(UserError, match=r"`docker` is missing: .* podman-docker"):
         require_engine()
+
+
+def test_an_engine_that_the_tests_start_is_for_their_user_alone(tmp_path: Path) -> None:
+    """Other members of the user's group could do with it what root can."""
+    for name, text in {
+        "id": "case $1 in -u) echo 1000 ;; *) echo shared ;; esac",
+        "sudo": 'shift; exec "$@"',
+        "dockerd": f"echo \"$@\" >'{tmp_path}/started'",
+        "docker": f"[ -e '{tmp_path}/started' ]",
+        "chown": f"echo \"$@\" >'{tmp_path}/owner'",
+    }.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    subprocess.run(
+        [ROOT / "tests" / "docker" / "engine.sh", "start", tmp_path / "engine"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    assert (tmp_path / "started").read_text().startswith("--group 0 ")
+    assert (tmp_path / "owner").read_text() == "1000 /var/run/docker.sock\n"
