@@ -1,1 +1,3 @@
 """The boxes of the architecture, one module each."""
+
+import infra.provider  # noqa: F401

@@ -1,1 +1,3 @@
 """The Terraform stacks."""
+
+import infra.provider  # noqa: F401
