@@ -7,7 +7,7 @@ on the machine disturbs both alike. `python -m benchmarks.rules` prints the cost
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.functions import SERVICE
@@ -75,6 +75,15 @@ def run(quick: bool) -> Section:
         )
         waits = {name: _waits(each) for name, each in rigs.items()}
     booked = {name: Spread.of(found) for name, found in rates.items()}
+    return _section(rules, positions, booked, waits)
+
+
+def _section(
+    rules: Mapping[str, Spread],
+    positions: Mapping[str, Spread],
+    booked: Mapping[str, Spread],
+    waits: Mapping[str, int],
+) -> Section:
     return Section(
         title="What rules and positions cost a trade",
         text=_TEXT,
@@ -115,7 +124,7 @@ def run(quick: bool) -> Section:
                 ),
                 [
                     (name, shown(positions[name]), shown(booked[name]), str(waits[name]))
-                    for name in rigs
+                    for name in waits
                 ],
             )
         ],

@@ -17,6 +17,46 @@ from shared.naming import PLATFORM
 PLANNER = "planner"
 
 
+_DESCRIPTIONS = (
+    "backup:Describe*",
+    "backup:GetBackup*",
+    "backup:List*",
+    "cloudformation:DescribeStacks",
+    "cloudwatch:Describe*",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListTagsForResource",
+    # Not all that EC2 describes: the data that other teams' instances start with may
+    # have their secrets.
+    "ec2:DescribeAddresses*",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeFlowLogs",
+    "ec2:DescribeInternetGateways",
+    "ec2:Describe*PrefixLists",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetwork*",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroup*",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+    "ec2:DescribeVpc*",
+    "ec2:GetManagedPrefixListEntries",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListAliases",
+    "kms:ListResourceTags",
+    "logs:DescribeLogGroups",
+    "logs:ListTags*",
+    "rds:Describe*",
+    "rds:ListTagsForResource",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    # Of a subscription whose ARN the planner knows: it has no resource.
+    "sns:GetSubscriptionAttributes",
+    "ssm:DescribeParameters",
+)
+
+
 def planner(place: Place) -> Document:
     """What `make plan-comment` and `make drift` read in one region: no secret and no trade.
 
@@ -29,44 +69,7 @@ def _resources(place: Place) -> list[Statement]:
     return [
         allow(
             "Descriptions",
-            [
-                "backup:Describe*",
-                "backup:GetBackup*",
-                "backup:List*",
-                "cloudformation:DescribeStacks",
-                "cloudwatch:Describe*",
-                "cloudwatch:GetDashboard",
-                "cloudwatch:ListTagsForResource",
-                # Not all that EC2 describes: the data that other teams' instances start with may
-                # have their secrets.
-                "ec2:DescribeAddresses*",
-                "ec2:DescribeAvailabilityZones",
-                "ec2:DescribeFlowLogs",
-                "ec2:DescribeInternetGateways",
-                "ec2:Describe*PrefixLists",
-                "ec2:DescribeNatGateways",
-                "ec2:DescribeNetwork*",
-                "ec2:DescribeRouteTables",
-                "ec2:DescribeSecurityGroup*",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeTags",
-                "ec2:DescribeVpc*",
-                "ec2:GetManagedPrefixListEntries",
-                "kms:DescribeKey",
-                "kms:GetKeyPolicy",
-                "kms:GetKeyRotationStatus",
-                "kms:ListAliases",
-                "kms:ListResourceTags",
-                "logs:DescribeLogGroups",
-                "logs:ListTags*",
-                "rds:Describe*",
-                "rds:ListTagsForResource",
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:GetResourcePolicy",
-                # Of a subscription whose ARN the planner knows: it has no resource.
-                "sns:GetSubscriptionAttributes",
-                "ssm:DescribeParameters",
-            ],
+            _DESCRIPTIONS,
             ["*"],
         ),
         allow(
