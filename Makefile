@@ -331,7 +331,7 @@ lint-service: lint-template lint-migrations .venv-checks/.installed
 	@local/prerequisites.sh mysql
 	PYTHONPATH=service/src $(PY) -m local.migration_trial --small
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
-	@# Its parser executes what lies in the temporary folder under a known name, whoever put it there.
+	@# Its parser runs a file of a predictable name in the temporary folder. In /tmp, any user can write it.
 	mkdir -p .cache/checkov && TMPDIR="$$PWD/.cache/checkov" \
 		.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet

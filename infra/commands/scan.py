@@ -107,8 +107,8 @@ def _synthesized(folder: Path, files: Sequence[str]) -> Iterator[Path]:
 
 
 def _run(checkov: str, folder: str) -> Mapping[str, Any]:
-    # Its parser executes what it finds in the temporary folder under a known name: another user of
-    # the machine could have put it there.
+    # Its parser runs a file of a predictable name in the temporary folder. In /tmp, any user of the
+    # machine can write it.
     # https://lark-parser.readthedocs.io/en/stable/classes.html#lark.Lark
     with tempfile.TemporaryDirectory() as own:
         finished = subprocess.run(
