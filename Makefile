@@ -39,6 +39,10 @@ export HOME := $(CURDIR)/.cache/home
 $(shell mkdir -p "$(HOME)")
 $(warning HOME cannot be written to: $(HOME) is used instead)
 endif
+# Programs start, load or read what lies in the folders above theirs, and under known names in the temporary
+# folder. In /tmp, any user of the machine can leave it there.
+export TMPDIR := $(HOME)/.cache/trading-platform/tmp
+$(shell mkdir -m 700 -p "$(TMPDIR)")
 # A job of a workflow signs in with these, before or after it makes something: no package needs them.
 unexport ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL
 # Tests, campaigns and the certificate start makes of their own, which these are not for.
@@ -150,9 +154,7 @@ policies: tools ## Print the IAM policies of the deployers and the boundary of s
 .PHONY: build-service
 build-service: .venv/.installed ## Build the Lambda artifacts (LAMBDA_ARCHITECTURE=arm64|x86_64)
 	@$(PY) -m service.deploy.target
-	@# SAM builds below the temporary folder. Version managers such as asdf start what a file in a folder
-	@# above names, and any user of the machine can leave one in /tmp.
-	@mkdir -p .cache/sam && TMPDIR="$$PWD/.cache/sam" sam build --template-file service/template.yaml --config-file samconfig.toml \
+	@sam build --template-file service/template.yaml --config-file samconfig.toml \
 		--build-dir "$(BUILD_DIR)/build" --cache-dir "$(BUILD_DIR)/cache" \
 		--parameter-overrides LambdaArchitecture=$(LAMBDA_ARCHITECTURE)
 	@$(PY) -m service.tools.rds_ca provide "$(BUILD_DIR)/build"
@@ -331,9 +333,7 @@ lint-service: lint-template lint-migrations .venv-checks/.installed
 	@local/prerequisites.sh mysql
 	PYTHONPATH=service/src $(PY) -m local.migration_trial --small
 	cd service && sam validate --lint --template-file template.yaml --region us-east-1
-	@# Its parser runs a file of a predictable name in the temporary folder. In /tmp, any user can write it.
-	mkdir -p .cache/checkov && TMPDIR="$$PWD/.cache/checkov" \
-		.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
+	.venv-checks/bin/checkov --file service/template.yaml --framework cloudformation \
 		--skip-download --compact --quiet
 
 .PHONY: lint-infra

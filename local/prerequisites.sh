@@ -214,10 +214,8 @@ need_cdktf() {
     mkdir -p "$folder"
     install -m 644 "$pinned/package.json" "$pinned/package-lock.json" "$folder"
     log=$folder/install.log
-    # The packages and their hashes are those of the lock file, and no script of theirs runs. Node loads
-    # npm's compiled code from the temporary folder, by its name, whoever put it there.
-    # https://nodejs.org/api/module.html#moduleenablecompilecacheoptions
-    TMPDIR=$folder npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || {
+    # The packages and their hashes are those of the lock file, and no script of theirs runs.
+    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || {
         rm -rf "$folder/package-lock.json"
         fail "cdktf-cli was not installed (see $log): let this machine reach the npm registry"
     }

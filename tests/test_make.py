@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -102,20 +103,26 @@ def test_the_arguments_of_make_do_not_reach_the_makes_that_its_commands_start(
     assert "REGIONS=us-west-2" in lines
 
 
-def test_sam_builds_below_no_folder_that_others_can_write_to(project: Path, tmp_path: Path) -> None:
-    """A version manager starts what a file in a folder above names, and anybody has one in /tmp."""
+def test_no_command_uses_the_temporary_folder_that_all_users_share(
+    project: Path, tmp_path: Path
+) -> None:
+    """Programs start what a file in a folder above names, or load a known name."""
     shared = tmp_path / "tmp"
     shared.mkdir()
-    (shared / ".tool-versions").write_text(f"touch '{tmp_path}/started'\n")
-    sam = project / ".venv" / "bin" / "sam"
-    sam.write_text(
-        '#!/bin/sh\ncd "$(mktemp -d)"\nwhile [ "$PWD" != / ]; do\n'
-        "    [ ! -e .tool-versions ] || . ./.tool-versions\n    cd ..\ndone\n"
+    (shared / "known").write_text(f"touch '{tmp_path}/started'\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(
+        '#!/bin/sh\n[ ! -e "$TMPDIR/known" ] || . "$TMPDIR/known"\ncd "$(mktemp -d)"\npwd\n'
+        'while [ "$PWD" != / ]; do\n    [ ! -e known ] || . ./known\n    cd ..\ndone\n'
     )
-    sam.chmod(0o755)
-    finished = make(project, "build-service", TMPDIR=str(shared))
+    finished = make(project, "releases", HOME=str(home), TMPDIR=str(shared))
     assert finished.returncode == 0, finished.stderr
     assert not (tmp_path / "started").exists()
+    used = Path(finished.stdout.strip()).parent
+    assert used.is_relative_to(home)
+    assert stat.S_IMODE(used.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])

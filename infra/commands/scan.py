@@ -107,26 +107,21 @@ def _synthesized(folder: Path, files: Sequence[str]) -> Iterator[Path]:
 
 
 def _run(checkov: str, folder: str) -> Mapping[str, Any]:
-    # Its parser runs a file of a predictable name in the temporary folder. In /tmp, any user of the
-    # machine can write it.
-    # https://lark-parser.readthedocs.io/en/stable/classes.html#lark.Lark
-    with tempfile.TemporaryDirectory() as own:
-        finished = subprocess.run(
-            [
-                checkov,
-                f"--directory={folder}",
-                "--framework=terraform_json",
-                "--output=json",
-                "--quiet",
-                "--compact",
-                "--soft-fail",
-                "--skip-download",
-            ],
-            env={**os.environ, "TMPDIR": own},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    finished = subprocess.run(
+        [
+            checkov,
+            f"--directory={folder}",
+            "--framework=terraform_json",
+            "--output=json",
+            "--quiet",
+            "--compact",
+            "--soft-fail",
+            "--skip-download",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if finished.returncode != 0:
         raise UserError("checkov failed; its output above says why")
     report: Mapping[str, Any] = json.loads(finished.stdout)

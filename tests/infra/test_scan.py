@@ -47,26 +47,6 @@ def test_new_findings_and_unused_acceptances_are_named_with_their_resource(
     assert "some-stack: vault_1: CKV_AWS_166: accepted, but not found: why" in printed
 
 
-def test_nothing_of_the_shared_temporary_folder_is_executed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A program that executes what lies there under a known name, as checkov's parser does."""
-    program = tmp_path / "checkov"
-    program.write_text(
-        "#!/bin/sh\n"
-        'if [ -e "$TMPDIR/known" ]; then . "$TMPDIR/known"; fi\n'
-        """echo '{"results": {"failed_checks": []}}'\n"""
-    )
-    program.chmod(0o755)
-    shared = tmp_path / "tmp"
-    shared.mkdir()
-    (shared / "known").write_text(f"touch '{tmp_path}/executed'\n")
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setenv("TMPDIR", str(shared))
-    assert scan.scan([]) == []
-    assert not (tmp_path / "executed").exists()
-
-
 def test_a_missing_checkov_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="make lint"):

@@ -193,20 +193,6 @@ def test_cdktfs_program_comes_with_the_packages_of_its_lock_alone(machine: Machi
     assert len(log.read_text().splitlines()) == 2
 
 
-def test_npm_loads_no_compiled_code_that_another_user_has_left(
-    machine: Machine, tmp_path: Path
-) -> None:
-    """A program that loads such code from the temporary folder, as npm does since Node.js 22.8."""
-    pinned = machine.root / "infra" / "cdktf-cli"
-    shutil.copytree(CDKTF_CLI, pinned)
-    shared = tmp_path / "tmp"
-    shared.mkdir()
-    (shared / "node-compile-cache").write_text(f"echo >'{tmp_path}/loaded'\n")
-    machine.add("npm", '[ ! -e "$TMPDIR/node-compile-cache" ] || . "$TMPDIR/node-compile-cache"')
-    assert machine.run("cdktf", TMPDIR=str(shared)).returncode == 0
-    assert not (tmp_path / "loaded").exists()
-
-
 def test_each_package_of_cdktfs_program_is_pinned_with_a_hash() -> None:
     packages = json.loads((CDKTF_CLI / "package-lock.json").read_text())["packages"]
     wanted = json.loads((CDKTF_CLI / "package.json").read_text())["dependencies"]
