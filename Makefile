@@ -376,6 +376,8 @@ lock: .venv/.installed ## Pin the newest versions that requirements/*.in allow
 clean: ## Delete virtual environments, build outputs and caches
 	@rm -rf .venv .venv-emulator .venv-checks .venv-cdktn .venv-bench .venv-load .mypy_cache .ruff_cache \
 		.pytest_cache .hypothesis .logs service/.aws-sam infra/cdktf.out infra/.gen client/dist
+	@# What commands that were killed have left. Others may be running, in this clone or another one.
+	@find "$(TMPDIR)" -mindepth 1 -maxdepth 1 -mtime +1 -exec rm -rf {} +
 
 .PHONY: tools
 tools: .venv/.installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,19 @@ def test_no_command_uses_the_temporary_folder_that_all_users_share(
     used = Path(finished.stdout.strip()).parent
     assert used.is_relative_to(home)
     assert stat.S_IMODE(used.stat().st_mode) == 0o700
+
+
+def test_clean_deletes_what_killed_commands_have_left_and_nothing_that_is_in_use(
+    project: Path,
+) -> None:
+    temporary = project / ".cache" / "trading-platform" / "tmp"
+    for name in ("left", "in use"):
+        (temporary / name / "file").mkdir(parents=True)
+    three_days_ago = time.time() - 3 * 24 * 60 * 60
+    os.utime(temporary / "left", (three_days_ago, three_days_ago))
+    finished = make(project, "clean", HOME=str(project))
+    assert finished.returncode == 0, finished.stderr
+    assert [entry.name for entry in temporary.iterdir()] == ["in use"]
 
 
 @pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])
