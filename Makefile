@@ -43,6 +43,12 @@ endif
 # folder. In /tmp, any user of the machine can leave it there.
 export TMPDIR := $(HOME)/.cache/trading-platform/tmp
 $(shell mkdir -m 700 -p "$(TMPDIR)")
+# Every user of the machine can read the arguments of a command.
+SHOWN := $(foreach name,GH_TOKEN AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN,\
+	$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+ifneq ($(strip $(SHOWN)),)
+$(error others can see what is after `make`: set it before, as in `$(firstword $(SHOWN))=… make`, and replace this one)
+endif
 # A job of a workflow signs in with these, before or after it makes something: no package needs them.
 unexport ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL
 # Tests, campaigns and the certificate start makes of their own, which these are not for.
@@ -92,6 +98,9 @@ start-api: .venv/.installed build-service ## Serve the API with `sam local start
 .PHONY: bootstrap-state
 bootstrap-state: tools ## Create the bucket and lock table for Terraform's states, once per account and region
 	@$(PY) -m infra.commands.remote_state bootstrap
+
+.PHONY: install-cdktf
+install-cdktf: need-cdktf ## Install CDKTF's own program, cdktf, in .cache/cdktf/
 
 .PHONY: migrate-state
 migrate-state: tools ## Move states from STATE=local to the state bucket

@@ -218,7 +218,7 @@ def main(command: str, variables: Mapping[str, str]) -> int:
     if not given.get("GH_TOKEN") or not re.fullmatch(
         "[^/@]+/[^/@]+", given.get("GITHUB_REPOSITORY", "")
     ):
-        print("error: set GITHUB_REPOSITORY=owner/name and GH_TOKEN=token", file=sys.stderr)
+        print("error: set GITHUB_REPOSITORY=owner/name and, before make, GH_TOKEN", file=sys.stderr)
         return 2
     file = Path(given.get("GITHUB_SETTINGS") or _SETTINGS)
     try:

@@ -104,6 +104,16 @@ def test_the_arguments_of_make_do_not_reach_the_makes_that_its_commands_start(
     assert "REGIONS=us-west-2" in lines
 
 
+@pytest.mark.parametrize("name", ["GH_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_a_secret_among_the_arguments_is_refused(project: Path, name: str) -> None:
+    """Every user of the machine can read them."""
+    finished = make(project, "releases", f"{name}=secret")
+    assert finished.returncode != 0
+    assert f"`{name}=… make`" in finished.stderr
+    assert finished.stdout == ""
+    assert make(project, "releases", **{name: "secret"}).returncode == 0
+
+
 def test_no_command_uses_the_temporary_folder_that_all_users_share(
     project: Path, tmp_path: Path
 ) -> None:

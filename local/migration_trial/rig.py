@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from secrets import token_urlsafe
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,8 @@ from trading.settings import Address
 
 DATABASE = "trading"
 SCRATCH = "scratch"
-_OWNER = Credentials("platform_admin", "trial")
+# Any user of the machine can connect, and this one can write files of the server's user.
+OWNER = Credentials("platform_admin", token_urlsafe())
 _USER = "trade_app"
 _SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app"  # noqa: S105 - a name
 _HOUR_SECONDS = 3600
@@ -93,7 +95,7 @@ class Rig:
     def connect(self, database: str = DATABASE) -> Connection[Cursor]:
         """An administrator's connection."""
         address = Address(self.address.host, self.address.port, database, self.address.ca_file)
-        return connect(address, _OWNER, statement_seconds=_HOUR_SECONDS)
+        return connect(address, OWNER, statement_seconds=_HOUR_SECONDS)
 
     def migrate(self, schema: str, migrations: tuple[Migration, ...]) -> None:
         """Make a schema with these migrations and no rows, in place of one of that name."""
@@ -164,8 +166,8 @@ def rig(folder: Path) -> Iterator[Rig]:
         try:
             server.start()
             server.execute(
-                f"CREATE USER {_OWNER.username}@'%' IDENTIFIED BY '{_OWNER.password}';"
-                f"GRANT ALL ON *.* TO {_OWNER.username}@'%' WITH GRANT OPTION;"
+                f"CREATE USER {OWNER.username}@'%' IDENTIFIED BY '{OWNER.password}';"
+                f"GRANT ALL ON *.* TO {OWNER.username}@'%' WITH GRANT OPTION;"
             )
             address = Address("127.0.0.1", server.port, DATABASE, str(tls.ca))
             yield Rig(folder, server, address, _variables(server, tls, url), secrets)

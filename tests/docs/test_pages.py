@@ -35,11 +35,14 @@ OWN = {
     "PYTEST",
     "PYTHONPATH",
     "REQUIREMENTS",
+    "SHOWN",
     "TMPDIR",
     "VENV",
 }
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(`+)[^`]+\1")
+ASSIGNMENTS = re.compile(r"^(?:\w+=(?:\"[^\"]*\"|\S*)(?:\s+|$))*")
+SECRET = re.compile(r"\$\{?AWS_(?:SECRET|SESSION)_|\bauth token\b|_TOKEN=|--password")
 COMMENT = re.compile(r"(?<=\s)#.*$", re.MULTILINE)
 ROW = re.compile(r"^\| `(.+?)` \|", re.MULTILINE)
 # What stands before the target: options, and variables such as `REGIONS=a,b`.
@@ -138,8 +141,18 @@ def test_what_a_page_restores_has_the_tags_of_its_environment() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_command_of_a_page_uses_a_name_in_the_shared_temporary_folder(page: Path) -> None:
     """Another user of the machine could make it first, and put what they like into it."""
+    # Nor a folder below: what a version manager starts there, a file in a folder above can name.
     commands = "".join(block.group() for block in FENCED.finditer(page.read_text()))
-    assert not re.search(r"/tmp\b", commands)
+    assert not re.search(r"/tmp\b|\bcd [^\n]*mktemp", commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_command_of_a_page_has_a_secret_in_its_arguments(page: Path) -> None:
+    """Every user of the machine can read the arguments of a program, but not those of `printf`."""
+    commands = "".join(block.group() for block in FENCED.finditer(page.read_text()))
+    for line in commands.replace("\\\n", " ").splitlines():
+        command = ASSIGNMENTS.sub("", line.strip())
+        assert command.startswith("printf ") or not SECRET.search(command), line
 
 
 def test_docs_has_a_folder_for_each_kind_of_page_and_a_map() -> None:

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from pymysql.connections import Connection
@@ -41,7 +42,8 @@ from trading.secret import Credentials
 from trading.settings import Address
 
 DATABASE = "trading"
-ADMIN = Credentials("platform_admin", "admin-password")
+# Any user of the machine can connect, and this one can write files of the server's user.
+ADMIN = Credentials("platform_admin", token_urlsafe())
 _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.02
 # The file that holds all tables ends here: InnoDB then answers as if the disk were full.

@@ -13,6 +13,10 @@ import pytest
 from infra.config.database_parameters import CLUSTER_PARAMETERS, INSTANCE_PARAMETERS
 from local import database_server
 from local.database_server import MySQLError, MySQLServer, TLSFiles, ensure_tls_files, version
+from local.migration_trial import rig
+from tests.faults import cluster
+from tests.service import conftest
+from tests.support.needs import ROOT
 from tests.support.ports import free_port
 
 # Aurora's own, or named differently; TLS is a choice of each server.
@@ -50,6 +54,14 @@ def test_each_parameter_of_auroras_groups_has_its_value(server: MySQLServer, nam
         assert float(found) == float(wanted)
     else:
         assert found == SPELLED.get(wanted, wanted)
+
+
+def test_no_administrator_has_a_password_that_others_know() -> None:
+    """Any user of the machine can connect, and write to files of the developer as one of these."""
+    administrators = conftest.ADMIN, cluster.ADMIN, rig.OWNER
+    for file in ROOT.glob("[!.]*/**/*.py"):
+        text = file.read_text()
+        assert not any(administrator.password in text for administrator in administrators), file
 
 
 def test_two_servers_share_neither_identity_nor_data(server: MySQLServer, tmp_path: Path) -> None:

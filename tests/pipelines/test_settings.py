@@ -201,7 +201,7 @@ def test_weakened_settings_are_named_and_restored_as_far_as_the_api_can(
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"GH_TOKEN": ""}, "error: set GITHUB_REPOSITORY=owner/name and GH_TOKEN=token"),
+        ({"GH_TOKEN": ""}, "error: set GITHUB_REPOSITORY=owner/name and, before make, GH_TOKEN"),
         ({"GITHUB_REPOSITORY": "a@1/b@2"}, "error: set GITHUB_REPOSITORY=owner/name"),
         ({"GH_TOKEN": "of-somebody"}, "HTTP Error 401"),
         ({"GITHUB_API_URL": "http://127.0.0.1:1"}, "error: GitHub does not answer"),

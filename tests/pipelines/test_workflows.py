@@ -16,6 +16,7 @@ from tests.support.workflows import FOLDER, ROOT, Job, jobs, matches, uses, work
 JOBS = jobs()
 SIGNED_IN = [job for job in JOBS if job.role]
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+NOT_DEPENDABOT = "github.event.pull_request.user.login != 'dependabot[bot]'"
 THIS_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
 
@@ -141,6 +142,11 @@ def test_a_pull_request_of_a_fork_gets_no_role() -> None:
         assert not {"pull_request_target", "workflow_run"} & workflow.triggers.keys()
     for job in SIGNED_IN:
         assert (THIS_REPOSITORY in job.conditions) == (job.subject == "pull_request"), job
+
+
+def test_no_package_that_nobody_has_reviewed_runs_with_a_role() -> None:
+    for job in SIGNED_IN:
+        assert (NOT_DEPENDABOT in job.conditions) == (job.subject == "pull_request"), job
 
 
 def test_a_repository_without_accounts_skips_what_needs_them() -> None:

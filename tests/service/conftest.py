@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from secrets import token_urlsafe
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -30,7 +31,8 @@ from trading.telemetry import logger
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "service" / "migrations"
-ADMIN = Credentials("platform_admin", "admin-password")
+# Any user of the machine can connect, and this one can write files of the server's user.
+ADMIN = Credentials("platform_admin", token_urlsafe())
 APP = Credentials("trade_app", "app-password", "cursor-key")
 APP_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app"
 # What the data platform publishes as DatabaseAppUser.

@@ -16,8 +16,19 @@ from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
 _VERSION = "AWS::Lambda::Version"
-# Every update changes these, even if the function stays the same.
-_OF_THE_UPDATE = frozenset({"LastModified", "RevisionId"})
+# Every update changes these, some of them twice: when it begins, and when it has taken effect.
+_OF_THE_UPDATE = frozenset(
+    {
+        "LastModified",
+        "LastUpdateStatus",
+        "LastUpdateStatusReason",
+        "LastUpdateStatusReasonCode",
+        "RevisionId",
+        "State",
+        "StateReason",
+        "StateReasonCode",
+    }
+)
 
 
 def install() -> None:
