@@ -1,6 +1,8 @@
 """Runs the SAM CLI."""
 
+import os
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -19,7 +21,11 @@ def run_sam(*arguments: str) -> None:
     Raises:
         SamFailed: it failed.
     """
-    finished = subprocess.run(["sam", *arguments], check=False)
+    # SAM leaves a temporary folder for each file that it uploads.
+    with tempfile.TemporaryDirectory(prefix="sam-") as folder:
+        finished = subprocess.run(
+            ["sam", *arguments], env={**os.environ, "TMPDIR": folder}, check=False
+        )
     if finished.returncode != 0:
         raise SamFailed(f"sam {arguments[0]} failed; its output above says why")
 
