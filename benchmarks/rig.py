@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,8 +32,9 @@ _BUFFER_POOL_BYTES = 2 * 1024**3
 _LOG_BYTES = 1024**3
 _FEW_PAGES = 50
 _SETTLE_SECONDS = 600
-_OWNER = Credentials("owner", "benchmark")
-_CREDENTIALS = Credentials("trade_app", "benchmark")
+# Any user of the machine can connect, and the owner's functions would run as others read.
+OWNER = Credentials("owner", token_urlsafe())
+_CREDENTIALS = Credentials("trade_app", token_urlsafe())
 _CURSOR_KEY = "benchmark"
 _EVENT = ROOT / "service" / "events" / "post_trade_with_key.json"
 _BATCH_EVENT = ROOT / "service" / "events" / "post_trades.json"
@@ -90,7 +92,7 @@ class Rig:
 
     def connect(self) -> Connection[Cursor]:
         """A connection with every right on the service's database."""
-        return connect(self.address, _OWNER, statement_seconds=3600)
+        return connect(self.address, OWNER, statement_seconds=3600)
 
     def fill(self, first: int, last: int, day: str) -> None:
         """Add the trades of these numbers, all booked on a day such as `2026-01-31`.
@@ -160,8 +162,8 @@ def rig() -> Iterator[Rig]:
                 f"SET GLOBAL innodb_buffer_pool_size = {_BUFFER_POOL_BYTES};"
                 f"SET GLOBAL innodb_redo_log_capacity = {_LOG_BYTES};"
                 "CREATE DATABASE trading;"
-                f"CREATE USER {_OWNER.username}@'%' IDENTIFIED BY '{_OWNER.password}';"
-                f"GRANT ALL ON trading.* TO {_OWNER.username}@'%';"
+                f"CREATE USER {OWNER.username}@'%' IDENTIFIED BY '{OWNER.password}';"
+                f"GRANT ALL ON trading.* TO {OWNER.username}@'%';"
                 f"CREATE USER {_CREDENTIALS.username}@'%' IDENTIFIED BY '{_CREDENTIALS.password}';"
                 f"GRANT SELECT, INSERT, UPDATE ON trading.* TO {_CREDENTIALS.username}@'%';"
             )

@@ -30,6 +30,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 # https://www.w3.org/TR/fetch-metadata/: `none` is an address that the user typed.
 _OWN_SITES = {"same-origin", "none"}
+# A deployed API, which has a page that calls it.
+_API = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_/")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _IDENTITY = re.compile(rf"{IDENTITY_PREFIX}[0-9a-f]+")
 
@@ -40,7 +42,7 @@ def guarded(application: Application, installation: Installation) -> Application
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := _refusal(_headers(scope), installation) or _unsigned_action(scope):
+        elif reason := _refusal(scope, installation) or _unsigned_action(scope):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
             whose = {"folder": str(installation.folder), "pid": os.getpid()}
@@ -58,8 +60,13 @@ def _headers(scope: Message) -> dict[str, list[str]]:
     return headers
 
 
-def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
-    """Why a request is refused; empty if it is accepted."""
+def _refusal(scope: Message, installation: Installation) -> str:
+    """Why a request is refused; empty if it is accepted.
+
+    Not even a page of the emulator's own origin reaches AWS here. Another user could have served
+    it, on the same port before the emulator had it.
+    """
+    headers = _headers(scope)
     hosts = headers.get("host", [])
     if len(hosts) != 1 or not _is_address(hosts[0]):
         return f"Host {', '.join(hosts)!r}: use {installation.url}"
@@ -69,6 +76,8 @@ def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
     for site in headers.get("sec-fetch-site", []):
         if site not in _OWN_SITES:
             return "pages of other sites may not lead to the emulator: type its address instead"
+    if headers.keys() & {"origin", "sec-fetch-site"} and not _API.match(scope["path"]):
+        return "a browser reaches deployed APIs alone: use the AWS CLI or an SDK for the rest"
     for agent in headers.get("user-agent", []):
         for identity in _IDENTITY.findall(agent):
             if identity != installation.identity:
@@ -82,10 +91,8 @@ def _refusal(headers: dict[str, list[str]], installation: Installation) -> str:
 def _unsigned_action(scope: Message) -> str:
     """Why an address that names an action of AWS is refused; empty if it names none.
 
-    A page can redirect to such an address. If the user typed the page's own address, or opened it
-    from a mail, the browser says for the redirect as well that no page led to it. But no page makes
-    a browser send the header of a signature without asking the server first.
-    https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+    A page can redirect to such an address, and not every browser says that it sends a request. But
+    no page makes a browser send the header of a signature without asking the server first.
     """
     signatures = _headers(scope).get("authorization", [])
     if any(signature.startswith("AWS4-HMAC-SHA256 ") for signature in signatures):
@@ -96,18 +103,18 @@ def _unsigned_action(scope: Message) -> str:
 
 
 def _is_address(host: str) -> bool:
-    """Whether a Host header is `localhost` or an address of this machine or of a container network.
+    """Whether a Host header is an address of this machine or of a container network.
 
-    A foreign page needs another name. Browsers say which page a request comes from only if they
-    take its address for this machine. They do not do so for `0.0.0.0` and for IPv4 addresses inside
-    IPv6 ones, which lead here as well.
+    A foreign page needs a name. `localhost` is one too: it stands for `::1` first, where another
+    user may listen on the same port, and serve a page that stays when the server is gone. Browsers
+    say which page a request comes from only if they take its address for this machine. They do not
+    do so for `0.0.0.0` and for IPv4 addresses inside IPv6 ones, which lead here as well.
     https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
     """
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return host.rpartition(":")[0] == "localhost" or host == "localhost"
+        return False
     if address in _THIS_NETWORK or getattr(address, "ipv4_mapped", None):
         return False
     return not address.is_unspecified

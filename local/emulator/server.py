@@ -47,8 +47,9 @@ def run(installation: Installation) -> None:
     config = Config()
     config.bind = [f"{HOST}:{installation.port}"]
     # A request may arrive while the server closes its idle connection: it is carried out, its
-    # answer is lost, and Terraform sends it again. Go's clients close after 90 s, before this.
-    config.keep_alive_timeout = 3600
+    # answer is lost, and Terraform sends it again. Go's clients close after 90 s, before this. The
+    # server closes none earlier, even if its client has.
+    config.keep_alive_timeout = 120
     config.loglevel = "WARNING"
     sockets = config.create_sockets()
     sockets.insecure_sockets = [OwnListener(made) for made in sockets.insecure_sockets]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from secrets import token_urlsafe
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from local.database_server import MySQLServer, TLSFiles, ensure_tls_files
+from local.own_server import OwnHTTPServer
 from local.triggers import without_triggers
 from migration.app_user import ensure_app_user
 from migration.runner import Migration, apply_migrations
@@ -209,10 +210,10 @@ def _answering(secrets: _Secrets) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = OwnHTTPServer(Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server.url
     finally:
         server.shutdown()
         server.server_close()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 
+from local.own_server import OwnHTTPServer
 from trading.secret import CURRENT, PENDING
 
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app"
@@ -23,8 +24,8 @@ class SecretsManager:
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
         self.is_throttling = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = OwnHTTPServer(_handler(self))
+        self.url = self._server.url
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:

@@ -32,6 +32,7 @@ from tests.support.browser import browser
 from tests.support.emulator import ROOT, Emulator, running_emulator, until
 from tests.support.ports import free_port_base
 
+API = "/restapis/none/dev/_user_request_/"
 PARAMETERS = "Action=CreateTopic&Version=2010-03-31&Name="
 
 
@@ -41,10 +42,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield running
 
 
-def create(emulator: Emulator, name: str, **headers: str) -> int:
+def create(emulator: Emulator, name: str, path: str = "/", **headers: str) -> int:
     """The status of a plain form post that creates a topic."""
     connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
-    connection.request("POST", "/", PARAMETERS + name, {**FORM, **headers})
+    connection.request("POST", path, PARAMETERS + name, {**FORM, **headers})
     return connection.getresponse().status
 
 
@@ -63,6 +64,8 @@ def topics(emulator: Emulator) -> set[str]:
         ("rebound", {"Host": "attacker.example"}),
         ("rebound-with-port", {"Host": "attacker.example:14560"}),
         ("like-localhost", {"Host": "localhost.attacker.example"}),
+        # It stands for `::1` first, where another user may listen, and serve a page.
+        ("localhost", {"Host": "localhost:14560"}),
         ("no-host", {"Host": ""}),
         # Browsers do not count these as this machine, so they say nothing of the page.
         ("any-address", {"Host": "0.0.0.0:14560"}),
@@ -74,6 +77,9 @@ def topics(emulator: Emulator) -> set[str]:
         ("other-local-port", {"Origin": "http://127.0.0.1:3000"}),
         ("cross-site", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
         ("same-site", {"Sec-Fetch-Site": "same-site"}),
+        # Another user could have served it on this port before.
+        ("same-origin", {"Sec-Fetch-Site": "same-origin"}),
+        ("typed", {"Sec-Fetch-Site": "none"}),
     ],
 )
 def test_a_request_from_another_site_changes_nothing(
@@ -83,25 +89,31 @@ def test_a_request_from_another_site_changes_nothing(
     assert name not in topics(emulator)
 
 
-@pytest.mark.parametrize(
-    ("name", "headers"),
-    [
-        ("no-browser", {}),
-        ("typed", {"Sec-Fetch-Site": "none"}),
-        ("same-origin", {"Sec-Fetch-Site": "same-origin"}),
-    ],
-)
-def test_own_requests_are_answered_without_cross_origin_headers(
-    emulator: Emulator, name: str, headers: dict[str, str]
-) -> None:
-    for host in (f"127.0.0.1:{emulator.port}", f"localhost:{emulator.port}"):
-        own = {"Host": host, "Origin": f"http://{host}", **headers}
-        assert create(emulator, name, **own) == 200
-    assert name in topics(emulator)
+def test_no_page_of_the_own_origin_reaches_aws(emulator: Emulator) -> None:
+    """Another user could have served it, on this port before."""
+    target = {"X-Amz-Target": "SNS.CreateTopic", "Authorization": SIGNATURE}
+    for origin in (emulator.url, f"http://localhost:{emulator.port}"):
+        assert create(emulator, "of-own-origin", Origin=origin, **target) == 403
+    assert "of-own-origin" not in topics(emulator)
+
+
+def test_programs_are_answered_without_cross_origin_headers(emulator: Emulator) -> None:
+    assert create(emulator, "no-browser") == 200
     signed = {"Authorization": SIGNATURE}
-    answer = requests.get(f"{emulator.url}/?{PARAMETERS}{name}", headers=signed, timeout=10)
+    answer = requests.get(f"{emulator.url}/?{PARAMETERS}signed", headers=signed, timeout=10)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    assert {"no-browser", "signed"} <= topics(emulator)
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_a_browser_reaches_a_deployed_api_and_its_path_leads_to_nothing_else(
+    emulator: Emulator, site: str
+) -> None:
+    asked = {"Sec-Fetch-Site": site, "Origin": emulator.url, "X-Amz-Target": "SNS.CreateTopic"}
+    for path in ("", "../../../../", "%2e%2e/%2e%2e/%2e%2e/%2e%2e/"):
+        assert create(emulator, "by-path", f"{API}{path}", **asked) == 404
+    assert "by-path" not in topics(emulator)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -110,7 +122,10 @@ def test_another_user_of_the_machine_changes_nothing(emulator: Emulator) -> None
     address = ("127.0.0.1", emulator.port)
 
     def connection_of(user: int) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+        # A port of its own, which no connection of another program shares.
+        connection = http.client.HTTPConnection(
+            *address, timeout=10, source_address=("127.0.0.1", 0)
+        )
         os.seteuid(user)
         try:
             connection.connect()
@@ -187,9 +202,9 @@ def test_a_public_page_in_a_browser_reaches_nothing(emulator: Emulator, tmp_path
             page.wait_for("window.loads >= 2 && window.images === 3")
         # Nobody typed this address, but the browser says so: of the page that redirects to it.
         page.open(f"http://localhost:{server.server_port}/away")
-        page.wait_for("document.body?.innerText.includes('needs a signature')")
-        page.open(f"{emulator.url}/_ministack/health")
-        page.wait_for("document.body?.innerText.includes('services')")
+        page.wait_for("document.body?.innerText.includes('a browser reaches deployed APIs alone')")
+        page.open(f"{emulator.url}{API}")
+        page.wait_for("document.body?.innerText.includes('Not Found')")
         server.shutdown()
     assert not topics(emulator) & {"by-form", "by-fetch", "by-image", "by-redirect"}
 
