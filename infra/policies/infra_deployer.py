@@ -14,7 +14,7 @@ from infra.policies.statements import (
     in_region,
     of_own_states,
     state_objects,
-    with_state_key,
+    with_any_state_key,
 )
 from shared.naming import PLATFORM, REGION_CODES
 
@@ -164,7 +164,7 @@ def _keys(place: Place) -> list[Statement]:
                 "kms:Update*",
             ],
             [keys],
-            with_state_key(place),
+            with_any_state_key(),
         ),
     ]
 

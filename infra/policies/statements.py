@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from infra.config.naming import state_key_alias
 from infra.config.place import Place
 from shared.contract.loader import load_contract
-from shared.naming import PLATFORM, PREVIEW_MARK, failure_queue
+from shared.naming import PLATFORM, PREVIEW_MARK, REGION_CODES, failure_queue
 
 Document = Mapping[str, object]
 Statement = dict[str, object]
@@ -227,6 +227,12 @@ def with_environment_key(place: Place) -> Mapping[str, object]:
 def with_state_key(place: Place) -> Mapping[str, object]:
     """The condition that the key is the one that encrypts Terraform's states."""
     return _with_key(state_key_alias(place.region))
+
+
+def with_any_state_key() -> Mapping[str, object]:
+    """The condition that the key encrypts the states of any region, for it has a tag of none."""
+    aliases = [state_key_alias(region) for region in REGION_CODES]
+    return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
 
 
 def _with_key(alias: str) -> Mapping[str, object]:

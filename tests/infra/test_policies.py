@@ -548,16 +548,19 @@ def test_backups_of_other_teams_are_out_of_the_platform_teams_reach(decide: Deci
 @pytest.mark.parametrize(
     "action", ["TagResource", "UntagResource", "CreateAlias", "PutKeyPolicy", "RevokeGrant"]
 )
+@pytest.mark.parametrize("region", REGION_CODES)
 def test_no_platform_team_can_lock_others_out_of_the_key_of_all_states(
-    decide: Decide, action: str
+    decide: Decide, action: str, region: str
 ) -> None:
+    """It makes keys in each region, for global databases and copies of backups."""
     context = {
-        **STATE_KEY,
+        "kms:ResourceAliases": f"alias/trading-platform-state-{REGION_CODES[region]}",
         "aws:ResourceTag/Project": "trading-platform",
         "aws:RequestTag/Environment": "dev",
     }
-    assert decide(f"kms:{action}", KEY, *platform_team(), context=context) == "explicitDeny"
-    assert decide("kms:Decrypt", KEY, *platform_team(), context=context) == "allowed"
+    key = f"arn:aws:kms:{region}:{HERE.partition(':')[2]}:key/1"
+    assert decide(f"kms:{action}", key, *platform_team(), context=context) == "explicitDeny"
+    assert decide("kms:Decrypt", key, *platform_team(), context=context) == "allowed"
 
 
 @pytest.mark.parametrize(

@@ -484,6 +484,13 @@ def test_a_dead_archive_is_noticed() -> None:
     assert 3600 < missing["Period"] * missing["EvaluationPeriods"] <= 7 * 24 * 3600
 
 
+def test_no_other_queue_can_write_its_dead_letters_into_the_services() -> None:
+    """SQS asks nobody when it moves them: by default, from any queue of the account."""
+    for stage in ("", "pr-42"):
+        queue = stack(ServiceStage=stage).properties("ArchiveFailures")
+        assert queue["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+
+
 def test_the_name_of_the_queue_tells_whose_it_is() -> None:
     """CloudFormation does not tag queues with their stack."""
     for stage, environment in (
