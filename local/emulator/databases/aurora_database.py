@@ -44,7 +44,10 @@ _SUPERVISION_SECONDS = 1.0
 _RETRY_SECONDS = 15.0
 _MARK = "_has_database"
 _FOLDER = "_database_folder"
-_NOT_GRANTED = "SUPER, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN"
+# With SYSTEM_USER, a routine could run in the name of `root`, who may have the server write any
+# file of the user that runs it.
+# https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_system-user
+_NOT_GRANTED = "SUPER, SYSTEM_USER, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN"
 _FORMER_PORTS = "_ports_of_former_names"
 
 logger = logging.getLogger("aurora-database")

@@ -437,7 +437,7 @@ LIST_POSITIONS: Mapping[str, Field] = {
     "cursor": Text(
         "`next_cursor` of the page before: the page begins after it.",
         # A symbol, also one that the service would not book: reading must not stop there.
-        pattern=r"[\x00-\x7F]+",
+        pattern=r"[\x01-\x7F]+",
         max_length=SYMBOL.max_length,
         rule="a cursor that the list gave",
         example="AAPL",
