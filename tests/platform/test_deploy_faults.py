@@ -215,11 +215,11 @@ class FailingAws:
 
     def rules(self, *rules: dict[str, Any]) -> None:
         """Inject these faults, and no others, from now on."""
-        requests.post(f"{self._url}/_microburst/rules", json=rules, timeout=5).raise_for_status()
+        requests.post(f"{self._url}/_microburst/rules", json=rules, timeout=30).raise_for_status()
 
     def fired(self) -> list[str]:
         """The injected faults."""
-        answer = requests.get(f"{self._url}/_microburst/fired?limit=1000", timeout=5)
+        answer = requests.get(f"{self._url}/_microburst/fired?limit=1000", timeout=30)
         return [event["action"] for event in answer.json()]
 
     def _answers(self) -> bool:
