@@ -67,8 +67,9 @@ def _refusal(scope: Message, installation: Installation) -> str:
     it, on the same port before the emulator had it.
     """
     headers = _headers(scope)
+    by_browser = bool(headers.keys() & {"origin", "sec-fetch-site"})
     hosts = headers.get("host", [])
-    if len(hosts) != 1 or not _is_address(hosts[0]):
+    if len(hosts) != 1 or not _is_this_machine(hosts[0], by_browser=by_browser):
         return f"Host {', '.join(hosts)!r}: use {installation.url}"
     for origin in headers.get("origin", []):
         if origin != f"http://{hosts[0]}":
@@ -76,7 +77,7 @@ def _refusal(scope: Message, installation: Installation) -> str:
     for site in headers.get("sec-fetch-site", []):
         if site not in _OWN_SITES:
             return "pages of other sites may not lead to the emulator: type its address instead"
-    if headers.keys() & {"origin", "sec-fetch-site"} and not _API.match(scope["path"]):
+    if by_browser and not _API.match(scope["path"]):
         return "a browser reaches deployed APIs alone: use the AWS CLI or an SDK for the rest"
     for agent in headers.get("user-agent", []):
         for identity in _IDENTITY.findall(agent):
@@ -102,19 +103,19 @@ def _unsigned_action(scope: Message) -> str:
     return ""
 
 
-def _is_address(host: str) -> bool:
-    """Whether a Host header is an address of this machine or of a container network.
+def _is_this_machine(host: str, *, by_browser: bool) -> bool:
+    """Whether a Host header is `localhost` or an address of this machine or of a container network.
 
-    A foreign page needs a name. `localhost` is one too: it stands for `::1` first, where another
-    user may listen on the same port, and serve a page that stays when the server is gone. Browsers
-    say which page a request comes from only if they take its address for this machine. They do not
-    do so for `0.0.0.0` and for IPv4 addresses inside IPv6 ones, which lead here as well.
+    A foreign page needs another name. For a browser, `localhost` stands for `::1` first: another
+    user may listen there and serve a page, which stays when the server is gone. Browsers say which
+    page a request comes from only if they take its address for this machine. They do not do so for
+    `0.0.0.0` and for IPv4 addresses inside IPv6 ones, which lead here as well.
     https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
     """
     try:
         address = ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return False
+        return not by_browser and re.fullmatch(r"localhost(:[0-9]+)?", host) is not None
     if address in _THIS_NETWORK or getattr(address, "ipv4_mapped", None):
         return False
     return not address.is_unspecified

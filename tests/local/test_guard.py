@@ -65,7 +65,7 @@ def topics(emulator: Emulator) -> set[str]:
         ("rebound-with-port", {"Host": "attacker.example:14560"}),
         ("like-localhost", {"Host": "localhost.attacker.example"}),
         # It stands for `::1` first, where another user may listen, and serve a page.
-        ("localhost", {"Host": "localhost:14560"}),
+        ("localhost", {"Host": "localhost:14560", "Sec-Fetch-Site": "none"}),
         ("no-host", {"Host": ""}),
         # Browsers do not count these as this machine, so they say nothing of the page.
         ("any-address", {"Host": "0.0.0.0:14560"}),
@@ -99,11 +99,12 @@ def test_no_page_of_the_own_origin_reaches_aws(emulator: Emulator) -> None:
 
 def test_programs_are_answered_without_cross_origin_headers(emulator: Emulator) -> None:
     assert create(emulator, "no-browser") == 200
+    assert create(emulator, "local-name", Host=f"localhost:{emulator.port}") == 200
     signed = {"Authorization": SIGNATURE}
     answer = requests.get(f"{emulator.url}/?{PARAMETERS}signed", headers=signed, timeout=10)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-    assert {"no-browser", "signed"} <= topics(emulator)
+    assert {"no-browser", "local-name", "signed"} <= topics(emulator)
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin"])
@@ -113,6 +114,8 @@ def test_a_browser_reaches_a_deployed_api_and_its_path_leads_to_nothing_else(
     asked = {"Sec-Fetch-Site": site, "Origin": emulator.url, "X-Amz-Target": "SNS.CreateTopic"}
     for path in ("", "../../../../", "%2e%2e/%2e%2e/%2e%2e/%2e%2e/"):
         assert create(emulator, "by-path", f"{API}{path}", **asked) == 404
+    name = f"localhost:{emulator.port}"
+    assert create(emulator, "by-path", API, Host=name, Origin=f"http://{name}") == 403
     assert "by-path" not in topics(emulator)
 
 
