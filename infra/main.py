@@ -36,6 +36,8 @@ def synthesize(environment: EnvironmentConfig, *, states: bool = True) -> None:
             StateBackend(app, environment=environment, region=region.region)
         DataPlatform(app, environment=environment, region=region, contract=contract)
     app.synth()
+    # CDKTF's own program runs Terraform there, which keeps a state that it cannot upload in a file.
+    (environment.out_dir / "stacks").chmod(0o700)
     stamp.write()
 
 

@@ -193,9 +193,12 @@ def plans_folder(named: str) -> Iterator[Path]:
         return
     folder = Path(named).resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    yield folder
-    for file in folder.glob(f"*{_SUFFIX}"):
-        file.chmod(0o600)
+    try:
+        yield folder
+    finally:
+        # Terraform writes into an older file without changing who may read it.
+        for file in folder.glob(f"*{_SUFFIX}"):
+            file.chmod(0o600)
 
 
 def plan_file(plans: Path, folder: Path) -> Path:

@@ -15,7 +15,7 @@ def keep_state(stack: TerraformStack, environment: EnvironmentConfig, region: st
     """
     name = stack.node.id
     if not environment.remote_state:
-        # Terraform lets everybody on this machine read its files.
+        # CDKTF's own program lets Terraform write files that everybody on this machine can read.
         environment.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         LocalBackend(
             stack,

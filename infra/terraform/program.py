@@ -218,6 +218,8 @@ class Terraform:
                 stdout=stdout,
                 stderr=stderr,
                 text=True,
+                # Plans, states, and the state that could not be uploaded: for nobody else.
+                umask=0o077,
             ) as process:
                 yield process
         finally:

@@ -53,6 +53,8 @@ class RegionRun:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # What Terraform writes is for nobody else, such as a state that it cannot upload.
+                umask=0o077,
                 start_new_session=True,
             )
         self.state = "running"

@@ -1,5 +1,6 @@
 """The runner, with the real Terraform. tests/platform tests what it applies."""
 
+import http.server
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from infra.config.environment import load_environment
 from infra.main import synthesize
 from infra.terraform import program as program_module
 from infra.terraform.backend import stack_folder
+from infra.terraform.program import Terraform
 from shared.cli.errors import UserError
+from shared.cli.in_regions import run_in_regions
 from tests.support.emulator import Emulator, until
 
 
@@ -338,6 +342,65 @@ class Small:
 @pytest.fixture
 def small(tmp_path: Path) -> Small:
     return Small(tmp_path)
+
+
+class NoState(http.server.BaseHTTPRequestHandler):
+    """There is none, and none can be uploaded."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def do_POST(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep the tests' output clean."""
+
+
+def in_one_region(program: Terraform, folder: Path) -> None:
+    program.run(folder, "apply")
+
+
+def in_many_regions(program: Terraform, folder: Path) -> None:
+    run = program.in_region("us-east-1", folder, "apply")
+    run_in_regions([[run]], what="apply", result=re.compile("Apply"), parallel=1)
+
+
+@pytest.mark.parametrize("apply", [in_one_region, in_many_regions])
+def test_no_other_user_of_the_machine_reads_a_state_that_could_not_be_uploaded(
+    small: Small, apply: Callable[[Terraform, Path], None]
+) -> None:
+    """Terraform keeps it in a file."""
+    kept = small.folder / "errored.tfstate"
+    former = os.umask(0o022)
+    try:
+        with (
+            http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoState) as server,
+            program_module.installed_terraform(os.environ) as program,
+        ):
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            address = f"http://127.0.0.1:{server.server_port}"
+            document = {
+                "terraform": {"backend": {"http": {"address": address}}},
+                "resource": {"terraform_data": {"small": {}}},
+            }
+            (small.folder / "cdk.tf.json").write_text(json.dumps(document))
+            program.init(small.folder)
+            with pytest.raises(UserError):
+                apply(program, small.folder)
+            server.shutdown()
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_no_other_user_enters_the_folders_where_cdktfs_program_runs_terraform() -> None:
+    """It keeps a state there that it cannot upload."""
+    environment = load_environment(os.environ)
+    folder = environment.out_dir / "stacks"
+    folder.mkdir(parents=True, mode=0o755)
+    synthesize(environment)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_an_initialized_folder_is_not_initialized_again(
