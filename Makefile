@@ -42,7 +42,9 @@ endif
 # Programs start, load or read what lies in the folders above theirs, and under known names in the temporary
 # folder. In /tmp, any user of the machine can leave it there.
 export TMPDIR := $(HOME)/.cache/trading-platform/tmp
-$(shell mkdir -m 700 -p "$(TMPDIR)")
+ifneq ($(shell mkdir -m 700 -p "$(TMPDIR)" && test -O "$(TMPDIR)" && test -w "$(TMPDIR)" && echo usable),usable)
+$(error $(TMPDIR) cannot be used for temporary files: give yourself its folders, or set another HOME)
+endif
 # Every user of the machine can read the arguments of a command.
 SHOWN := $(foreach name,GH_TOKEN AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN,\
 	$(if $(filter command,$(firstword $(origin $(name)))),$(name)))

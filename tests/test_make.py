@@ -149,6 +149,15 @@ def test_clean_deletes_what_killed_commands_have_left_and_nothing_that_is_in_use
     assert [entry.name for entry in temporary.iterdir()] == ["in use"]
 
 
+def test_a_temporary_folder_that_cannot_be_made_is_one_clear_line(project: Path) -> None:
+    """Python would take /tmp instead."""
+    (project / ".cache").write_text("a file")
+    finished = make(project, "releases", HOME=str(project))
+    assert finished.returncode != 0
+    assert "cannot be used for temporary files" in finished.stderr
+    assert finished.stdout == ""
+
+
 @pytest.mark.parametrize("home", [None, "", "/dev/null", "/nowhere"])
 def test_a_home_folder_that_cannot_be_used_is_replaced(project: Path, home: str | None) -> None:
     finished = make(project, "releases", HOME=home)

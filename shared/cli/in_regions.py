@@ -44,7 +44,9 @@ class RegionRun:
 
     def start(self) -> None:
         """Start the command in its own session, which a terminal's Ctrl-C does not reach."""
+        # A log shows what is deployed. Older folders are open to all users of the machine.
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.chmod(0o700)
         self._started = time.monotonic()
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(

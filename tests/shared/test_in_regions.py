@@ -4,6 +4,7 @@ import io
 import os
 import re
 import signal
+import stat
 import sys
 import threading
 import time
@@ -58,6 +59,7 @@ def test_regions_run_at_the_same_time_and_each_has_its_line_and_its_log(
     printed = capsys.readouterr().out
     for each in runs:
         assert each.log.read_text() == "done\n"
+        assert stat.S_IMODE(each.log.parent.stat().st_mode) == 0o700
         assert f"==> {each.region}: started; log: {each.log}" in printed
         assert re.search(rf"==> {each.region}: ok after \d+ s", printed)
     report = printed.splitlines()[-3:]
