@@ -231,12 +231,11 @@ def with_state_key(place: Place) -> Mapping[str, object]:
 
 def with_any_state_key() -> Mapping[str, object]:
     """The condition that the key encrypts the states of any region, for it has a tag of none."""
-    aliases = [state_key_alias(region) for region in REGION_CODES]
+    return _with_key([state_key_alias(region) for region in REGION_CODES])
+
+
+def _with_key(aliases: str | Sequence[str]) -> Mapping[str, object]:
     return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
-
-
-def _with_key(alias: str) -> Mapping[str, object]:
-    return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
 
 
 def state_objects(place: Place) -> list[str]:

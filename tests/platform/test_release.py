@@ -39,6 +39,7 @@ def check_signed_reads(platform: Platform, trade_id: str) -> None:
     key, secret = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     url = platform.trade_url.removesuffix("/trade")
 
+    # As the page says it, for the version of curl on this machine.
     page = (ROOT / "docs" / "reference" / "api.md").read_text()
     (signed,) = re.findall(r"^```bash\n(credentials\(\) .*?)^```$", page, re.MULTILINE | re.DOTALL)
     # The user of this test has no token.
@@ -50,6 +51,7 @@ def check_signed_reads(platform: Platform, trade_id: str) -> None:
         text=True,
         check=False,
     )
+    assert curl.returncode == 0, curl.stdout
     assert json.loads(curl.stdout)["trades"][0]["trade_id"] == trade_id
 
     def client(secret: str) -> Client:
