@@ -42,7 +42,7 @@ def guarded(application: Application, installation: Installation) -> Application
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
-        elif reason := _refusal(scope, installation) or _unsigned_action(scope):
+        elif reason := _refusal(scope, installation):
             await _refuse(scope, receive, send, reason)
         elif scope["path"] == IDENTITY_PATH:
             whose = {"folder": str(installation.folder), "pid": os.getpid()}
@@ -86,19 +86,19 @@ def _refusal(scope: Message, installation: Installation) -> str:
                     f"this is the platform of {installation.folder}, and the variables of this "
                     'shell are for another one: run `make up` and `eval "$(make local-env)"` again'
                 )
-    return ""
+    return _unsigned_action(headers, scope["query_string"])
 
 
-def _unsigned_action(scope: Message) -> str:
+def _unsigned_action(headers: dict[str, list[str]], query: bytes) -> str:
     """Why an address that names an action of AWS is refused; empty if it names none.
 
     A page can redirect to such an address, and not every browser says that it sends a request. But
     no page makes a browser send the header of a signature without asking the server first.
     """
-    signatures = _headers(scope).get("authorization", [])
+    signatures = headers.get("authorization", [])
     if any(signature.startswith("AWS4-HMAC-SHA256 ") for signature in signatures):
         return ""
-    if "Action" in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    if "Action" in parse_qs(query.decode("latin-1"), keep_blank_values=True):
         return "an address that names an action needs a signature: use the AWS CLI or an SDK"
     return ""
 
